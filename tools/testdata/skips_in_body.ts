@@ -1,0 +1,3 @@
+import { it } from "node:test";
+
+it("changes its mind", (t) => t.skip("too late"));

@@ -1,0 +1,4 @@
+import { it } from "node:test";
+
+it("is registered", () => {});
+throw new Error("at load");
