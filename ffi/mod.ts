@@ -1,0 +1,21 @@
+/**
+ * Memory, locks and clock of the operating system, the same on every runtime. Importing this never
+ * throws; `runtime.supported` says whether files can be mapped here.
+ *
+ * @module
+ */
+export { clockWords, now } from "./clock.ts";
+export { SystemError } from "./errors.ts";
+export { runtime } from "./libc.ts";
+export type { Runtime } from "./libc.ts";
+export { isLocked, lockFile } from "./lock.ts";
+export type { HeldLock, RefusedLock } from "./lock.ts";
+export { Mapping } from "./mapping.ts";
+export {
+  mappedBy,
+  processIsAlive,
+  processStartTime,
+  userId,
+  userTempDirectory,
+} from "./process.ts";
+export { threadNumber } from "./thread.ts";
