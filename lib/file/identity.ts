@@ -1,0 +1,83 @@
+/**
+ * Who writes a file: the process, told apart from every other one, and the thread within it.
+ *
+ * @module
+ */
+import { createHash, randomBytes } from "node:crypto";
+import { readFileSync, readlinkSync } from "node:fs";
+import { hostname } from "node:os";
+import { Buffer } from "node:buffer";
+import process from "node:process";
+import { processStartTime, threadNumber } from "../../ffi/mod.ts";
+import { UID_BYTES } from "../format/layout.ts";
+
+/** Where Workers find the uid on systems that can't say when a process started. */
+const ENVIRONMENT_NAME = "OTLP_MMAP_PROCESS_UID";
+
+/** The owner of files. */
+export interface Identity {
+  /** 16 bytes, the same in every isolate of this process and in no other process. */
+  readonly processUid: Uint8Array;
+  /** Process id. */
+  readonly pid: number;
+  /** 0 for the main thread, the thread's number for a Worker. */
+  readonly isolate: number;
+  /** When the process started, ns since the Unix epoch; when this was asked where unknown. */
+  readonly startTime: bigint;
+}
+
+/** The identity of this isolate. */
+export function identity(): Identity {
+  const started = attempt(() => processStartTime(process.pid)) ?? null;
+  return {
+    processUid: started === null ? sharedRandomUid() : derivedUid(started),
+    pid: process.pid,
+    isolate: threadNumber(),
+    startTime: started ?? BigInt(Date.now()) * 1_000_000n,
+  };
+}
+
+/**
+ * Isolates share nothing at first, so each derives the uid from what the system says of the
+ * process: no two processes of a boot have the same id, start and id namespace.
+ */
+function derivedUid(started: bigint): Uint8Array {
+  const parts = [
+    attempt(hostname),
+    attempt(() => readFileSync("/proc/sys/kernel/random/boot_id", "utf8")),
+    attempt(() => readlinkSync("/proc/self/ns/pid")),
+    process.pid,
+    // The time of day changes when the clock is set, and with it `started`; ticks do not.
+    attempt(startTicks) ?? started,
+  ];
+  return new Uint8Array(createHash("sha256").update(parts.join("|")).digest()).slice(0, UID_BYTES);
+}
+
+/** When this process started, in ticks since the system did. */
+function startTicks(): string {
+  const text = readFileSync("/proc/self/stat", "utf8");
+  // The second field is the command in parentheses, in which anything may occur; this is the 22nd.
+  return text.slice(text.lastIndexOf(")") + 2).split(" ")[19];
+}
+
+/** Random, handed to Workers through the environment; a child process has another pid. */
+function sharedRandomUid(): Uint8Array {
+  const [pid, hex] = (attempt(() => process.env[ENVIRONMENT_NAME]) ?? "").split(":");
+  if (pid === String(process.pid) && /^[0-9a-f]{32}$/.test(hex ?? "")) {
+    return new Uint8Array(Buffer.from(hex, "hex"));
+  }
+  const uid = new Uint8Array(randomBytes(UID_BYTES));
+  attempt(() => {
+    process.env[ENVIRONMENT_NAME] = `${process.pid}:${Buffer.from(uid).toString("hex")}`;
+  });
+  return uid;
+}
+
+/** undefined where it is not permitted or not there. */
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,235 @@
+/**
+ * Attributes into records: within the limits, through the shape, and over as many records as they
+ * need.
+ *
+ * @module
+ */
+import { LOSS_DICTIONARY_FULL, RING_SPANS, SPAN_EVENT_BODY } from "../format/layout.ts";
+import type { Shape } from "./shape.ts";
+import {
+  abandon,
+  begin,
+  CUT_MARK_BYTES,
+  DICTIONARY_FULL,
+  type RecordFile,
+  reserveForEnds,
+  WRITTEN,
+} from "./slot.ts";
+import { ATTRIBUTES, finishSpanRecord, putSpanHead, type SpanState } from "./span.ts";
+import { ABSENT, endOfPut, INVALID, NO_KEY, NO_ROOM, OK, putKeyValue, wasCut } from "./value.ts";
+
+/** An object whose own and inherited enumerable properties are attributes. */
+export type AttributeSource = Readonly<Record<string, unknown>>;
+
+let cutAttributeWarning: (key: string) => void = () => {};
+let invalidAttributeWarning: (key: string, value: unknown) => void = () => {};
+
+/** Who hears of attributes that were cut or left out (the SDK's diagnostics). */
+export function onAttributeProblem(
+  cut: (key: string) => void,
+  invalid: (key: string, value: unknown) => void,
+): void {
+  cutAttributeWarning = cut;
+  invalidAttributeWarning = invalid;
+}
+
+/** Stands for a value whose getter threw; invalid like any other symbol. */
+const UNREADABLE: unique symbol = Symbol("unreadable");
+
+/** Attributes of a span as a field of an UpdateAttributes or StartSpan. */
+const SPAN_ATTRIBUTE = 0x4a;
+
+/**
+ * Writes attributes into the record at `slot` that reaches up to `at`, publishes it, and goes on in
+ * UpdateAttributes records as long as attributes are left.
+ */
+export function putSpanAttributes(
+  file: RecordFile,
+  slot: number,
+  at: number,
+  span: SpanState,
+  attributes: AttributeSource,
+  limit: number,
+  eventTag: number,
+): number {
+  const shape = span.shape;
+  const { keys, refs } = shape;
+  let expected = span.expected;
+  let published = false;
+  for (const key in attributes) {
+    let value: unknown;
+    try {
+      // Reading by the loop's own key is what engines make fast: not in a function of its own.
+      value = attributes[key];
+    } catch {
+      value = UNREADABLE;
+    }
+    if (value === undefined) continue;
+    const position = keys[expected] === key ? expected : shape.find(key);
+    expected = position + 1;
+    const isNew = position < 0
+      ? span.seenMore === null || !span.seenMore.has(key)
+      : (span.seen & (1 << position)) === 0;
+    if (slot < 0 || (isNew && span.attributes >= limit)) {
+      // No place for a further record, or no more of them allowed.
+      span.droppedAttributes++;
+      continue;
+    }
+    const keyRef = position < 0
+      ? file.dictionary.intern(key)
+      : refs[position] || shape.ref(position);
+    let result = keyRef === 0
+      ? keyProblem(file)
+      : putKeyValue(at, SPAN_ATTRIBUTE, keyRef, value, false, shape, position);
+    if (result === NO_ROOM) {
+      // The rest goes into a record of its own.
+      const finished = finishSpanRecord(file, slot, at, eventTag);
+      if (finished !== WRITTEN) return finished;
+      published = true;
+      eventTag = ATTRIBUTES;
+      slot = begin(file, RING_SPANS, file.spans, reserveForEnds(file) + 1, CUT_MARK_BYTES);
+      if (slot < 0) {
+        span.droppedAttributes++;
+        continue;
+      }
+      putSpanHead(file.spans, slot, span);
+      at = slot + SPAN_EVENT_BODY;
+      result = putKeyValue(at, SPAN_ATTRIBUTE, keyRef, value, true, shape, position);
+      if (wasCut()) cutAttributeWarning(key);
+    }
+    if (result === OK) {
+      at = endOfPut();
+      if (isNew) retain(span, key, position);
+    } else if (result === NO_KEY) {
+      if (!published) {
+        abandon();
+        return DICTIONARY_FULL;
+      }
+      file.lose(RING_SPANS, LOSS_DICTIONARY_FULL);
+      span.droppedAttributes++;
+    } else {
+      span.droppedAttributes++;
+      invalidAttributeWarning(key, value);
+    }
+  }
+  span.expected = expected;
+  return slot < 0 ? WRITTEN : finishSpanRecord(file, slot, at, eventTag);
+}
+
+/** Several late attributes in as few records as they fit in. */
+export function writeAttributes(
+  file: RecordFile,
+  span: SpanState,
+  attributes: AttributeSource,
+  limit: number,
+): number {
+  const slot = begin(file, RING_SPANS, file.spans, reserveForEnds(file), CUT_MARK_BYTES);
+  if (slot < 0) return slot;
+  span.shape.bind(file.dictionary);
+  putSpanHead(file.spans, slot, span);
+  const at = slot + SPAN_EVENT_BODY;
+  return putSpanAttributes(file, slot, at, span, attributes, limit, ATTRIBUTES);
+}
+
+/** One late attribute. */
+export function writeAttribute(
+  file: RecordFile,
+  span: SpanState,
+  key: string,
+  value: unknown,
+  limit: number,
+): number {
+  if (value === undefined) return WRITTEN;
+  const shape = span.shape;
+  shape.bind(file.dictionary);
+  const position = shape.keys[span.expected] === key ? span.expected : shape.find(key);
+  span.expected = position + 1;
+  const isNew = position < 0
+    ? span.seenMore === null || !span.seenMore.has(key)
+    : (span.seen & (1 << position)) === 0;
+  if (isNew && span.attributes >= limit) {
+    span.droppedAttributes++;
+    return WRITTEN;
+  }
+  const slot = begin(file, RING_SPANS, file.spans, reserveForEnds(file), CUT_MARK_BYTES);
+  if (slot < 0) return slot;
+  const keyRef = position < 0 ? file.dictionary.intern(key) : shape.ref(position);
+  putSpanHead(file.spans, slot, span);
+  const at = slot + SPAN_EVENT_BODY;
+  const result = keyRef === 0
+    ? keyProblem(file)
+    : putKeyValue(at, SPAN_ATTRIBUTE, keyRef, value, true, shape, position);
+  if (result === OK) {
+    if (wasCut()) cutAttributeWarning(key);
+    if (isNew) retain(span, key, position);
+    return finishSpanRecord(file, slot, endOfPut(), ATTRIBUTES);
+  }
+  abandon();
+  if (result === NO_KEY) return DICTIONARY_FULL;
+  span.droppedAttributes++;
+  invalidAttributeWarning(key, value);
+  return WRITTEN;
+}
+
+/** Remembers that a key is set, so that setting it again counts once. */
+function retain(span: SpanState, key: string, position: number): void {
+  span.attributes++;
+  if (position >= 0) span.seen |= 1 << position;
+  else (span.seenMore ??= new Set()).add(key);
+}
+
+/** Why a key has no ref. */
+function keyProblem(file: RecordFile): number {
+  return file.dictionary.full ? NO_KEY : INVALID;
+}
+
+/** How many attributes the last `putAttributeList` left out. */
+export let listDropped = 0;
+
+/**
+ * Attributes of a record that can't be continued in another: values are cut to what fits, and what
+ * does not fit at all is dropped and counted in `listDropped`. Returns the end, -1 when the
+ * dictionary is full.
+ */
+export function putAttributeList(
+  file: RecordFile,
+  at: number,
+  tag: number,
+  shape: Shape,
+  attributes: AttributeSource | undefined,
+  limit: number,
+): number {
+  listDropped = 0;
+  if (attributes === undefined) return at;
+  let count = 0;
+  let expected = 0;
+  for (const key in attributes) {
+    let value: unknown;
+    try {
+      value = attributes[key];
+    } catch {
+      value = UNREADABLE;
+    }
+    if (value === undefined) continue;
+    if (count >= limit) {
+      listDropped++;
+      continue;
+    }
+    const position = shape.keys[expected] === key ? expected : shape.find(key);
+    expected = position + 1;
+    const keyRef = position < 0 ? file.dictionary.intern(key) : shape.ref(position);
+    const result = keyRef === 0
+      ? keyProblem(file)
+      : putKeyValue(at, tag, keyRef, value, true, shape, position);
+    if (result === OK) {
+      at = endOfPut();
+      count++;
+    } else if (result === NO_KEY) {
+      return -1;
+    } else if (result !== ABSENT) {
+      listDropped++;
+      if (result === INVALID) invalidAttributeWarning(key, value);
+    }
+  }
+  return at;
+}
