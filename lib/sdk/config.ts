@@ -1,0 +1,301 @@
+/**
+ * Environment variables -> settings, by the OpenTelemetry specification ("Environment Variable
+ * Specification"). A pure function over an object: nothing here reads `process.env` or logs.
+ *
+ * @module
+ */
+
+import { DiagLogLevel } from "@opentelemetry/api";
+import type { SpanLimits } from "./limits.ts";
+import {
+  AlwaysOffSampler,
+  AlwaysOnSampler,
+  ParentBasedSampler,
+  type Sampler,
+  TraceIdRatioBasedSampler,
+} from "./sampler.ts";
+
+/** Propagators that are built in. */
+export type PropagatorName = "tracecontext" | "baggage";
+
+/** Resource detectors that are built in, in the order in which they run. */
+export const DETECTOR_NAMES = ["env", "host", "os", "process", "serviceinstance"] as const;
+
+/** A built-in resource detector. */
+export type DetectorName = (typeof DETECTOR_NAMES)[number];
+
+/** What the environment says. */
+export interface EnvironmentSettings {
+  /** OTEL_SDK_DISABLED: no spans. Propagators still apply. */
+  disabled: boolean;
+  /** False with OTEL_TRACES_EXPORTER=none: no spans. */
+  traces: boolean;
+  /** OTEL_SERVICE_NAME. */
+  serviceName?: string;
+  /** OTEL_RESOURCE_ATTRIBUTES, decoded; empty when it is unset or has an error. */
+  resourceAttributes: Record<string, string>;
+  /** OTEL_NODE_RESOURCE_DETECTORS; all of them when unset. */
+  detectors: DetectorName[];
+  /** OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG. */
+  sampler: Sampler;
+  /** OTEL_PROPAGATORS, each once; empty for "none". */
+  propagators: PropagatorName[];
+  /** The span limits that are set; the ones for spans fall back to the general ones. */
+  limits: SpanLimits;
+  /** OTEL_LOG_LEVEL, for the API's diag logger. */
+  logLevel?: DiagLogLevel;
+  /** SDK_MMAP_EXPORTER_FILE: the one exact file to write. */
+  file?: string;
+  /** OTLP_MMAP_DIR: the directory to make files in. */
+  directory?: string;
+  /** One line for each value that was ignored or replaced. */
+  warnings: string[];
+}
+
+/** Environment variables by name, such as `process.env`. */
+export type Environment = Record<string, string | undefined>;
+
+/**
+ * Reads every variable the SDK knows. Never throws: a value that can't be used is treated as unset
+ * and a line in `warnings` says so; empty and blank values are unset; spaces around values don't
+ * count. A variable the runtime doesn't let us read is unset, with one warning for all of them.
+ */
+export function readEnvironment(env: Environment): EnvironmentSettings {
+  const warnings: string[] = [];
+  const get = getter(env, warnings);
+  const limits = readLimits(get, warnings);
+  const sampler = readSampler(get, warnings);
+  const detectors = readDetectors(get, warnings);
+  const serviceName = get("OTEL_SERVICE_NAME");
+  const attributesText = get("OTEL_RESOURCE_ATTRIBUTES");
+  if (!detectors.includes("env") && (serviceName ?? attributesText) !== undefined) {
+    warnings.push(
+      "OTEL_NODE_RESOURCE_DETECTORS leaves out env, so OTEL_SERVICE_NAME and " +
+        "OTEL_RESOURCE_ATTRIBUTES have no effect",
+    );
+  }
+  return {
+    disabled: readBoolean("OTEL_SDK_DISABLED", get, warnings),
+    traces: readTraces(get, warnings),
+    serviceName,
+    resourceAttributes: readResourceAttributes(attributesText, warnings),
+    detectors,
+    sampler,
+    propagators: readPropagators(get, warnings),
+    limits,
+    logLevel: readLogLevel(get, warnings),
+    file: get("SDK_MMAP_EXPORTER_FILE"),
+    directory: get("OTLP_MMAP_DIR"),
+    warnings,
+  };
+}
+
+type Get = (name: string) => string | undefined;
+
+function getter(env: Environment, warnings: string[]): Get {
+  let refused = false;
+  return (name) => {
+    try {
+      return env[name]?.trim() || undefined;
+    } catch (error) {
+      if (!refused) {
+        refused = true;
+        warnings.push(
+          `environment variable ${name}: no permission to read it, and perhaps others, so they ` +
+            `count as unset; allow access to the environment (${String(error)})`,
+        );
+      }
+      return undefined;
+    }
+  };
+}
+
+function list(text: string): string[] {
+  return text.split(",").map((item) => item.trim()).filter((item) => item !== "");
+}
+
+function readBoolean(name: string, get: Get, warnings: string[]): boolean {
+  const text = get(name)?.toLowerCase();
+  if (text === "true") return true;
+  if (text !== undefined && text !== "false") {
+    warnings.push(`${name}=${get(name)}: neither "true" nor "false"; using false`);
+  }
+  return false;
+}
+
+function readTraces(get: Get, warnings: string[]): boolean {
+  const text = get("OTEL_TRACES_EXPORTER");
+  if (text === undefined || text === "otlp") return true;
+  if (text === "none") return false;
+  warnings.push(
+    `OTEL_TRACES_EXPORTER=${text}: has no effect, spans go to the mapped file and its collector ` +
+      `sends or prints them; "none" turns them off`,
+  );
+  return true;
+}
+
+const LOG_LEVELS: Record<string, DiagLogLevel> = {
+  NONE: DiagLogLevel.NONE,
+  ERROR: DiagLogLevel.ERROR,
+  WARN: DiagLogLevel.WARN,
+  INFO: DiagLogLevel.INFO,
+  DEBUG: DiagLogLevel.DEBUG,
+  VERBOSE: DiagLogLevel.VERBOSE,
+  ALL: DiagLogLevel.ALL,
+};
+
+function readLogLevel(get: Get, warnings: string[]): DiagLogLevel | undefined {
+  const text = get("OTEL_LOG_LEVEL");
+  if (text === undefined) return undefined;
+  const name = text.toUpperCase();
+  if (Object.hasOwn(LOG_LEVELS, name)) return LOG_LEVELS[name];
+  warnings.push(
+    `OTEL_LOG_LEVEL=${text}: not one of ${
+      Object.keys(LOG_LEVELS).join(", ").toLowerCase()
+    }; ignored`,
+  );
+  return undefined;
+}
+
+// ------------------------------------------------------------------------------------- resource
+
+/**
+ * `key=value,key=value`, percent-encoded. By the specification any error discards the whole value
+ * (Resource SDK, "Specifying resource information via an environment variable").
+ */
+function readResourceAttributes(
+  text: string | undefined,
+  warnings: string[],
+): Record<string, string> {
+  const attributes: Record<string, string> = {};
+  for (const pair of list(text ?? "")) {
+    const parts = pair.split("=");
+    const problem = parts.length !== 2
+      ? `has ${parts.length - 1} "=" instead of one (write %3D for "=" and %2C for "," in values)`
+      : parts[0].trim() === ""
+      ? "has no key"
+      : undefined;
+    if (problem !== undefined) return discard(pair, problem);
+    try {
+      // Defined, not assigned: "__proto__" is a key like any other.
+      Object.defineProperty(attributes, decodeURIComponent(parts[0].trim()), {
+        value: decodeURIComponent(parts[1].trim()),
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      });
+    } catch {
+      return discard(pair, "is not percent-encoded UTF-8 (write %25 for a percent sign)");
+    }
+  }
+  return attributes;
+
+  function discard(pair: string, problem: string): Record<string, string> {
+    warnings.push(`OTEL_RESOURCE_ATTRIBUTES: "${pair}" ${problem}; the whole value is ignored`);
+    return {};
+  }
+}
+
+function readDetectors(get: Get, warnings: string[]): DetectorName[] {
+  const text = get("OTEL_NODE_RESOURCE_DETECTORS");
+  const names = list(text ?? "all");
+  if (names.includes("all")) return [...DETECTOR_NAMES];
+  if (names.includes("none")) return [];
+  for (const name of names) {
+    if (!(DETECTOR_NAMES as readonly string[]).includes(name)) {
+      warnings.push(
+        `OTEL_NODE_RESOURCE_DETECTORS: "${name}" is not one of ${
+          DETECTOR_NAMES.join(", ")
+        }, all, ` +
+          `none; ignored. Other detectors can be passed to start()`,
+      );
+    }
+  }
+  return DETECTOR_NAMES.filter((name) => names.includes(name));
+}
+
+// -------------------------------------------------------------------------------------- sampler
+
+function readSampler(get: Get, warnings: string[]): Sampler {
+  const name = get("OTEL_TRACES_SAMPLER");
+  switch (name) {
+    case undefined:
+    case "parentbased_always_on":
+      return new ParentBasedSampler({ root: new AlwaysOnSampler() });
+    case "parentbased_always_off":
+      return new ParentBasedSampler({ root: new AlwaysOffSampler() });
+    case "parentbased_traceidratio":
+      return new ParentBasedSampler({ root: readRatio(get, warnings) });
+    case "traceidratio":
+      return readRatio(get, warnings);
+    case "always_on":
+      return new AlwaysOnSampler();
+    case "always_off":
+      return new AlwaysOffSampler();
+  }
+  warnings.push(
+    `OTEL_TRACES_SAMPLER=${name}: not one of always_on, always_off, traceidratio, ` +
+      `parentbased_always_on, parentbased_always_off, parentbased_traceidratio; using ` +
+      `parentbased_always_on. Another sampler can be passed to start()`,
+  );
+  return new ParentBasedSampler({ root: new AlwaysOnSampler() });
+}
+
+function readRatio(get: Get, warnings: string[]): Sampler {
+  const text = get("OTEL_TRACES_SAMPLER_ARG");
+  if (text === undefined) return new TraceIdRatioBasedSampler(1);
+  const ratio = Number(text);
+  if (ratio >= 0 && ratio <= 1) return new TraceIdRatioBasedSampler(ratio);
+  warnings.push(`OTEL_TRACES_SAMPLER_ARG=${text}: not a number from 0 to 1; using 1`);
+  return new TraceIdRatioBasedSampler(1);
+}
+
+// ---------------------------------------------------------------------------------- propagators
+
+function readPropagators(get: Get, warnings: string[]): PropagatorName[] {
+  const text = get("OTEL_PROPAGATORS") ?? "tracecontext,baggage";
+  const found = new Set<PropagatorName>();
+  const names = list(text);
+  for (const name of names) {
+    if (name === "tracecontext" || name === "baggage") {
+      found.add(name);
+    } else if (name !== "none") {
+      warnings.push(
+        `OTEL_PROPAGATORS: "${name}" is not built in (tracecontext, baggage and none are); ` +
+          `ignored. Pass a propagator object for it to start({ propagators: [...] })`,
+      );
+    }
+  }
+  if (names.includes("none") && found.size > 0) {
+    warnings.push(`OTEL_PROPAGATORS=${text}: "none" beside others; using none`);
+    return [];
+  }
+  return [...found];
+}
+
+// --------------------------------------------------------------------------------------- limits
+
+/** Largest limit the specification asks for; larger ones are no different from it in practice. */
+const MAX_LIMIT = 2 ** 31 - 1;
+
+function readLimits(get: Get, warnings: string[]): SpanLimits {
+  const read = (name: string): number | undefined => {
+    const text = get(name);
+    if (text === undefined) return undefined;
+    const value = /^\d+$/.test(text) ? Number(text) : NaN;
+    if (value <= MAX_LIMIT) return value;
+    warnings.push(`${name}=${text}: not an integer from 0 to ${MAX_LIMIT}; ignored`);
+    return undefined;
+  };
+  const count = read("OTEL_ATTRIBUTE_COUNT_LIMIT");
+  const length = read("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT");
+  const limits: SpanLimits = {
+    attributeCountLimit: read("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT") ?? count,
+    attributeValueLengthLimit: read("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT") ?? length,
+    eventCountLimit: read("OTEL_SPAN_EVENT_COUNT_LIMIT"),
+    linkCountLimit: read("OTEL_SPAN_LINK_COUNT_LIMIT"),
+    attributePerEventCountLimit: read("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT") ?? count,
+    attributePerLinkCountLimit: read("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT") ?? count,
+  };
+  return limits;
+}

@@ -1,0 +1,119 @@
+/**
+ * Gives a new file its name: where the collector looks for it, and never over another one.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import { randomBytes } from "node:crypto";
+import { mkdirSync, renameSync } from "node:fs";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import { isLocked, mappedBy, Mapping, userTempDirectory } from "../../ffi/mod.ts";
+import {
+  ensureDefaultDirectory,
+  exactFilePath,
+  type FileIdentity,
+  fileName,
+  leftoverName,
+} from "../file/places.ts";
+import { type FileOptions, FileWriter, hasExtension } from "../file/write.ts";
+import { EXT_FILE_UID, EXT_OWNER_LOCKS, UID_BYTES } from "../format/layout.ts";
+
+/** Where files go: an exact path, else a directory, else the default place. */
+export interface Place {
+  readonly file?: string;
+  readonly directory?: string;
+}
+
+/**
+ * Makes a file and publishes it. Throws what stands in the way: no permission, no space, a
+ * directory that is not ours.
+ */
+export function createInPlace(place: Place, options: FileOptions): FileWriter {
+  const { identity, generation = 0 } = options;
+  const names: FileIdentity = {
+    pid: identity.pid,
+    processUid: Buffer.from(identity.processUid).toString("hex"),
+    isolate: identity.isolate,
+    generation,
+  };
+  if (place.file !== undefined) {
+    mkdirSync(dirname(place.file), { recursive: true, mode: 0o700 });
+    const path = exactFilePath(place.file, names, false);
+    const file = FileWriter.create(path, options);
+    return publish(
+      file,
+      path,
+      () => setAside(path) ? path : exactFilePath(place.file!, names, true),
+    );
+  }
+  let directory = place.directory;
+  if (directory === undefined) {
+    directory = ensureDefaultDirectory(undefined, { userTempDirectory });
+  } else {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  }
+  const path = join(directory, fileName(names));
+  const file = FileWriter.create(path, options);
+  // Taken: a thread number that another Worker had before. Its file may still be undrained.
+  let { isolate } = names;
+  return publish(file, path, () => {
+    isolate += 0x400000;
+    return join(directory, fileName({ ...names, isolate }));
+  });
+}
+
+/** Publishes under `path`, or under what `other` says as long as that is taken, too. */
+function publish(file: FileWriter, path: string, other: () => string): FileWriter {
+  try {
+    for (let tries = 0;; tries++) {
+      try {
+        file.mapping.publish(path);
+        return file;
+      } catch (error) {
+        if (codeOf(error) !== "EEXIST" || tries === 8) throw error;
+        path = other();
+      }
+    }
+  } catch (error) {
+    file.mapping.discard();
+    file.close();
+    throw error;
+  }
+}
+
+/**
+ * Moves a dead owner's file at `path` out of the way, under a name the collector finds. False when
+ * its owner lives. Whoever holds the lock of the old file may rename or remove it, so of two
+ * processes that start at once only one does, and neither can hit the other's new file.
+ */
+export function setAside(path: string): boolean {
+  let old: Mapping | undefined;
+  try {
+    old = Mapping.open(path);
+    for (let tries = 0; !old.lock(); tries++) {
+      // A reader that asks whether the owner lives holds a shared lock for a moment; who shares it
+      // with that reader knows that nobody has it for good.
+      if (tries === 100 || isLocked(path)) return false;
+    }
+    // Somebody else set it aside before we had the lock.
+    if (!old.isAtPath(path)) return true;
+    const ours = hasExtension(old.u8.subarray(0, old.size));
+    const locks = ours && old.i32[EXT_OWNER_LOCKS >> 2] === 1;
+    // A writer that takes no lock lives as long as it has the file mapped.
+    if (!locks && (mappedBy(path) ?? [process.pid, 0]).length > 1) return false;
+    const uid = ours ? old.u8.slice(EXT_FILE_UID, EXT_FILE_UID + UID_BYTES) : randomBytes(4);
+    renameSync(path, leftoverName(path, Buffer.from(uid).toString("hex")));
+    return true;
+  } catch (error) {
+    // Gone in the meantime: the name is free.
+    if (codeOf(error) === "ENOENT") return true;
+    throw error;
+  } finally {
+    old?.close();
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return (error as { code?: string }).code;
+}

@@ -1,0 +1,364 @@
+/**
+ * A span: ids as words, a few counters, and nothing that grows with what is recorded on it.
+ * Every call writes its record before it returns.
+ *
+ * @module
+ */
+import {
+  type Attributes,
+  type AttributeValue,
+  diag,
+  type Exception,
+  type Link,
+  type Span as ApiSpan,
+  type SpanContext,
+  type SpanStatus,
+  SpanStatusCode,
+  type TimeInput,
+  type TraceState,
+} from "@opentelemetry/api";
+import {
+  ATTR_EXCEPTION_MESSAGE,
+  ATTR_EXCEPTION_STACKTRACE,
+  ATTR_EXCEPTION_TYPE,
+} from "@opentelemetry/semantic-conventions";
+import {
+  type RecordFile,
+  type SpanState,
+  writeAttribute,
+  writeAttributes,
+  writeEnd,
+  writeLink,
+  writeName,
+  writeSpanEvent,
+  WRITTEN,
+} from "../record/encode.ts";
+import type { Shape } from "../record/shape.ts";
+import { type IdWords, readIds, wordToHex } from "./ids.ts";
+import { setTimeFromInput, setTimeNow, timeWords } from "./time.ts";
+import type { Tracer } from "./tracer.ts";
+
+/** OTLP span flags: it is known whether the parent is remote, and it is. */
+export const FLAG_HAS_IS_REMOTE = 0x100;
+export const FLAG_IS_REMOTE = 0x200;
+/** W3C trace flags within OTLP span flags. */
+const TRACE_FLAGS = 0xff;
+
+const linked: IdWords = { t0: 0, t1: 0, t2: 0, t3: 0, s0: 0, s1: 0 };
+
+/** A recording span, as `Tracer.startSpan` makes it. */
+export class Span implements ApiSpan, SpanState {
+  t0 = 0;
+  t1 = 0;
+  t2 = 0;
+  t3 = 0;
+  s0 = 0;
+  s1 = 0;
+  flags = 0;
+  shape: Shape;
+  attributes = 0;
+  expected = 0;
+  seen = 0;
+  seenMore: Set<string> | null = null;
+  droppedAttributes = 0;
+  /** Start time, ns since the epoch, as two words. */
+  startLow = 0;
+  startHigh = 0;
+  traceState: TraceState | undefined = undefined;
+  /** Nothing is written: its start was refused, or the sampler said to record without sampling. */
+  silent = false;
+  private readonly tracer: Tracer;
+  private ended = false;
+  private events = 0;
+  private droppedEvents = 0;
+  private links = 0;
+  private droppedLinks = 0;
+  private statusCode: SpanStatusCode = SpanStatusCode.UNSET;
+  private statusMessage = "";
+  private context: SpanContext | null = null;
+
+  constructor(tracer: Tracer, shape: Shape) {
+    this.tracer = tracer;
+    this.shape = shape;
+  }
+
+  /** The ref of the tracer's scope in the file that is being written. */
+  get scopeRef(): number {
+    return this.tracer.scopeRef;
+  }
+
+  spanContext(): SpanContext {
+    return this.context ??= {
+      traceId: wordToHex(this.t0) + wordToHex(this.t1) + wordToHex(this.t2) + wordToHex(this.t3),
+      spanId: wordToHex(this.s0) + wordToHex(this.s1),
+      traceFlags: this.flags & TRACE_FLAGS,
+      traceState: this.traceState,
+    };
+  }
+
+  /** The context is made anew when next asked for: flags or trace state have changed. */
+  forgetContext(): void {
+    this.context = null;
+  }
+
+  /** False once ended, and for a span whose start found no room. */
+  isRecording(): boolean {
+    return !this.ended && !(this.silent && (this.flags & 1) === 1);
+  }
+
+  setAttribute(key: string, value: AttributeValue): this {
+    if (this.cannotRecord() || !isKey(key)) return this;
+    const { recorder, limits } = this.tracer;
+    const limit = limits.attributeCountLimit;
+    const file = recorder.file;
+    if (file === null) return this;
+    let result = writeAttribute(file, this, key, value, limit);
+    if (result !== WRITTEN) {
+      if (recorder.moved(result)) {
+        result = writeAttribute(recorder.file!, this, key, value, limit);
+      }
+      if (result !== WRITTEN) this.droppedAttributes++;
+    }
+    return this;
+  }
+
+  setAttributes(attributes: Attributes): this {
+    if (this.cannotRecord() || !isObject(attributes)) return this;
+    const { recorder, limits } = this.tracer;
+    const limit = limits.attributeCountLimit;
+    if (recorder.file === null) return this;
+    let result = writeAttributes(recorder.file, this, attributes, limit);
+    if (result !== WRITTEN) {
+      if (recorder.moved(result)) {
+        result = writeAttributes(recorder.file!, this, attributes, limit);
+      }
+      if (result !== WRITTEN) this.droppedAttributes += Object.keys(attributes).length;
+    }
+    return this;
+  }
+
+  addEvent(
+    name: string,
+    attributesOrTime?: Attributes | TimeInput,
+    time?: TimeInput,
+  ): this {
+    if (this.cannotRecord()) return this;
+    const { recorder, limits } = this.tracer;
+    if (recorder.file === null) return this;
+    if (this.events >= limits.eventCountLimit) {
+      this.droppedEvents++;
+      return this;
+    }
+    let attributes: Attributes | undefined;
+    if (isTime(attributesOrTime)) {
+      time ??= attributesOrTime;
+    } else if (isObject(attributesOrTime)) {
+      attributes = attributesOrTime;
+    }
+    setTime(time, "addEvent");
+    const low = timeWords[0];
+    const high = timeWords[1];
+    const text = asText(name);
+    const shape = recorder.eventShape(text);
+    const interned = recorder.isKnownEvent;
+    const limit = limits.attributePerEventCountLimit;
+    let result = writeSpanEvent(
+      recorder.file,
+      this,
+      shape,
+      interned,
+      low,
+      high,
+      attributes,
+      limit,
+    );
+    if (result !== WRITTEN && recorder.moved(result)) {
+      result = writeSpanEvent(
+        recorder.file!,
+        this,
+        shape,
+        interned,
+        low,
+        high,
+        attributes,
+        limit,
+      );
+    }
+    if (result === WRITTEN) this.events++;
+    else this.droppedEvents++;
+    return this;
+  }
+
+  addLink(link: Link): this {
+    if (this.cannotRecord()) return this;
+    this.writeLink(link);
+    return this;
+  }
+
+  addLinks(links: Link[]): this {
+    if (this.cannotRecord() || !Array.isArray(links)) return this;
+    for (const link of links) this.writeLink(link);
+    return this;
+  }
+
+  setStatus(status: SpanStatus): this {
+    // "Set Status" of the trace API: Ok is final, Unset is ignored, only Error has a message.
+    if (this.cannotRecord() || !isObject(status)) return this;
+    const { code, message } = status;
+    if (code !== SpanStatusCode.OK && code !== SpanStatusCode.ERROR) return this;
+    if (this.statusCode === SpanStatusCode.OK) return this;
+    this.statusCode = code;
+    this.statusMessage = "";
+    if (code === SpanStatusCode.ERROR && message !== undefined && message !== null) {
+      if (typeof message === "string") this.statusMessage = message;
+      else diag.warn(`span status: the message must be a string, not ${typeof message}`);
+    }
+    return this;
+  }
+
+  updateName(name: string): this {
+    if (this.cannotRecord()) return this;
+    const { recorder } = this.tracer;
+    if (recorder.file === null) return this;
+    const text = asText(name);
+    const result = writeName(recorder.file, this, text);
+    if (result !== WRITTEN && recorder.moved(result)) writeName(recorder.file!, this, text);
+    return this;
+  }
+
+  recordException(exception: Exception, time?: TimeInput): void {
+    if (this.cannotRecord()) return;
+    const attributes = exceptionAttributes(exception);
+    if (attributes === null) {
+      diag.warn("recordException: the exception has neither a type nor a message");
+      return;
+    }
+    this.addEvent("exception", attributes, time);
+  }
+
+  end(endTime?: TimeInput): void {
+    if (this.ended) {
+      diag.warn(`span ${this.spanContext().spanId}: end() was called before`);
+      return;
+    }
+    this.ended = true;
+    const { recorder } = this.tracer;
+    if (this.silent || recorder.file === null) return;
+    if (endTime === undefined) setTimeNow();
+    else setTime(endTime, "end");
+    let low = timeWords[0];
+    let high = timeWords[1];
+    if (high < this.startHigh || (high === this.startHigh && low >>> 0 < this.startLow >>> 0)) {
+      low = this.startLow;
+      high = this.startHigh;
+    }
+    const { statusCode, statusMessage, droppedEvents, droppedLinks } = this;
+    let result = writeEnd(
+      recorder.file,
+      this,
+      low,
+      high,
+      statusCode,
+      statusMessage,
+      droppedEvents,
+      droppedLinks,
+    );
+    if (result !== WRITTEN && recorder.moved(result)) {
+      result = writeEnd(
+        recorder.file!,
+        this,
+        low,
+        high,
+        statusCode,
+        statusMessage,
+        droppedEvents,
+        droppedLinks,
+      );
+    }
+    recorder.file!.open--;
+  }
+
+  /** Writes a link within the limits; also for the links given at start. */
+  writeLink(link: Link): void {
+    const { recorder, limits } = this.tracer;
+    if (recorder.file === null || this.silent) return;
+    const context = link?.context;
+    if (
+      this.links >= limits.linkCountLimit || !readIds(linked, context?.traceId, context?.spanId)
+    ) {
+      this.droppedLinks++;
+      return;
+    }
+    const flags = (context.traceFlags & TRACE_FLAGS) | FLAG_HAS_IS_REMOTE |
+      (context.isRemote ? FLAG_IS_REMOTE : 0);
+    const attributes = isObject(link.attributes) ? link.attributes : undefined;
+    const limit = limits.attributePerLinkCountLimit;
+    const { linkShape } = recorder;
+    const state = context.traceState?.serialize();
+    const dropped = link.droppedAttributesCount ?? 0;
+    const write = (file: RecordFile) =>
+      writeLink(file, this, linked, flags, state, attributes, limit, linkShape, dropped);
+    let result = write(recorder.file);
+    if (result !== WRITTEN && recorder.moved(result)) result = write(recorder.file);
+    if (result === WRITTEN) this.links++;
+    else this.droppedLinks++;
+  }
+
+  private cannotRecord(): boolean {
+    if (this.ended) {
+      diag.warn(`span ${this.spanContext().spanId}: it has ended and records nothing more`);
+      return true;
+    }
+    return this.silent;
+  }
+}
+
+/** `exception.*` attributes; null for something that has neither type nor message. */
+export function exceptionAttributes(exception: unknown): Attributes | null {
+  const attributes: Attributes = {};
+  if (typeof exception === "string") {
+    attributes[ATTR_EXCEPTION_MESSAGE] = exception;
+  } else if (typeof exception === "object" && exception !== null) {
+    const { code, name, message, stack } = exception as Record<string, unknown>;
+    if (code) attributes[ATTR_EXCEPTION_TYPE] = String(code);
+    else if (name) attributes[ATTR_EXCEPTION_TYPE] = String(name);
+    if (message) attributes[ATTR_EXCEPTION_MESSAGE] = String(message);
+    if (stack) attributes[ATTR_EXCEPTION_STACKTRACE] = String(stack);
+  }
+  return attributes[ATTR_EXCEPTION_TYPE] || attributes[ATTR_EXCEPTION_MESSAGE] ? attributes : null;
+}
+
+/** Sets `timeWords` to what the caller gave, or now where that is nothing or no time. */
+export function setTime(time: TimeInput | undefined, call: string): void {
+  if (time !== undefined && time !== null) {
+    if (setTimeFromInput(time)) return;
+    diag.warn(`${call}: ${String(time)} is not a time; taking the time now`);
+  }
+  setTimeNow();
+}
+
+/** A name as a string, whatever was passed; never throws. */
+export function asText(name: unknown): string {
+  if (typeof name === "string") return name;
+  try {
+    return String(name);
+  } catch {
+    return "";
+  }
+}
+
+function isTime(value: unknown): value is TimeInput {
+  return typeof value === "number" || value instanceof Date ||
+    (Array.isArray(value) && value.length === 2 && typeof value[0] === "number" &&
+      typeof value[1] === "number");
+}
+
+function isObject(value: unknown): value is Record<string, never> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isKey(key: unknown): key is string {
+  if (typeof key === "string" && key.length > 0) return true;
+  diag.warn(`setAttribute: the key must be a string that is not empty, not ${String(key)}`);
+  return false;
+}

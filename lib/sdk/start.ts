@@ -1,0 +1,212 @@
+/**
+ * Starts the SDK: settings from the environment and the program, the file, the API's globals.
+ *
+ * @module
+ */
+import { unlinkSync } from "node:fs";
+import process from "node:process";
+import {
+  type Attributes,
+  type Context,
+  context,
+  diag,
+  DiagConsoleLogger,
+  propagation,
+  type Span,
+  type TextMapPropagator,
+  trace,
+} from "@opentelemetry/api";
+import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
+import {
+  CompositePropagator,
+  W3CBaggagePropagator,
+  W3CTraceContextPropagator,
+} from "@opentelemetry/core";
+import { runtime } from "../../ffi/mod.ts";
+import type { FileSizes } from "../file/write.ts";
+import { type EnvironmentSettings, type PropagatorName, readEnvironment } from "./config.ts";
+import { resolveSpanLimits, type SpanLimits } from "./limits.ts";
+import { TracerProvider } from "./provider.ts";
+import { Recorder } from "./recorder.ts";
+import { buildResource, type ResourceDetector } from "./resource.ts";
+import { compileSampler, type Sampler } from "./sampler.ts";
+import type { IdGenerator } from "./tracer.ts";
+
+/** What a program can say; anything left out comes from the environment, then from the defaults. */
+export interface StartOptions {
+  /** Attributes of the resource, over those of the environment and the detectors. */
+  resource?: Attributes;
+  /** Detectors run beside the built-in ones; only what they give synchronously is used. */
+  resourceDetectors?: readonly ResourceDetector[];
+  /** Decides which spans are recorded. Default: OTEL_TRACES_SAMPLER, else parentbased_always_on. */
+  sampler?: Sampler;
+  /** Makes trace and span ids. Default: random ones. */
+  idGenerator?: IdGenerator;
+  /** Default: OTEL_PROPAGATORS, else W3C trace context and baggage. */
+  propagators?: readonly TextMapPropagator[];
+  /** Limits of spans, events and links. */
+  limits?: SpanLimits;
+  /** Ring sizes of the file. */
+  sizes?: FileSizes;
+  /** Called with every span when it has started, for example to copy baggage onto it. */
+  onStart?: (span: Span, parentContext: Context) => void;
+  /** The one exact file to write. Default: SDK_MMAP_EXPORTER_FILE. */
+  file?: string;
+  /** The directory to make the file in. Default: OTLP_MMAP_DIR, else the user's default place. */
+  directory?: string;
+  /** Environment variables. Default: those of the process. */
+  env?: Record<string, string | undefined>;
+}
+
+/** The running SDK. */
+export interface Sdk {
+  /** False when nothing is recorded; `reason` says why. */
+  readonly recording: boolean;
+  /** Why nothing is recorded. */
+  readonly reason?: string;
+  /** The path of the file being written now. */
+  readonly path?: string;
+  /** The provider registered with the API; undefined when nothing is recorded. */
+  readonly tracerProvider?: TracerProvider;
+  /**
+   * Resolves true when the collector has taken everything written so far, false after `timeout` ms
+   * (default 5,000). Nothing depends on it: what is recorded survives the process without it.
+   */
+  forceFlush(options?: { timeout?: number }): Promise<boolean>;
+  /** Marks the file as complete, removes the SDK from the API's globals, and ends recording. */
+  shutdown(): Promise<void>;
+}
+
+/**
+ * Starts recording and registers with `@opentelemetry/api`. Never throws: what goes wrong is said
+ * through the API's diag logger and in the result, and the application runs on without telemetry.
+ *
+ * ```ts
+ * import { trace } from "@opentelemetry/api";
+ * import { start } from "otlp-mmap";
+ *
+ * const sdk = start({ resource: { "service.name": "checkout" } });
+ * trace.getTracer("shop").startActiveSpan("buy", (span) => span.end());
+ * await sdk.shutdown();
+ * ```
+ */
+export function start(options: StartOptions = {}): Sdk {
+  try {
+    return startUnguarded(options);
+  } catch (error) {
+    return notRecording(`telemetry is off: ${messageOf(error)}`);
+  }
+}
+
+function startUnguarded(options: StartOptions): Sdk {
+  const env = readEnvironment(options.env ?? process.env);
+  if (env.logLevel !== undefined) {
+    diag.setLogger(new DiagConsoleLogger(), {
+      logLevel: env.logLevel,
+      suppressOverrideMessage: true,
+    });
+  }
+  for (const warning of env.warnings) diag.warn(warning);
+
+  const manager = new AsyncLocalStorageContextManager().enable();
+  const ownsContext = context.setGlobalContextManager(manager);
+  const propagator = propagatorOf(options, env);
+  const ownsPropagation = propagator !== null && propagation.setGlobalPropagator(propagator);
+  const undo = () => {
+    if (ownsContext) context.disable();
+    if (ownsPropagation) propagation.disable();
+  };
+  if (env.disabled || !env.traces) {
+    const reason = env.disabled ? "OTEL_SDK_DISABLED is true" : "OTEL_TRACES_EXPORTER is none";
+    return notRecording(reason, undo, false);
+  }
+  if (!runtime.supported) {
+    return notRecording(`telemetry is off: ${runtime.reason}`, undo);
+  }
+
+  const resource = buildResource({
+    env,
+    attributes: options.resource,
+    detectors: options.resourceDetectors,
+  });
+  const { limits, warnings } = resolveSpanLimits(options.limits, env.limits);
+  for (const warning of [...resource.warnings, ...warnings]) diag.warn(warning);
+  let recorder: Recorder;
+  try {
+    const place = {
+      file: options.file ?? (options.directory === undefined ? env.file : undefined),
+      directory: options.directory ?? env.directory,
+    };
+    recorder = new Recorder(place, options.sizes ?? {}, resource, limits);
+  } catch (error) {
+    return notRecording(`telemetry is off: ${messageOf(error)}`, undo);
+  }
+  const provider = new TracerProvider({
+    recorder,
+    sampler: compileSampler(options.sampler ?? env.sampler),
+    limits,
+    idGenerator: options.idGenerator ?? null,
+    onStart: options.onStart ?? null,
+    // The API's own look-up costs as much as writing a record; ours is known to be the registered one.
+    activeContext: ownsContext ? () => manager.active() : () => context.active(),
+  });
+  const { path } = recorder.file!.mapping;
+  if (!trace.setGlobalTracerProvider(provider)) {
+    recorder.close();
+    unlinkSync(path);
+    return notRecording(
+      "telemetry is off: another OpenTelemetry SDK is registered already. Use one of them: leave " +
+        "the other one out" +
+        (process.env.OTEL_DENO === "true"
+          ? ", here Deno's own: unset OTEL_DENO"
+          : " (Deno's own is turned on by OTEL_DENO)"),
+      undo,
+    );
+  }
+  return {
+    recording: true,
+    get path() {
+      return recorder.file?.mapping.path ?? path;
+    },
+    tracerProvider: provider,
+    forceFlush: (flush) => provider.forceFlush(flush),
+    shutdown: () => {
+      trace.disable();
+      undo();
+      return provider.shutdown();
+    },
+  };
+}
+
+function notRecording(reason: string, undo: () => void = () => {}, isProblem = true): Sdk {
+  if (isProblem) diag.error(reason);
+  else diag.info(`nothing is recorded: ${reason}`);
+  return {
+    recording: false,
+    reason,
+    forceFlush: () => Promise.resolve(true),
+    shutdown: () => {
+      undo();
+      return Promise.resolve();
+    },
+  };
+}
+
+const PROPAGATORS: Record<PropagatorName, () => TextMapPropagator> = {
+  tracecontext: () => new W3CTraceContextPropagator(),
+  baggage: () => new W3CBaggagePropagator(),
+};
+
+function propagatorOf(
+  options: StartOptions,
+  env: EnvironmentSettings,
+): TextMapPropagator | null {
+  const propagators = options.propagators ?? env.propagators.map((name) => PROPAGATORS[name]());
+  return propagators.length === 0
+    ? null
+    : new CompositePropagator({ propagators: [...propagators] });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
