@@ -1,0 +1,54 @@
+/**
+ * `Deno.serve` with server spans.
+ *
+ * @module
+ */
+import {
+  resolveServerOptions,
+  type ServerOptions,
+  wrapErrorHandler,
+  wrapHandler,
+} from "./server.ts";
+
+type Handler = (request: Request, info: unknown) => Response | Promise<Response>;
+type ErrorHandler = (error: unknown) => Response | Promise<Response>;
+
+/** The part of `Deno.serve` used here, and what stands for its type where Deno's are not known. */
+type AnyServe = (
+  options: Handler | Record<string, unknown>,
+  handler?: Handler,
+) => { readonly finished: Promise<void>; shutdown(): Promise<void> };
+
+/** The type of `Deno.serve`, with all its overloads. */
+export type DenoServe = typeof globalThis extends { Deno: { serve: infer Serve } } ? Serve
+  : AnyServe;
+
+/**
+ * Makes a `serve` that takes what `Deno.serve` takes and traces every request, as
+ * {@link traceHandler} says.
+ *
+ * @example
+ * ```ts ignore
+ * const serve = traceServe({ ignore: (request) => request.url.endsWith("/health") });
+ * serve({ port: 8000 }, () => new Response("hello"));
+ * ```
+ */
+export function traceServe(options: ServerOptions = {}): DenoServe {
+  const serve: AnyServe = (first, second) => {
+    // Looked up when it is called, so that this module can be imported anywhere.
+    const { Deno } = globalThis as unknown as { Deno: { serve: AnyServe } };
+    const init = typeof first === "function" ? {} : { ...first };
+    const handler = typeof first === "function" ? first : second ?? init.handler as Handler;
+    const { onError } = init;
+    // Deno answers 500 by itself; what an error handler answers is recorded when it does.
+    const settings = resolveServerOptions(options, onError === undefined ? 500 : undefined);
+    if (typeof onError === "function") init.onError = wrapErrorHandler(onError as ErrorHandler);
+    if (typeof handler !== "function") return Deno.serve(first, second); // it says what is wrong
+    delete init.handler;
+    return Deno.serve(init, wrapHandler(handler, settings));
+  };
+  return serve as DenoServe;
+}
+
+/** {@link traceServe} without options: use it in place of `Deno.serve`. */
+export const serve: DenoServe = traceServe();

@@ -1,0 +1,178 @@
+/**
+ * Client spans for `fetch`.
+ *
+ * @module
+ */
+import {
+  type Context,
+  context,
+  diag,
+  propagation,
+  type Span,
+  SpanKind,
+  type TextMapSetter,
+  trace,
+} from "@opentelemetry/api";
+import { isTracingSuppressed } from "@opentelemetry/core";
+import { guarded } from "./exchange.ts";
+import {
+  clientRequestAttributes,
+  headerValues,
+  type HttpOptions,
+  type HttpSettings,
+  isIgnored,
+  methodLabel,
+  recordError,
+  recordResponse,
+  resolveOptions,
+} from "./semconv.ts";
+
+/** What the wrappers of `fetch` can be told. */
+export interface FetchOptions extends HttpOptions {
+  /** Requests to URLs for which it returns true get no span and no headers. */
+  readonly ignore?: (url: string) => boolean;
+}
+
+type Fetch = typeof globalThis.fetch;
+type Input = Parameters<Fetch>[0];
+type Init = Parameters<Fetch>[1];
+
+const traced = new WeakSet<Fetch>();
+
+/**
+ * Wraps a `fetch` so that each request over HTTP gets a client span and carries its context.
+ *
+ * The span ends when the response headers are there, or when there will be none. Instrumentation
+ * which sees the network, such as that for undici, ends it with the body instead; whoever sees only
+ * `fetch` would have to wrap the body for that, and a body that nobody reads would hold the span
+ * open, which the conventions advise against. Redirects are part of the one span. A request that
+ * the caller aborts is not an error.
+ *
+ * The wrapper has the properties of what it wraps (`fetch.preconnect` of Bun), passes on what it
+ * does not know (`client` of Deno), and changes neither `Request` nor `init` of its caller.
+ *
+ * @example
+ * ```ts ignore
+ * const tracedFetch = traceFetch(fetch);
+ * await tracedFetch("https://example.com/");
+ * ```
+ */
+export function traceFetch(fetch: Fetch, options: FetchOptions = {}): Fetch {
+  if (traced.has(fetch)) return fetch;
+  const settings = resolveOptions(options);
+  const proxy = new Proxy(fetch, {
+    apply(target, self, args: [Input, Init?]): Promise<Response> {
+      const call = guarded(() => begin(settings, options, args));
+      if (call === undefined) return Reflect.apply(target, self, args);
+      return context.with(call.context, () => Reflect.apply(target, self, call.args)).then(
+        (response) => {
+          guarded(() => received(settings, call.span, response));
+          return response;
+        },
+        (error) => {
+          guarded(() => failed(call, error));
+          throw error;
+        },
+      );
+    },
+  });
+  traced.add(proxy);
+  return proxy;
+}
+
+/**
+ * Makes the global `fetch` a traced one, see {@link traceFetch}.
+ *
+ * @returns puts the `fetch` back that was there
+ */
+export function instrumentFetch(options: FetchOptions = {}): () => void {
+  const original = globalThis.fetch;
+  if (traced.has(original)) {
+    diag.warn("instrumentFetch: the global fetch is traced already; these options have no effect");
+    return () => {};
+  }
+  let active = true;
+  const ignore = (url: string): boolean => !active || (options.ignore?.(url) ?? false);
+  const wrapper = traceFetch(original, { ...options, ignore });
+  globalThis.fetch = wrapper;
+  return () => {
+    active = false; // someone may have wrapped or kept it
+    if (globalThis.fetch === wrapper) globalThis.fetch = original;
+  };
+}
+
+/** A request on its way. */
+interface Call {
+  readonly span: Span;
+  readonly context: Context;
+  readonly args: [Input, Init];
+  readonly signal: AbortSignal | null | undefined;
+}
+
+function begin(
+  settings: HttpSettings,
+  options: FetchOptions,
+  [input, init]: [Input, Init?],
+): Call | undefined {
+  const active = context.active();
+  if (isTracingSuppressed(active)) return undefined;
+  const request = input instanceof Request ? input : undefined;
+  const given = request?.url ?? String(input);
+  const url = parseUrl(given);
+  // Not HTTP, or nothing that fetch will accept: it says so itself.
+  if (url === undefined) return undefined;
+  if (isIgnored(options.ignore, given)) return undefined;
+
+  const headers = new Headers(init?.headers ?? request?.headers);
+  const method = normalized(String(init?.method ?? request?.method ?? "GET"));
+  const span = settings.tracer.startSpan(methodLabel(settings, method), {
+    kind: SpanKind.CLIENT,
+    attributes: clientRequestAttributes(settings, method, url, headers),
+  }, active);
+  const callContext = trace.setSpan(active, span);
+  propagation.inject(callContext, headers, HEADERS);
+  return {
+    span,
+    context: callContext,
+    // A Request given as init has its properties on the prototype, where a spread misses them.
+    args: init instanceof Request
+      ? [new Request(input as Request, init), { headers } as Init]
+      : [input, { ...init, headers } as Init],
+    signal: init?.signal ?? request?.signal,
+  };
+}
+
+function received(settings: HttpSettings, span: Span, response: Response): void {
+  const { status, headers } = response;
+  recordResponse(settings, span, status, 400, (name) => headerValues(headers, name), false);
+  span.end();
+}
+
+function failed({ span, signal }: Call, error: unknown): void {
+  if (!isCancellation(signal, error)) recordError(span, error);
+  span.end();
+}
+
+/** Whether the caller gave up on purpose. A deadline that passed is an error. */
+function isCancellation(signal: AbortSignal | null | undefined, error: unknown): boolean {
+  if (!signal?.aborted) return false;
+  const name = (error as { name?: unknown } | null | undefined)?.name;
+  return name !== "TimeoutError" && (name === "AbortError" || error === signal.reason);
+}
+
+function parseUrl(text: string): URL | undefined {
+  if (!URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  return url.protocol === "http:" || url.protocol === "https:" ? url : undefined;
+}
+
+/** Method names that fetch sends in capitals however they are given. */
+const NORMALIZED = /^(?:delete|get|head|options|post|put)$/i;
+
+function normalized(method: string): string {
+  return NORMALIZED.test(method) ? method.toUpperCase() : method;
+}
+
+const HEADERS: TextMapSetter<Headers> = {
+  set: (headers, key, value) => headers.set(key, value),
+};

@@ -1,0 +1,12 @@
+/**
+ * Spans for HTTP servers and clients by the stable semantic conventions, with any OpenTelemetry
+ * SDK: wrappers for handlers, `fetch`, Hono and `node:http`. The drop-in replacements for
+ * `Deno.serve` and `Bun.serve` are in `deno.ts` and `bun.ts`.
+ *
+ * @module
+ */
+export { type FetchOptions, instrumentFetch, traceFetch } from "./fetch.ts";
+export { type HonoContext, type HonoMiddleware, type HonoRoute, traceHono } from "./hono.ts";
+export { type ListenerOptions, traceListener } from "./node.ts";
+export type { HttpOptions } from "./semconv.ts";
+export { type ServerOptions, traceHandler } from "./server.ts";
