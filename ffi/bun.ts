@@ -11,8 +11,8 @@ type Call = (...args: unknown[]) => number;
 interface BunFfi {
   dlopen(
     name: string,
-    symbols: Record<string, { args: string[]; returns: string; }>,
-  ): { symbols: Record<string, Call>; };
+    symbols: Record<string, { args: string[]; returns: string }>,
+  ): { symbols: Record<string, Call> };
   toArrayBuffer(address: number, offset: number, bytes: number): ArrayBuffer;
 }
 
@@ -35,7 +35,7 @@ export function bind(
   libraries: readonly string[],
   signatures: Readonly<Record<string, Signature>>,
 ): Libc {
-  const symbols: Record<string, { args: string[]; returns: string; }> = {};
+  const symbols: Record<string, { args: string[]; returns: string }> = {};
   for (const [key, signature] of Object.entries(signatures)) {
     symbols[signature.name ?? key] = {
       args: signature.parameters.map((type) => types[type]),

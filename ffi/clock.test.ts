@@ -3,8 +3,8 @@ import { it } from "node:test";
 import { clockWords, now } from "./mod.ts";
 
 const nanoseconds = (): bigint =>
-  (BigInt(clockWords[1]) << 32n | BigInt(clockWords[0] >>> 0)) * 1_000_000_000n
-  + BigInt(clockWords[2]);
+  (BigInt(clockWords[1]) << 32n | BigInt(clockWords[0] >>> 0)) * 1_000_000_000n +
+  BigInt(clockWords[2]);
 
 it("now() is the wall clock", () => {
   const before = BigInt(Date.now()) * 1_000_000n;

@@ -9,13 +9,13 @@ type Call = (...args: unknown[]) => number | bigint;
 
 /** The part of Deno used here, so that this file type-checks without Deno's types. */
 interface DenoFfi {
-  dlopen(name: string, symbols: Record<string, unknown>): { symbols: Record<string, Call>; };
-  UnsafePointer: { create(address: bigint): Pointer | null; };
-  UnsafePointerView: { getArrayBuffer(pointer: Pointer, bytes: number): ArrayBuffer; };
-  permissions: { querySync(descriptor: { name: "ffi"; }): { state: string; }; };
+  dlopen(name: string, symbols: Record<string, unknown>): { symbols: Record<string, Call> };
+  UnsafePointer: { create(address: bigint): Pointer | null };
+  UnsafePointerView: { getArrayBuffer(pointer: Pointer, bytes: number): ArrayBuffer };
+  permissions: { querySync(descriptor: { name: "ffi" }): { state: string } };
 }
 
-const deno = (globalThis as unknown as { Deno: DenoFfi; }).Deno;
+const deno = (globalThis as unknown as { Deno: DenoFfi }).Deno;
 
 /** Binds the table. Never prompts for the permission: whoever imports a library does not expect it. */
 export function bind(

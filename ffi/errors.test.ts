@@ -15,8 +15,8 @@ describe("SystemError", () => {
     ]);
     assert.equal(
       error.message,
-      "posix_fallocate /x/y: ENOSPC, no space left on the device: "
-        + "free some, or choose another directory with OTLP_MMAP_DIR",
+      "posix_fallocate /x/y: ENOSPC, no space left on the device: " +
+        "free some, or choose another directory with OTLP_MMAP_DIR",
     );
   });
 

@@ -67,7 +67,7 @@ const SUFFIX = ".tmp";
  * writing. mkostemps makes and opens it in one call (O_EXCL, O_CLOEXEC): nothing planted under the
  * name is followed or truncated, and open(2) with a mode, which is variadic, is not needed.
  */
-export function createTemporary(path: string): { fd: number; temporary: string; } {
+export function createTemporary(path: string): { fd: number; temporary: string } {
   const template = `${path}.${process.pid}-${RANDOM}${SUFFIX}`;
   const bytes = cString(template);
   const start = bytes.length - 1 - SUFFIX.length - RANDOM.length;

@@ -11,8 +11,8 @@ import { commandLine, output, temporaryDirectory } from "./testdata/start.ts";
 const directory = temporaryDirectory();
 after(() => directory.remove());
 
-const hasGlibc = process.platform === "linux"
-  && !fs.readdirSync("/lib").some((name) => name.startsWith("ld-musl"));
+const hasGlibc = process.platform === "linux" &&
+  !fs.readdirSync("/lib").some((name) => name.startsWith("ld-musl"));
 
 describe("runtime", () => {
   it("is this one", () => {
@@ -23,7 +23,7 @@ describe("runtime", () => {
   });
 
   interface Said {
-    runtime: { supported: boolean; reason: string; };
+    runtime: { supported: boolean; reason: string };
     seconds: number;
     [call: string]: unknown;
   }

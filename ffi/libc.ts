@@ -18,7 +18,7 @@ export interface Runtime {
   readonly reason?: string;
 }
 
-const globals = globalThis as { Deno?: { dlopen?: unknown; }; Bun?: unknown; };
+const globals = globalThis as { Deno?: { dlopen?: unknown }; Bun?: unknown };
 const name = globals.Bun !== undefined
   ? "bun"
   : globals.Deno !== undefined && process.versions.deno !== undefined

@@ -8,7 +8,7 @@ import { startChild, temporaryDirectory } from "./testdata/start.ts";
 const directory = temporaryDirectory();
 after(() => directory.remove());
 
-function take(path: string): { release(): void; } {
+function take(path: string): { release(): void } {
   const lock = lockFile(path);
   if ("heldBy" in lock) assert.fail(`held by ${lock.heldBy}`);
   return lock;

@@ -14,7 +14,7 @@ const PAGE = 4096;
 let names = 0;
 const fresh = (): string => directory.at(`file-${names++}`);
 
-function published(options: { bytes: number; reserve?: number; } = { bytes: PAGE }): Mapping {
+function published(options: { bytes: number; reserve?: number } = { bytes: PAGE }): Mapping {
   const mapping = Mapping.create(fresh(), options);
   mapping.publish();
   return mapping;
@@ -266,7 +266,7 @@ describe("a Worker", () => {
     const worker = new Worker(new URL("./testdata/worker.ts", import.meta.url), {
       workerData: mapping.path,
     });
-    const said = await new Promise<{ code: string; seconds: number; }>((resolve, reject) => {
+    const said = await new Promise<{ code: string; seconds: number }>((resolve, reject) => {
       worker.once("message", resolve);
       worker.once("error", reject);
     });
@@ -313,8 +313,8 @@ describe("Mapping.close", () => {
     const path = published().path;
     // Names of descriptors and mappings: the count of either must not grow with the turns.
     const open = (): number =>
-      fs.readFileSync("/proc/self/maps", "utf8").split(path).length
-      + fs.readdirSync("/proc/self/fd").length;
+      fs.readFileSync("/proc/self/maps", "utf8").split(path).length +
+      fs.readdirSync("/proc/self/fd").length;
     const before = open();
     for (let i = 0; i < 200; i++) Mapping.open(path, { reserve: 1 << 20 }).close();
     assert.ok(open() - before < 100, `${before} -> ${open()}`);
@@ -338,7 +338,7 @@ describe("Mapping.isAtPath", () => {
 describe("limits", () => {
   it("a file over RLIMIT_FSIZE is an error, not the end of the process", async () => {
     // In blocks of 512 or 1,024 bytes: 64 or 128 MiB.
-    const child = await startChild("sh", "-c", "ulimit -f 131072 && exec \"$@\"", "sh");
+    const child = await startChild("sh", "-c", 'ulimit -f 131072 && exec "$@"', "sh");
     try {
       const path = fresh();
       await assert.rejects(child.ask({ op: "create", path, bytes: 2 ** 29 }), /^Error: EFBIG$/);
@@ -374,7 +374,7 @@ function noProc(): string | false {
   return fs.existsSync("/proc/self/maps") ? false : "needs /proc";
 }
 
-function mountSmall(path: string): { skip: string | false; unmount(): void; } {
+function mountSmall(path: string): { skip: string | false; unmount(): void } {
   const none = { unmount(): void {} };
   if (process.platform !== "linux") return { skip: "needs a tmpfs of Linux", ...none };
   if (process.getuid?.() !== 0) return { skip: "only root can mount a small tmpfs", ...none };

@@ -63,7 +63,7 @@ export class Mapping {
    * beside `path` (`<path>.<pid>-<random>.tmp`), and maps `reserve` bytes (at least `bytes`).
    * {@link Mapping.publish} gives it its name. Throws {@link SystemError}; leaves no file behind then.
    */
-  static create(path: string, options: { bytes: number; reserve?: number; }): Mapping {
+  static create(path: string, options: { bytes: number; reserve?: number }): Mapping {
     assertSupported("create", path);
     const { bytes, reserve = bytes } = options;
     checkBytes("bytes", bytes, 1);
@@ -84,7 +84,7 @@ export class Mapping {
    * (nothing for an empty file without `reserve`). `follow: false` refuses a symbolic link (ELOOP).
    * Throws {@link SystemError}; ENODEV for anything but a regular file.
    */
-  static open(path: string, options: { reserve?: number; follow?: boolean; } = {}): Mapping {
+  static open(path: string, options: { reserve?: number; follow?: boolean } = {}): Mapping {
     assertSupported("open", path);
     const { reserve = 0, follow = true } = options;
     checkBytes("reserve", reserve, 0);

@@ -14,6 +14,7 @@ export { Mapping } from "./mapping.ts";
 export {
   mappedBy,
   processIsAlive,
+  processStartTicks,
   processStartTime,
   userId,
   userTempDirectory,

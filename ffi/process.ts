@@ -15,17 +15,27 @@ const TICKS_PER_SECOND = 100n;
 const NS_PER_SECOND = 1_000_000_000n;
 
 /**
+ * When a process started, in clock ticks since boot; null where there is no such process or no way to
+ * know (macOS). Unlike a time it never changes, so with the id it tells a process from every other
+ * one of this boot.
+ */
+export function processStartTicks(pid: number): bigint | null {
+  if (!runtime.supported || isMac) return null;
+  const ticks = statFields(pid)?.[19];
+  return ticks === undefined ? null : BigInt(ticks);
+}
+
+/**
  * When a process started, in ns since the Unix epoch; null where there is no such process or no way
  * to know (macOS). Good to a second: the kernel counts from boot, and tells the time of boot in
  * seconds. Two processes that had the same id, one after the other, differ by more than that only if
  * the ids went round in between, which takes far longer.
  */
 export function processStartTime(pid: number): bigint | null {
-  if (!runtime.supported || isMac) return null;
-  const start = statFields(pid)?.[19];
+  const start = processStartTicks(pid);
   const boot = /^btime (\d+)$/m.exec(readText("/proc/stat") ?? "")?.[1];
-  if (start === undefined || boot === undefined) return null;
-  return BigInt(boot) * NS_PER_SECOND + BigInt(start) * (NS_PER_SECOND / TICKS_PER_SECOND);
+  if (start === null || boot === undefined) return null;
+  return BigInt(boot) * NS_PER_SECOND + start * (NS_PER_SECOND / TICKS_PER_SECOND);
 }
 
 /** The fields of /proc/PID/stat from the third (the state) on. */
@@ -89,7 +99,7 @@ export function mappedBy(path: string): number[] | null {
  * Which lines of /proc/PID/maps are about this file, and who owns it. Found by mapping it and looking
  * at what the kernel shows here: on overlay file systems and btrfs that is not what stat says.
  */
-function asShownInMaps(path: string): { line: RegExp; uid: number; } | null {
+function asShownInMaps(path: string): { line: RegExp; uid: number } | null {
   const fd = openFile(path, O_RDONLY);
   try {
     const { uid } = statusOf(fd, path);

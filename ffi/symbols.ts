@@ -112,9 +112,9 @@ export interface Pointer {
 type Argument<T extends CType> = T extends "buffer" ? Uint8Array
   : T extends "pointer" ? Pointer
   : number;
-type Arguments<P extends readonly CType[]> = { -readonly [I in keyof P]: Argument<P[I]>; };
+type Arguments<P extends readonly CType[]> = { -readonly [I in keyof P]: Argument<P[I]> };
 type Call<S extends Signature> = (...args: Arguments<S["parameters"]>) => number;
-type Calls<T extends Record<string, Signature>> = { readonly [K in keyof T]: Call<T[K]>; };
+type Calls<T extends Record<string, Signature>> = { readonly [K in keyof T]: Call<T[K]> };
 
 /** The bound functions. Every result is a number. `linuxOnly` and `macOnly` ones exist only there. */
 export type Libc = Calls<typeof common> & Calls<typeof linuxOnly> & Calls<typeof macOnly>;

@@ -8,7 +8,7 @@ import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 import { Buffer } from "node:buffer";
 import process from "node:process";
-import { processStartTime, threadNumber } from "../../ffi/mod.ts";
+import { processStartTicks, processStartTime, threadNumber } from "../../ffi/mod.ts";
 import { UID_BYTES } from "../format/layout.ts";
 
 /** Where Workers find the uid on systems that can't say when a process started. */
@@ -29,8 +29,9 @@ export interface Identity {
 /** The identity of this isolate. */
 export function identity(): Identity {
   const started = attempt(() => processStartTime(process.pid)) ?? null;
+  const ticks = attempt(() => processStartTicks(process.pid)) ?? null;
   return {
-    processUid: started === null ? sharedRandomUid() : derivedUid(started),
+    processUid: ticks === null ? sharedRandomUid() : derivedUid(ticks),
     pid: process.pid,
     isolate: threadNumber(),
     startTime: started ?? BigInt(Date.now()) * 1_000_000n,
@@ -41,23 +42,16 @@ export function identity(): Identity {
  * Isolates share nothing at first, so each derives the uid from what the system says of the
  * process: no two processes of a boot have the same id, start and id namespace.
  */
-function derivedUid(started: bigint): Uint8Array {
+function derivedUid(ticks: bigint): Uint8Array {
   const parts = [
     attempt(hostname),
     attempt(() => readFileSync("/proc/sys/kernel/random/boot_id", "utf8")),
     attempt(() => readlinkSync("/proc/self/ns/pid")),
     process.pid,
-    // The time of day changes when the clock is set, and with it `started`; ticks do not.
-    attempt(startTicks) ?? started,
+    // Not the time of the start: that changes when the clock is set.
+    ticks,
   ];
   return new Uint8Array(createHash("sha256").update(parts.join("|")).digest()).slice(0, UID_BYTES);
-}
-
-/** When this process started, in ticks since the system did. */
-function startTicks(): string {
-  const text = readFileSync("/proc/self/stat", "utf8");
-  // The second field is the command in parentheses, in which anything may occur; this is the 22nd.
-  return text.slice(text.lastIndexOf(")") + 2).split(" ")[19];
 }
 
 /** Random, handed to Workers through the environment; a child process has another pid. */
