@@ -55,6 +55,8 @@ export function putSpanAttributes(
   const shape = span.shape;
   const { keys, refs } = shape;
   let expected = span.expected;
+  // In variables, for every key passes here.
+  let { seen, attributes: count } = span;
   let published = false;
   for (const key in attributes) {
     let value: unknown;
@@ -69,8 +71,8 @@ export function putSpanAttributes(
     expected = position + 1;
     const isNew = position < 0
       ? span.seenMore === null || !span.seenMore.has(key)
-      : (span.seen & (1 << position)) === 0;
-    if (slot < 0 || (isNew && span.attributes >= limit)) {
+      : (seen & (1 << position)) === 0;
+    if (slot < 0 || (isNew && count >= limit)) {
       // No place for a further record, or no more of them allowed.
       span.droppedAttributes++;
       continue;
@@ -99,9 +101,14 @@ export function putSpanAttributes(
     }
     if (result === OK) {
       at = endOfPut();
-      if (isNew) retain(span, key, position);
+      if (isNew) {
+        count++;
+        if (position >= 0) seen |= 1 << position;
+        else (span.seenMore ??= new Set()).add(key);
+      }
     } else if (result === NO_KEY) {
       if (!published) {
+        // All of them are written again, to the next file.
         abandon();
         return DICTIONARY_FULL;
       }
@@ -113,6 +120,8 @@ export function putSpanAttributes(
     }
   }
   span.expected = expected;
+  span.seen = seen;
+  span.attributes = count;
   return slot < 0 ? WRITTEN : finishSpanRecord(file, slot, at, eventTag);
 }
 
@@ -161,7 +170,11 @@ export function writeAttribute(
     : putKeyValue(at, SPAN_ATTRIBUTE, keyRef, value, true, shape, position);
   if (result === OK) {
     if (wasCut()) cutAttributeWarning(key);
-    if (isNew) retain(span, key, position);
+    if (isNew) {
+      span.attributes++;
+      if (position >= 0) span.seen |= 1 << position;
+      else (span.seenMore ??= new Set()).add(key);
+    }
     return finishSpanRecord(file, slot, endOfPut(), ATTRIBUTES);
   }
   abandon();
@@ -169,13 +182,6 @@ export function writeAttribute(
   span.droppedAttributes++;
   invalidAttributeWarning(key, value);
   return WRITTEN;
-}
-
-/** Remembers that a key is set, so that setting it again counts once. */
-function retain(span: SpanState, key: string, position: number): void {
-  span.attributes++;
-  if (position >= 0) span.seen |= 1 << position;
-  else (span.seenMore ??= new Set()).add(key);
 }
 
 /** Why a key has no ref. */

@@ -96,87 +96,70 @@ export function putKeyValue(
   shape: Shape,
   position: number,
 ): number {
-  const { u8, i32 } = cursor;
-  if (typeof value === "string") {
-    const length = value.length;
-    // Up to here even 3 bytes a unit leave every length below in one byte.
-    if (length <= 38 && length <= cursor.maxLength && at + 15 + length * 3 <= cursor.limit) {
-      const base = putTag(at, tag);
-      const word = base >> 2;
-      const start = base + 12;
-      let bytes: number;
-      if (position >= 0 && shape.texts[position] === value) {
-        bytes = putTextAgain(start, value, shape, position);
-      } else {
-        bytes = putText(start, value) - start;
-        if (position >= 0) {
-          shape.texts[position] = value;
-          shape.textWords[position] = null;
-        }
-      }
-      i32[word] |= (bytes + 10) << 8 | 0x080000 | (keyRef | 0x80) << 24;
-      i32[word + 1] = (keyRef >>> 7) & 0x7f | 0x80 | (keyRef >>> 6) & 0x7f00 | 0x8000 |
-        (keyRef >>> 5) & 0x7f0000 | 0x12000000;
-      i32[word + 2] = (bytes + 3) | 0x0a00 | (bytes & 0x7f | 0x80) << 16;
-      cursor.pos = start + bytes;
-      return OK;
-    }
-  } else if (typeof value === "number") {
-    if (at + 24 <= cursor.limit) {
-      const base = putTag(at, tag);
-      const word = base >> 2;
-      let length: number;
-      if ((value | 0) === value && value >= 0 && value < 0x4000) {
-        i32[word + 2] = 3 | 0x1800 | (value & 0x7f | 0x80) << 16 | (value >> 7) << 24;
-        length = 10;
-      } else if (Number.isSafeInteger(value)) {
-        u8[base + 9] = 0x18;
-        length = putInteger(base + 10, value) - base - 2;
-        u8[base + 8] = length - 7;
-      } else {
-        // double_value: its tag 21 in three bytes.
-        i32[word + 2] = 0x0080a10b;
-        f64[0] = value;
-        i32[word + 3] = f64Words[0];
-        i32[word + 4] = f64Words[1];
-        length = 18;
-      }
-      i32[word] |= length << 8 | 0x080000 | (keyRef | 0x80) << 24;
-      i32[word + 1] = (keyRef >>> 7) & 0x7f | 0x80 | (keyRef >>> 6) & 0x7f00 | 0x8000 |
-        (keyRef >>> 5) & 0x7f0000 | 0x12000000;
-      cursor.pos = base + 2 + length;
-      return OK;
-    }
-  } else if (typeof value === "boolean") {
-    if (at + 15 <= cursor.limit) {
-      const base = putTag(at, tag);
-      const word = base >> 2;
-      i32[word] |= 10 << 8 | 0x080000 | (keyRef | 0x80) << 24;
-      i32[word + 1] = (keyRef >>> 7) & 0x7f | 0x80 | (keyRef >>> 6) & 0x7f00 | 0x8000 |
-        (keyRef >>> 5) & 0x7f0000 | 0x12000000;
-      // bool_value: its tag 10 in two bytes.
-      i32[word + 2] = 0x009003 | (value ? 1 : 0) << 24;
-      cursor.pos = base + 12;
-      return OK;
-    }
-  } else if (value === undefined) {
-    return ABSENT;
+  const type = typeof value;
+  const units = type === "string" ? (value as string).length : 0;
+  // Up to 38 units even 3 bytes a unit leave every length below in one byte.
+  if (
+    (type !== "string" && type !== "number" && type !== "boolean") || units > 38 ||
+    units > cursor.maxLength || at + 24 + units * 3 > cursor.limit
+  ) {
+    return value === undefined ? ABSENT : putLongKeyValue(at, tag, keyRef, value, cutToFit);
   }
-  return putLongKeyValue(at, tag, keyRef, value, cutToFit);
+  const i32 = cursor.i32;
+  const aligned = (at & 3) === 0;
+  const base = aligned ? at : putTagBefore(at, tag);
+  const word = base >> 2;
+  // Bytes behind the length byte.
+  let length = 10;
+  if (type === "string") {
+    const start = base + 12;
+    let bytes: number;
+    if (position >= 0 && shape.texts[position] === value) {
+      bytes = putTextAgain(start, value as string, shape, position);
+    } else {
+      bytes = putText(start, value as string) - start;
+      if (position >= 0) {
+        shape.texts[position] = value as string;
+        shape.textWords[position] = null;
+      }
+    }
+    i32[word + 2] = (bytes + 3) | 0x0a00 | (bytes & 0x7f | 0x80) << 16;
+    length += bytes;
+  } else if (type === "boolean") {
+    // bool_value: its tag 10 in two bytes.
+    i32[word + 2] = 0x009003 | (value === true ? 0x01000000 : 0);
+  } else {
+    const number = value as number;
+    if ((number | 0) === number && number >= 0 && number < 0x4000) {
+      // int_value in two bytes.
+      i32[word + 2] = 0x1803 | (number & 0x7f | 0x80) << 16 | (number >> 7) << 24;
+    } else if (Number.isSafeInteger(number)) {
+      cursor.u8[base + 9] = 0x18;
+      length = putInteger(base + 10, number) - base - 2;
+      cursor.u8[base + 8] = length - 7;
+    } else {
+      // double_value: its tag 21 in three bytes.
+      i32[word + 2] = 0x0080a10b;
+      f64[0] = number;
+      i32[word + 3] = f64Words[0];
+      i32[word + 4] = f64Words[1];
+      length = 18;
+    }
+  }
+  i32[word] = (aligned ? tag : 0) | length << 8 | 0x080000 | (keyRef | 0x80) << 24;
+  i32[word + 1] = (keyRef >>> 7) & 0x7f | 0x80 | (keyRef >>> 6) & 0x7f00 | 0x8000 |
+    (keyRef >>> 5) & 0x7f0000 | 0x12000000;
+  cursor.pos = base + 2 + length;
+  return OK;
 }
 
-/** Writes a tag whose last byte starts a word, the rest of which it clears; returns that byte. */
-function putTag(at: number, tag: number): number {
-  const { u8, i32 } = cursor;
-  const over = at & 3;
-  if (over === 0) {
-    i32[at >> 2] = tag;
-    return at;
-  }
+/** Pads a tag so that its last byte, 0, starts the next word; returns where that is. */
+function putTagBefore(at: number, tag: number): number {
+  const { u8 } = cursor;
+  const base = (at + 3) & ~3;
   u8[at] = tag | 0x80;
-  for (let i = at + 1; i < at + 4 - over; i++) u8[i] = 0x80;
-  i32[(at >> 2) + 1] = 0;
-  return at + 4 - over;
+  for (let i = at + 1; i < base; i++) u8[i] = 0x80;
+  return base;
 }
 
 /** Writes the text that was written at this position before, as words; returns its bytes. */
