@@ -2,6 +2,52 @@
  * A flight recorder for Deno and Bun: an OpenTelemetry SDK that writes every record at once into a
  * memory-mapped file, which a separate collector reads.
  *
+ * `start()` records what the application does through `@opentelemetry/api`; `Writer` and `Reader`
+ * are for those who build their own.
+ *
  * @module
  */
 export { type Sdk, start, type StartOptions } from "./lib/sdk/start.ts";
+export type { TracerProvider } from "./lib/sdk/provider.ts";
+export type { IdGenerator } from "./lib/sdk/tracer.ts";
+export type { SpanLimits } from "./lib/sdk/limits.ts";
+export type { ResourceDetector } from "./lib/sdk/resource.ts";
+export {
+  AlwaysOffSampler,
+  AlwaysOnSampler,
+  ParentBasedSampler,
+  type ParentBasedSamplerOptions,
+  type Sampler,
+  type SamplingResult,
+  TraceIdRatioBasedSampler,
+} from "./lib/sdk/sampler.ts";
+export type { FileSizes, RingSize } from "./lib/file/write.ts";
+export {
+  type Attributes,
+  type Id,
+  type JoinOptions,
+  type RingCounters,
+  type Scope,
+  type SpanEnd,
+  type SpanLink,
+  type SpanStart,
+  type Value,
+  Writer,
+  type WriteResult,
+  type WriterOptions,
+} from "./lib/writer.ts";
+export {
+  BusyError,
+  type EventRead,
+  FormatError,
+  type MeasurementRead,
+  type OwnerState,
+  type ReadAttributes,
+  Reader,
+  type ReadRecord,
+  type ReadScope,
+  type ReadValue,
+  type SpanChange,
+  type SpanRead,
+  type UnreadableRead,
+} from "./lib/reader.ts";

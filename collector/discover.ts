@@ -63,7 +63,7 @@ interface Round {
 type Stat = "file" | "directory" | "other" | "missing";
 
 function isMissing(error: unknown): boolean {
-  const { code } = error as { code?: string; };
+  const { code } = error as { code?: string };
   return code === "ENOENT" || code === "ENOTDIR";
 }
 

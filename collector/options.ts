@@ -164,9 +164,9 @@ function chooseUrl(flags: Flags, env: Environment): string | undefined {
       throw new InvalidArgumentError(printable((error as Error).message) + ".");
     }
   };
-  return flags.endpoint
-    ?? fromVariable(variable(env, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"), exact)
-    ?? fromVariable(variable(env, "OTEL_EXPORTER_OTLP_ENDPOINT"), endpoint);
+  return flags.endpoint ??
+    fromVariable(variable(env, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"), exact) ??
+    fromVariable(variable(env, "OTEL_EXPORTER_OTLP_ENDPOINT"), endpoint);
 }
 
 function chooseHeaders(flags: Flags, env: Environment, sending: boolean): Header[] {
@@ -206,8 +206,8 @@ function chooseTls(env: Environment): TlsMaterial {
   if ((material.cert === undefined) !== (material.key === undefined)) {
     throw new ArgumentsExit(
       2,
-      "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY go together: "
-        + `only the ${material.cert === undefined ? "key" : "certificate"} is set`,
+      "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY go together: " +
+        `only the ${material.cert === undefined ? "key" : "certificate"} is set`,
     );
   }
   return material;

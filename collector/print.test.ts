@@ -75,17 +75,17 @@ describe("printed spans", () => {
     });
     assert.equal(
       formatRequest(body, { color: false }),
-      "2026-11-21T09:30:00.123456Z   12.35ms shop \"GET /cart\" server ERROR \"boom\" "
-        + "trace=0123456789abcdef0123456789abcdef span=0123456789abcdef parent=fedcba9876543210 "
-        + "s=\"a b\" i=-9007199254740993 d=1.0 b=true raw=0x01ff none=null list=[1,null] map={k=NaN} "
-        + "(2 attributes not shown) event=exception{} "
-        + "link=0123456789abcdef0123456789abcdef/0123456789abcdef\n",
+      '2026-11-21T09:30:00.123456Z   12.35ms shop "GET /cart" server ERROR "boom" ' +
+        "trace=0123456789abcdef0123456789abcdef span=0123456789abcdef parent=fedcba9876543210 " +
+        's="a b" i=-9007199254740993 d=1.0 b=true raw=0x01ff none=null list=[1,null] map={k=NaN} ' +
+        "(2 attributes not shown) event=exception{} " +
+        "link=0123456789abcdef0123456789abcdef/0123456789abcdef\n",
     );
   });
 
   it("stand even when a span has nothing in it", () => {
     const line = formatRequest(request("", {}), { color: false });
-    assert.equal(line, "-         ? \"\" \"\" unspecified UNSET trace=- span=-\n");
+    assert.equal(line, '-         ? "" "" unspecified UNSET trace=- span=-\n');
     const extreme = { startTimeUnixNano: (1n << 64n) - 1n, endTimeUnixNano: 1n };
     assert.match(formatRequest(request("x", extreme), { color: false }), /^2554-07-21T.*Z -\d/);
   });

@@ -21,9 +21,9 @@ describe("text from elsewhere", () => {
 
   it("quotes what is not one plain word", () => {
     assert.equal(word("http.route"), "http.route");
-    assert.equal(word("GET /cart"), "\"GET /cart\"");
-    assert.equal(word(""), "\"\"");
-    assert.equal(quoted("a\"b\\c"), "\"a\\\"b\\\\c\"");
+    assert.equal(word("GET /cart"), '"GET /cart"');
+    assert.equal(word(""), '""');
+    assert.equal(quoted('a"b\\c'), '"a\\"b\\\\c"');
   });
 
   it("takes the first line that says something", () => {

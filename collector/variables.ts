@@ -23,8 +23,8 @@ export function variable(env: Environment, name: string): Setting | undefined {
 
 /** `OTEL_EXPORTER_OTLP_TRACES_<NAME>`, or else `OTEL_EXPORTER_OTLP_<NAME>`. */
 export function otlpVariable(env: Environment, name: string): Setting | undefined {
-  return variable(env, `OTEL_EXPORTER_OTLP_TRACES_${name}`)
-    ?? variable(env, `OTEL_EXPORTER_OTLP_${name}`);
+  return variable(env, `OTEL_EXPORTER_OTLP_TRACES_${name}`) ??
+    variable(env, `OTEL_EXPORTER_OTLP_${name}`);
 }
 
 /**

@@ -33,8 +33,9 @@ export function processStartTicks(pid: number): bigint | null {
  */
 export function processStartTime(pid: number): bigint | null {
   const start = processStartTicks(pid);
+  if (start === null) return null;
   const boot = /^btime (\d+)$/m.exec(readText("/proc/stat") ?? "")?.[1];
-  if (start === null || boot === undefined) return null;
+  if (boot === undefined) return null;
   return BigInt(boot) * NS_PER_SECOND + start * (NS_PER_SECOND / TICKS_PER_SECOND);
 }
 

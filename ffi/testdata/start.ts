@@ -48,7 +48,7 @@ export async function startChild(...prefix: string[]): Promise<Child> {
   async function answer(): Promise<unknown> {
     const { value, done } = await lines.next();
     if (done) throw new Error(`the child ended: status ${child.exitCode} ${child.signalCode}`);
-    const { result, error } = JSON.parse(value) as { result?: unknown; error?: string; };
+    const { result, error } = JSON.parse(value) as { result?: unknown; error?: string };
     if (error !== undefined) throw new Error(error);
     return result;
   }
@@ -68,7 +68,7 @@ export async function startChild(...prefix: string[]): Promise<Child> {
 }
 
 /** A directory for one test file's files. */
-export function temporaryDirectory(): { at(name: string): string; path: string; remove(): void; } {
+export function temporaryDirectory(): { at(name: string): string; path: string; remove(): void } {
   const path = mkdtempSync(join(tmpdir(), "otlp-mmap-ffi-"));
   return {
     path,

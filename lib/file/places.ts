@@ -132,7 +132,7 @@ export interface FileIdentity {
   readonly pid: number;
   /** Random uid of the process, hex; the first 8 digits are used. */
   readonly processUid: string;
-  /** 0 for the main thread, 1.. for Workers. */
+  /** 0 for the main thread, the thread's number for a Worker. */
   readonly isolate: number;
   readonly generation: number;
 }

@@ -93,7 +93,7 @@ export const EXT_PREDECESSOR_UID = 112;
 export const UID_BYTES = 16;
 /** u32: process id of the owner. */
 export const EXT_OWNER_PID = 128;
-/** u32: 0 for the main thread, 1.. for Workers, in the order in which they registered. */
+/** u32: 0 for the main thread, the system's number of the thread for a Worker. */
 export const EXT_ISOLATE = 132;
 /** u32: 0 for the first file of an isolate, one more for each that follows it. */
 export const EXT_GENERATION = 136;
@@ -129,7 +129,13 @@ export const LOSS_ENCODE = 3;
 /** Part of the record was cut off to fit its slot (the rest of it was written: not refused). */
 export const LOSS_TRUNCATED = 4;
 /** What people call the reasons, by reason number. */
-export const LOSS_NAMES = ["ring_full", "reserve", "dictionary_full", "encode", "truncated"] as const;
+export const LOSS_NAMES = [
+  "ring_full",
+  "reserve",
+  "dictionary_full",
+  "encode",
+  "truncated",
+] as const;
 
 // Owned by the reader.
 /** u64: when the reader last looked, ns since the Unix epoch. */

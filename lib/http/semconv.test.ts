@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { type Attributes, type TextMapGetter } from "@opentelemetry/api";
+import type { Attributes, TextMapGetter } from "@opentelemetry/api";
 import {
   clientRequestAttributes,
   type HttpSettings,

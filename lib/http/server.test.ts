@@ -181,7 +181,8 @@ describe("a handler that throws", () => {
 
   it("may throw anything", async () => {
     const handler = traceHandler((): Response => {
-      throw "words"; // deno-lint-ignore no-throw-literal
+      // deno-lint-ignore no-throw-literal
+      throw "words";
     }, recording);
     assert.throws(() => handler(new Request("http://h/")), (error) => error === "words");
     const span = await recording.one();

@@ -7,8 +7,9 @@
 import { LOSS_DICTIONARY_FULL, RING_SPANS, SPAN_EVENT_BODY } from "../format/layout.ts";
 import type { Shape } from "./shape.ts";
 import {
-  abandon,
   begin,
+  beginNext,
+  caller,
   CUT_MARK_BYTES,
   DICTIONARY_FULL,
   type RecordFile,
@@ -58,71 +59,76 @@ export function putSpanAttributes(
   // In variables, for every key passes here.
   let { seen, attributes: count } = span;
   let published = false;
-  for (const key in attributes) {
-    let value: unknown;
-    try {
-      // Reading by the loop's own key is what engines make fast: not in a function of its own.
-      value = attributes[key];
-    } catch {
-      value = UNREADABLE;
-    }
-    if (value === undefined) continue;
-    const position = keys[expected] === key ? expected : shape.find(key);
-    expected = position + 1;
-    const isNew = position < 0
-      ? span.seenMore === null || !span.seenMore.has(key)
-      : (seen & (1 << position)) === 0;
-    if (slot < 0 || (isNew && count >= limit)) {
-      // No place for a further record, or no more of them allowed.
-      span.droppedAttributes++;
-      continue;
-    }
-    const keyRef = position < 0
-      ? file.dictionary.intern(key)
-      : refs[position] || shape.ref(position);
-    let result = keyRef === 0
-      ? keyProblem(file)
-      : putKeyValue(at, SPAN_ATTRIBUTE, keyRef, value, false, shape, position);
-    if (result === NO_ROOM) {
-      // The rest goes into a record of its own.
-      const finished = finishSpanRecord(file, slot, at, eventTag);
-      if (finished !== WRITTEN) return finished;
-      published = true;
-      eventTag = ATTRIBUTES;
-      slot = begin(file, RING_SPANS, file.spans, reserveForEnds(file) + 1, CUT_MARK_BYTES);
-      if (slot < 0) {
+  caller.runs = true;
+  try {
+    for (const key in attributes) {
+      let value: unknown;
+      try {
+        // Reading by the loop's own key is what engines make fast: not in a function of its own.
+        value = attributes[key];
+      } catch {
+        value = UNREADABLE;
+      }
+      if (value === undefined) continue;
+      const position = keys[expected] === key ? expected : shape.find(key);
+      expected = position + 1;
+      const isNew = position < 0
+        ? span.seenMore === null || !span.seenMore.has(key)
+        : (seen & (1 << position)) === 0;
+      if (slot < 0 || (isNew && count >= limit)) {
+        // No place for a further record, or no more of them allowed.
         span.droppedAttributes++;
         continue;
       }
-      putSpanHead(file.spans, slot, span);
-      at = slot + SPAN_EVENT_BODY;
-      result = putKeyValue(at, SPAN_ATTRIBUTE, keyRef, value, true, shape, position);
-      if (wasCut()) cutAttributeWarning(key);
-    }
-    if (result === OK) {
-      at = endOfPut();
-      if (isNew) {
-        count++;
-        if (position >= 0) seen |= 1 << position;
-        else (span.seenMore ??= new Set()).add(key);
+      const keyRef = position < 0
+        ? file.dictionary.intern(key)
+        : refs[position] || shape.ref(position);
+      let result = keyRef === 0
+        ? keyProblem(file)
+        : putKeyValue(at, SPAN_ATTRIBUTE, keyRef, value, false, shape, position);
+      if (result === NO_ROOM) {
+        // The rest goes into a record of its own.
+        const finished = finishSpanRecord(file, slot, at, eventTag);
+        if (finished !== WRITTEN) return published ? WRITTEN : finished;
+        published = true;
+        eventTag = ATTRIBUTES;
+        slot = beginNext(file, RING_SPANS, file.spans, reserveForEnds(file) + 1, CUT_MARK_BYTES);
+        if (slot < 0) {
+          span.droppedAttributes++;
+          continue;
+        }
+        putSpanHead(file.spans, slot, span);
+        at = slot + SPAN_EVENT_BODY;
+        result = putKeyValue(at, SPAN_ATTRIBUTE, keyRef, value, true, shape, position);
+        if (wasCut()) cutAttributeWarning(key);
       }
-    } else if (result === NO_KEY) {
-      if (!published) {
+      if (result === OK) {
+        at = endOfPut();
+        if (isNew) {
+          count++;
+          if (position >= 0) seen |= 1 << position;
+          else (span.seenMore ??= new Set()).add(key);
+        }
+      } else if (result === NO_KEY) {
         // All of them are written again, to the next file.
-        abandon();
-        return DICTIONARY_FULL;
+        if (!published) return DICTIONARY_FULL;
+        file.lose(RING_SPANS, LOSS_DICTIONARY_FULL);
+        span.droppedAttributes++;
+      } else {
+        span.droppedAttributes++;
+        invalidAttributeWarning(key, value);
       }
-      file.lose(RING_SPANS, LOSS_DICTIONARY_FULL);
-      span.droppedAttributes++;
-    } else {
-      span.droppedAttributes++;
-      invalidAttributeWarning(key, value);
     }
+  } finally {
+    caller.runs = false;
   }
   span.expected = expected;
   span.seen = seen;
   span.attributes = count;
-  return slot < 0 ? WRITTEN : finishSpanRecord(file, slot, at, eventTag);
+  if (slot < 0) return WRITTEN;
+  const result = finishSpanRecord(file, slot, at, eventTag);
+  // Only with many producers: what is there already counts, the loss was counted.
+  return published ? WRITTEN : result;
 }
 
 /** Several late attributes in as few records as they fit in. */
@@ -132,7 +138,14 @@ export function writeAttributes(
   attributes: AttributeSource,
   limit: number,
 ): number {
-  const slot = begin(file, RING_SPANS, file.spans, reserveForEnds(file), CUT_MARK_BYTES);
+  const slot = begin(
+    file,
+    span.scopeRef,
+    RING_SPANS,
+    file.spans,
+    reserveForEnds(file),
+    CUT_MARK_BYTES,
+  );
   if (slot < 0) return slot;
   span.shape.bind(file.dictionary);
   putSpanHead(file.spans, slot, span);
@@ -160,28 +173,41 @@ export function writeAttribute(
     span.droppedAttributes++;
     return WRITTEN;
   }
-  const slot = begin(file, RING_SPANS, file.spans, reserveForEnds(file), CUT_MARK_BYTES);
+  const slot = begin(
+    file,
+    span.scopeRef,
+    RING_SPANS,
+    file.spans,
+    reserveForEnds(file),
+    CUT_MARK_BYTES,
+  );
   if (slot < 0) return slot;
   const keyRef = position < 0 ? file.dictionary.intern(key) : shape.ref(position);
   putSpanHead(file.spans, slot, span);
   const at = slot + SPAN_EVENT_BODY;
-  const result = keyRef === 0
-    ? keyProblem(file)
-    : putKeyValue(at, SPAN_ATTRIBUTE, keyRef, value, true, shape, position);
-  if (result === OK) {
-    if (wasCut()) cutAttributeWarning(key);
-    if (isNew) {
-      span.attributes++;
-      if (position >= 0) span.seen |= 1 << position;
-      else (span.seenMore ??= new Set()).add(key);
+  let result: number;
+  caller.runs = true;
+  try {
+    result = keyRef === 0
+      ? keyProblem(file)
+      : putKeyValue(at, SPAN_ATTRIBUTE, keyRef, value, true, shape, position);
+    if (result === OK) {
+      if (wasCut()) cutAttributeWarning(key);
+    } else if (result !== NO_KEY) {
+      span.droppedAttributes++;
+      invalidAttributeWarning(key, value);
+      return WRITTEN;
     }
-    return finishSpanRecord(file, slot, endOfPut(), ATTRIBUTES);
+  } finally {
+    caller.runs = false;
   }
-  abandon();
   if (result === NO_KEY) return DICTIONARY_FULL;
-  span.droppedAttributes++;
-  invalidAttributeWarning(key, value);
-  return WRITTEN;
+  if (isNew) {
+    span.attributes++;
+    if (position >= 0) span.seen |= 1 << position;
+    else (span.seenMore ??= new Set()).add(key);
+  }
+  return finishSpanRecord(file, slot, endOfPut(), ATTRIBUTES);
 }
 
 /** Why a key has no ref. */
@@ -209,33 +235,38 @@ export function putAttributeList(
   if (attributes === undefined) return at;
   let count = 0;
   let expected = 0;
-  for (const key in attributes) {
-    let value: unknown;
-    try {
-      value = attributes[key];
-    } catch {
-      value = UNREADABLE;
+  caller.runs = true;
+  try {
+    for (const key in attributes) {
+      let value: unknown;
+      try {
+        value = attributes[key];
+      } catch {
+        value = UNREADABLE;
+      }
+      if (value === undefined) continue;
+      if (count >= limit) {
+        listDropped++;
+        continue;
+      }
+      const position = shape.keys[expected] === key ? expected : shape.find(key);
+      expected = position + 1;
+      const keyRef = position < 0 ? file.dictionary.intern(key) : shape.ref(position);
+      const result = keyRef === 0
+        ? keyProblem(file)
+        : putKeyValue(at, tag, keyRef, value, true, shape, position);
+      if (result === OK) {
+        at = endOfPut();
+        count++;
+      } else if (result === NO_KEY) {
+        return -1;
+      } else if (result !== ABSENT) {
+        listDropped++;
+        if (result === INVALID) invalidAttributeWarning(key, value);
+      }
     }
-    if (value === undefined) continue;
-    if (count >= limit) {
-      listDropped++;
-      continue;
-    }
-    const position = shape.keys[expected] === key ? expected : shape.find(key);
-    expected = position + 1;
-    const keyRef = position < 0 ? file.dictionary.intern(key) : shape.ref(position);
-    const result = keyRef === 0
-      ? keyProblem(file)
-      : putKeyValue(at, tag, keyRef, value, true, shape, position);
-    if (result === OK) {
-      at = endOfPut();
-      count++;
-    } else if (result === NO_KEY) {
-      return -1;
-    } else if (result !== ABSENT) {
-      listDropped++;
-      if (result === INVALID) invalidAttributeWarning(key, value);
-    }
+  } finally {
+    caller.runs = false;
   }
   return at;
 }

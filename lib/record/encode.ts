@@ -23,7 +23,6 @@ import {
 } from "./attributes.ts";
 import type { Shape } from "./shape.ts";
 import {
-  abandon,
   begin,
   CUT_MARK_BYTES,
   DICTIONARY_FULL,
@@ -67,7 +66,14 @@ export function writeStart(
   attributeLimit: number,
 ): number {
   const ring = file.spans;
-  const slot = begin(file, RING_SPANS, ring, reserveForEnds(file) + 1, CUT_MARK_BYTES);
+  const slot = begin(
+    file,
+    span.scopeRef,
+    RING_SPANS,
+    ring,
+    reserveForEnds(file) + 1,
+    CUT_MARK_BYTES,
+  );
   if (slot < 0) return slot;
   const u8 = ring.u8;
   const i32 = ring.i32;
@@ -143,7 +149,7 @@ export function writeEnd(
   droppedLinks: number,
 ): number {
   const ring = file.spans;
-  const slot = begin(file, RING_SPANS, ring, 0, CUT_MARK_BYTES);
+  const slot = begin(file, span.scopeRef, RING_SPANS, ring, 0, CUT_MARK_BYTES);
   if (slot < 0) return slot;
   const i32 = ring.i32;
   putSpanHead(ring, slot, span);
@@ -179,7 +185,7 @@ function putStatus(ring: RingWriter, at: number, code: number, message: string):
 /** A new name for a span. */
 export function writeName(file: RecordFile, span: SpanState, name: string): number {
   const ring = file.spans;
-  const slot = begin(file, RING_SPANS, ring, reserveForEnds(file), CUT_MARK_BYTES);
+  const slot = begin(file, span.scopeRef, RING_SPANS, ring, reserveForEnds(file), CUT_MARK_BYTES);
   if (slot < 0) return slot;
   putSpanHead(ring, slot, span);
   const body = slot + SPAN_EVENT_BODY;
@@ -214,7 +220,7 @@ export function writeLink(
 ): number {
   const ring = file.spans;
   const tail = CUT_MARK_BYTES + DROPPED_BYTES;
-  const slot = begin(file, RING_SPANS, ring, reserveForEnds(file), tail);
+  const slot = begin(file, span.scopeRef, RING_SPANS, ring, reserveForEnds(file), tail);
   if (slot < 0) return slot;
   const u8 = ring.u8;
   const i32 = ring.i32;
@@ -223,7 +229,7 @@ export function writeLink(
   const body = slot + SPAN_EVENT_BODY;
   // links: tag, length in three bytes; trace_id and span_id with tag and length in four and two.
   u8[body] = 0x6a;
-  let word = (body + 4) >> 2;
+  const word = (body + 4) >> 2;
   i32[word] = 0x0090008a;
   i32[word + 1] = linked.t0;
   i32[word + 2] = linked.t1;
@@ -240,10 +246,7 @@ export function writeLink(
     if (putCutStringField(at, 0x1a, traceState) === OK) at = endOfPut();
   }
   at = putAttributeList(file, at, 0x22, shape, attributes, limit);
-  if (at < 0) {
-    abandon();
-    return DICTIONARY_FULL;
-  }
+  if (at < 0) return DICTIONARY_FULL;
   dropped += listDropped;
   if (dropped > 0) {
     u8[at++] = 0x28;

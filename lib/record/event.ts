@@ -8,7 +8,6 @@ import { RING_EVENTS } from "../format/layout.ts";
 import { type AttributeSource, listDropped, putAttributeList } from "./attributes.ts";
 import type { Shape } from "./shape.ts";
 import {
-  abandon,
   begin,
   CUT_MARK_BYTES,
   DICTIONARY_FULL,
@@ -41,7 +40,7 @@ export function writeSpanEvent(
   limit: number,
 ): number {
   const ring = file.events;
-  const slot = begin(file, RING_EVENTS, ring, 0, CUT_MARK_BYTES + DROPPED_BYTES);
+  const slot = begin(file, span.scopeRef, RING_EVENTS, ring, 0, CUT_MARK_BYTES + DROPPED_BYTES);
   if (slot < 0) return slot;
   const u8 = ring.u8;
   const i32 = ring.i32;
@@ -66,10 +65,7 @@ export function writeSpanEvent(
   let at = slot + 64;
   if (interned && shape.nameRef === 0 && shape.name.length > 0) {
     shape.nameRef = file.dictionary.append(shape.name);
-    if (shape.nameRef === 0) {
-      abandon();
-      return DICTIONARY_FULL;
-    }
+    if (shape.nameRef === 0) return DICTIONARY_FULL;
   }
   // span_event = true (ours): 500 << 3 as a varint is a0 1f.
   u8[at] = 0xa0;
@@ -95,10 +91,7 @@ export function writeSpanEvent(
     at += 4 + length;
   }
   at = putAttributeList(file, at, 0x42, shape, attributes, limit);
-  if (at < 0) {
-    abandon();
-    return DICTIONARY_FULL;
-  }
+  if (at < 0) return DICTIONARY_FULL;
   at = putCount(ring, at, Event.droppedAttributes, listDropped);
   if (wasCut()) at = putCutMark(ring, at, Event.truncated, file, RING_EVENTS);
   return publish(file, RING_EVENTS, ring, slot, at, EVENT_FIRST);

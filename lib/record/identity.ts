@@ -6,7 +6,7 @@
 import type { DictionaryWriter } from "../dictionary/write.ts";
 import { BYTES, Resource, Scope, tag, VARINT } from "../format/fields.ts";
 import { Shape } from "./shape.ts";
-import { aim, endOfPut, OK, type Place, putCutStringField, putKeyValue } from "./value.ts";
+import { aim, aside, endOfPut, OK, type Place, putCutStringField, putKeyValue } from "./value.ts";
 
 /** The largest entry: far below what a collector should have to hold. */
 const MAX_ENTRY_BYTES = 16_000;
@@ -34,10 +34,12 @@ export interface ScopeContent {
 
 /** Appends a Resource and returns its ref; 0 when the dictionary is full. */
 export function resourceMessage(dictionary: DictionaryWriter, resource: ResourceContent): number {
-  aim(place, MAX_ENTRY_BYTES - TAIL_BYTES, dictionary, Infinity);
-  let at = putAttributes(dictionary, 0, Resource.attributes, resource.attributes);
-  at = putSchemaUrl(at, Resource.schemaUrl, resource.schemaUrl);
-  return append(dictionary, at);
+  return aside(() => {
+    aim(place, MAX_ENTRY_BYTES - TAIL_BYTES, dictionary, Infinity);
+    let at = putAttributes(dictionary, 0, Resource.attributes, resource.attributes);
+    at = putSchemaUrl(at, Resource.schemaUrl, resource.schemaUrl);
+    return append(dictionary, at);
+  });
 }
 
 /** Appends an InstrumentationScope and returns its ref; 0 when the dictionary is full. */
@@ -48,13 +50,16 @@ export function scopeMessage(
 ): number {
   const nameRef = dictionary.intern(scope.name);
   const versionRef = dictionary.intern(scope.version ?? "");
-  aim(place, MAX_ENTRY_BYTES - TAIL_BYTES, dictionary, Infinity);
-  let at = putRef(0, Scope.nameRef, nameRef);
-  at = putRef(at, Scope.versionRef, versionRef);
-  at = putAttributes(dictionary, at, Scope.attributes, scope.attributes ?? {});
-  at = putRef(at, Scope.resourceRef, resourceRef);
-  at = putSchemaUrl(at, Scope.schemaUrl, scope.schemaUrl);
-  return append(dictionary, at);
+  // A getter of a record's data may ask for a tracer.
+  return aside(() => {
+    aim(place, MAX_ENTRY_BYTES - TAIL_BYTES, dictionary, Infinity);
+    let at = putRef(0, Scope.nameRef, nameRef);
+    at = putRef(at, Scope.versionRef, versionRef);
+    at = putAttributes(dictionary, at, Scope.attributes, scope.attributes ?? {});
+    at = putRef(at, Scope.resourceRef, resourceRef);
+    at = putSchemaUrl(at, Scope.schemaUrl, scope.schemaUrl);
+    return append(dictionary, at);
+  });
 }
 
 /** Not without a name or a key that found no room. */

@@ -15,7 +15,7 @@ export const WRITTEN = 0;
 export const REFUSED = -1;
 /** The sequences of the ring are used up: write it to the next file. Not counted. */
 export const SEQUENCES_USED_UP = -2;
-/** Called from a getter of the data that another record is being made of; counted. */
+/** Called from code of the caller's that ran while another record was being made; counted. */
 export const REENTERED = -3;
 /** The dictionary is full: write it to the next file. Not counted. */
 export const DICTIONARY_FULL = -4;
@@ -45,24 +45,42 @@ export function reserveForEnds(file: RecordFile): number {
   return file.open < quarter ? file.open : quarter;
 }
 
-/** Whether a record is being made: the cursor of value.ts is taken. */
-const state = { making: false };
+/**
+ * Whether code of the caller's may run while a record is being made: getters, proxies, a logger.
+ * Another record would take the cursor of value.ts away. Whoever sets it unsets it in a `finally`,
+ * by a plain store, so that not even a stack overflow leaves it set.
+ */
+export const caller: { runs: boolean } = { runs: false };
 
 /**
  * Takes a place in a ring and points the cursor at it, `tail` bytes at its end kept back. Returns
- * its offset, or says (and counts) why there is none. `publish` or `abandon` follows.
+ * its offset, or says (and counts) why there is none. Nothing has happened until `publish`.
  */
 export function begin(
+  file: RecordFile,
+  scopeRef: number,
+  ringNumber: number,
+  ring: RingWriter,
+  keep: number,
+  tail: number,
+): number {
+  if (caller.runs) {
+    file.lose(ringNumber, LOSS_ENCODE);
+    return REENTERED;
+  }
+  // The scope found no room in the dictionary; existing collectors end on a record without one.
+  if (scopeRef === 0) return DICTIONARY_FULL;
+  return beginNext(file, ringNumber, ring, keep, tail);
+}
+
+/** The same for a record that goes on with what another began. */
+export function beginNext(
   file: RecordFile,
   ringNumber: number,
   ring: RingWriter,
   keep: number,
   tail: number,
 ): number {
-  if (state.making) {
-    file.lose(ringNumber, LOSS_ENCODE);
-    return REENTERED;
-  }
   const slot = ring.reserve(keep);
   if (slot < 0) {
     if (slot === REFUSED) {
@@ -71,14 +89,8 @@ export function begin(
     }
     return slot;
   }
-  state.making = true;
   aim(ring, slot + ring.slotBytes - tail, file.dictionary, file.valueLengthLimit);
   return slot;
-}
-
-/** Lets go of the place unused. */
-export function abandon(): void {
-  state.making = false;
 }
 
 /** Makes the record visible. */
@@ -90,7 +102,6 @@ export function publish(
   end: number,
   first: number,
 ): number {
-  state.making = false;
   if (ring.publish(slot, end, first)) return WRITTEN;
   file.lose(ringNumber, LOSS_RING_FULL);
   return REFUSED;

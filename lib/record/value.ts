@@ -68,6 +68,16 @@ export function aim(place: Place, end: number, keys: DictionaryWriter, units: nu
   cursor.wasCut = false;
 }
 
+/** Runs `body`, which aims elsewhere, and gives the cursor back to a record that is being made. */
+export function aside<T>(body: () => T): T {
+  const before = { ...cursor };
+  try {
+    return body();
+  } finally {
+    Object.assign(cursor, before);
+  }
+}
+
 /** Where the last successful put ended. */
 export function endOfPut(): number {
   return cursor.pos;

@@ -6,7 +6,7 @@
 import { unlinkSync } from "node:fs";
 import { diag } from "@opentelemetry/api";
 import { identity } from "../file/identity.ts";
-import { type FileSizes, FileWriter } from "../file/write.ts";
+import type { FileSizes, FileWriter } from "../file/write.ts";
 import {
   EXT_READER_HEARTBEAT,
   LOSS_DICTIONARY_FULL,

@@ -33,7 +33,7 @@ function recorded(body: (sdk: Sdk) => void, options: StartOptions = {}): RawFile
   const file = join(directory, `${++files}.otlp`);
   const sdk = start({ env: {}, file, ...options });
   try {
-    assert.equal(sdk.recording, true, sdk.reason);
+    assert.equal(sdk.recording, true, sdk.reason ?? "");
     lastPath = sdk.path!;
     body(sdk);
     return new RawFile(sdk.path!);
@@ -729,11 +729,10 @@ describe("the SDK", () => {
     });
 
     it("marks the file as complete at shutdown, after which spans go nowhere", async () => {
-      let span!: Span;
       const file = join(directory, "shutdown.otlp");
       const sdk = start({ env: {}, file });
       const early = tracer();
-      span = early.startSpan("op");
+      const span = early.startSpan("op");
       const path = sdk.path!;
       const time = new RawFile(sdk.path!).view.getBigUint64(40, true);
       await sdk.shutdown();

@@ -33,6 +33,7 @@ import {
   writeSpanEvent,
   WRITTEN,
 } from "../record/encode.ts";
+import { RING_EVENTS } from "../format/layout.ts";
 import type { Shape } from "../record/shape.ts";
 import { type IdWords, readIds, wordToHex } from "./ids.ts";
 import { setTimeFromInput, setTimeNow, timeWords } from "./time.ts";
@@ -172,7 +173,7 @@ export class Span implements ApiSpan, SpanState {
       attributes,
       limit,
     );
-    if (result !== WRITTEN && recorder.moved(result)) {
+    if (result !== WRITTEN && recorder.moved(result, RING_EVENTS)) {
       result = writeSpanEvent(
         recorder.file!,
         this,

@@ -152,8 +152,9 @@ function startUnguarded(options: StartOptions): Sdk {
   });
   const { path } = recorder.file!.mapping;
   if (!trace.setGlobalTracerProvider(provider)) {
-    recorder.close();
+    // While its lock is held the name is ours.
     unlinkSync(path);
+    recorder.close();
     return notRecording(
       "telemetry is off: another OpenTelemetry SDK is registered already. Use one of them: leave " +
         "the other one out" +

@@ -1,0 +1,217 @@
+/**
+ * Opens a file to be drained, and closes it again: lock, extension words, release of the rings.
+ *
+ * @module
+ */
+import { statSync, unlinkSync } from "node:fs";
+import process from "node:process";
+import { type HeldLock, lockFile, processIsAlive } from "../ffi/mod.ts";
+import {
+  type Extension,
+  readCounter,
+  readExtension,
+  readHeartbeat,
+  readReaderPid,
+  writeCounter,
+  writeReader,
+} from "../lib/file/extension.ts";
+import { type Geometry, readGeometry } from "../lib/file/geometry.ts";
+import { MappedFile } from "../lib/file/mapped.ts";
+import { READER_SUFFIX } from "../lib/file/places.ts";
+import { READ_DELIVERED, READ_REJECTED, READ_TORN, RING_COUNT } from "../lib/format/layout.ts";
+import type { Assembler } from "../lib/otlp/assemble.ts";
+import { release } from "../lib/ring/read.ts";
+import { claimedTo, openDrain } from "./drain.ts";
+import type { OwnerState } from "../lib/file/owner.ts";
+import type { RoundFile, RoundProcess } from "./round.ts";
+
+/** A reader that was silent for longer has gone (PROTOCOL.md, The extension block). */
+const READER_SILENT_NS = 10_000_000_000n;
+
+/** A process whose files are followed. */
+export interface FollowedProcess extends RoundProcess {
+  readonly files: FollowedFile[];
+  /** Uid, or for files without one something unique. */
+  key: string;
+  /** Requests that hold spans of it and are not answered yet. */
+  unanswered: number;
+  /** Spans of it that could not be delivered and may be sent again. */
+  undelivered: number;
+  /** Its open spans were sent; nothing more is expected. */
+  over: boolean;
+}
+
+/** A file that is followed. */
+export interface FollowedFile extends RoundFile {
+  /** Where it is now. */
+  path: string;
+  /** Given on the command line itself. */
+  readonly named: boolean;
+  readonly file: MappedFile;
+  readonly geometry: Geometry;
+  readonly extension: Extension | null;
+  readonly process: FollowedProcess;
+  readonly inode: string;
+  owner: OwnerState;
+  /** Records taken when the owner was last asked after. */
+  seen: number;
+  /** When a round first found it in the state `superseded`, with nothing after it, milliseconds. */
+  supersededSince: number;
+  /** Its removal is not tried before, milliseconds. */
+  retireAfter: number;
+  readonly lock: HeldLock;
+  /** By ring and counter: what the extension block held when the file was opened. */
+  readonly base: readonly number[];
+  /** By ring: the sequence before the first record of this run. */
+  readonly first: readonly number[];
+}
+
+/** What became of an attempt to open. */
+export type Opened =
+  | { readonly followed: FollowedFile }
+  /** Still being made. */
+  | { readonly unfinished: string }
+  /** Another reader has it. */
+  | { readonly heldBy: number | null };
+
+/** What identifies a file whatever its name is. */
+export function inodeOf(path: string): string {
+  const { dev, ino } = statSync(path, { bigint: true });
+  return `${dev}:${ino}`;
+}
+
+/**
+ * Opens a file and becomes its reader. Throws FormatError and SystemError; the file is not changed
+ * then.
+ *
+ * @param findProcess The process for a uid (null: a process of its own).
+ * @param once Take what is claimed now and nothing after.
+ */
+export function openFile(
+  id: number,
+  path: string,
+  named: boolean,
+  once: boolean,
+  assembler: Assembler,
+  findProcess: (uid: string | null) => FollowedProcess,
+): Opened {
+  const file = MappedFile.open(path);
+  let lock: HeldLock | null = null;
+  try {
+    // Nothing is written beside or into a file that is not ours.
+    const first = readGeometry(path, file.u8, file.size);
+    if ("unfinished" in first) {
+      file.close();
+      return first;
+    }
+    const attempt = lockFile(path + READER_SUFFIX);
+    if ("heldBy" in attempt) {
+      file.close();
+      return attempt;
+    }
+    lock = attempt;
+    // Again: the reader before may have moved on.
+    const geometry = readGeometry(path, file.u8, file.size);
+    if ("unfinished" in geometry) {
+      lock.release();
+      file.close();
+      return geometry;
+    }
+    const extension = readExtension(file, geometry.rings[0].offset);
+    const other = extension === null ? null : otherReader(file);
+    if (other !== null) {
+      lock.release();
+      file.close();
+      return { heldBy: other };
+    }
+    const followedProcess = findProcess(extension?.processUid ?? null);
+    const drain = openDrain(id, file, geometry, assembler, followedProcess.state);
+    const followed: FollowedFile = {
+      drain,
+      isolate: extension?.isolate ?? 0,
+      generation: extension?.generation ?? 0,
+      closed: false,
+      limits: drain.rings.map((_, ring) => once ? claimedTo(drain, ring) : Infinity),
+      safe: -1,
+      target: -1,
+      path,
+      named,
+      file,
+      geometry,
+      extension,
+      process: followedProcess,
+      inode: inodeOf(path),
+      owner: "writing",
+      seen: -1,
+      supersededSince: 0,
+      retireAfter: 0,
+      lock,
+      base: drain.rings.flatMap((_, ring) =>
+        [READ_DELIVERED, READ_TORN, READ_REJECTED].map((counter) =>
+          extension === null ? 0 : readCounter(file, ring, counter)
+        )
+      ),
+      first: drain.rings.map((ring) => ring.sequence),
+    };
+    followedProcess.files.push(followed);
+    followedProcess.files.sort((a, b) => a.isolate - b.isolate || a.generation - b.generation);
+    beat(followed);
+    return { followed };
+  } catch (error) {
+    lock?.release();
+    file.close();
+    throw error;
+  }
+}
+
+/**
+ * The process that reads this file under another name, under which its lock is: a file that was set
+ * aside while it was read has a new one.
+ */
+function otherReader(file: MappedFile): number | null {
+  const pid = readReaderPid(file);
+  if (pid === 0 || pid === process.pid) return null;
+  const silent = BigInt(Date.now()) * 1_000_000n - readHeartbeat(file);
+  return silent < READER_SILENT_NS && processIsAlive(pid) ? pid : null;
+}
+
+/** Gives back what was taken. Only what nobody has to read again. */
+export function releaseRings(followed: FollowedFile): void {
+  const { rings } = followed.drain;
+  for (let ring = 0; ring < rings.length; ring++) release(rings[ring], rings[ring].sequence);
+}
+
+/** Gives back everything up to a sequence of the spans ring, and everything of the other rings. */
+export function releaseUpTo(followed: FollowedFile, ring: number, sequence: number): void {
+  const { rings } = followed.drain;
+  release(rings[ring], Math.min(rings[ring].sequence, sequence));
+}
+
+/** Tells the writer that somebody reads, and how much so far. */
+export function beat(followed: FollowedFile): void {
+  if (followed.extension === null) return;
+  const { drain, file, base, first } = followed;
+  writeReader(file, process.pid, BigInt(Date.now()) * 1_000_000n);
+  for (let ring = 0; ring < RING_COUNT; ring++) {
+    // Records that are not given back will be read, and counted, again.
+    const released = Math.max(0, drain.rings[ring].released - first[ring]);
+    const bad = drain.torn[ring] + drain.rejected[ring];
+    if (released < bad) continue;
+    writeCounter(file, ring, READ_DELIVERED, base[3 * ring] + released - bad);
+    writeCounter(file, ring, READ_TORN, base[3 * ring + 1] + drain.torn[ring]);
+    writeCounter(file, ring, READ_REJECTED, base[3 * ring + 2] + drain.rejected[ring]);
+  }
+}
+
+/** Stops reading a file. With `remove` it is unlinked, if its path still names it. */
+export function closeFile(followed: FollowedFile, remove: boolean): void {
+  const { file, extension, lock, path } = followed;
+  beat(followed);
+  if (extension !== null) writeReader(file, 0, 0n);
+  try {
+    if (remove && file.mapping.isAtPath(path)) unlinkSync(path);
+  } finally {
+    file.close();
+    lock.release();
+  }
+}

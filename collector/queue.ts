@@ -1,0 +1,68 @@
+/**
+ * Requests on their way: a few at a time are sent, a few more wait, and beyond that the collector
+ * stops taking records until there is room again, so that the rings hold what memory need not.
+ *
+ * @module
+ */
+import type { Request } from "../lib/otlp/batch.ts";
+import type { Outcome } from "./send.ts";
+
+/** Where requests go. */
+export interface Sink {
+  /** Delivers one ExportTraceServiceRequest. Never rejects. */
+  send(body: Uint8Array, spans: number): Promise<Outcome>;
+  /** Ends every pending send as dropped. */
+  abort(reason: string): void;
+  close(): Promise<void>;
+}
+
+/** Requests sent at the same time. */
+export const MAX_RUNNING = 2;
+/** Requests that wait for one of these. */
+export const MAX_WAITING = 4;
+
+/** The requests that are not answered. */
+export class SendQueue {
+  readonly totals = { accepted: 0, rejected: 0, dropped: 0, requests: 0 };
+  /** Requests being sent. */
+  running = 0;
+  private readonly waiting: Request[] = [];
+  private readonly sink: Sink;
+  private readonly onAnswer: (request: Request, outcome: Outcome) => void;
+
+  /** @param onAnswer Called for each request once its fate is known. */
+  constructor(sink: Sink, onAnswer: (request: Request, outcome: Outcome) => void) {
+    this.sink = sink;
+    this.onAnswer = onAnswer;
+  }
+
+  /** True when no more records should be taken. */
+  get full(): boolean {
+    return this.waiting.length >= MAX_WAITING;
+  }
+
+  /** True when nothing is on its way. */
+  get empty(): boolean {
+    return this.running === 0 && this.waiting.length === 0;
+  }
+
+  /** Adds a request. */
+  push(request: Request): void {
+    if (this.running < MAX_RUNNING) void this.send(request);
+    else this.waiting.push(request);
+  }
+
+  private async send(request: Request): Promise<void> {
+    this.running++;
+    const body = request.buffer.subarray(0, request.length);
+    const outcome = await this.sink.send(body, request.spans);
+    this.running--;
+    this.totals.accepted += outcome.accepted;
+    this.totals.rejected += outcome.rejected;
+    this.totals.dropped += outcome.dropped;
+    this.totals.requests++;
+    const next = this.waiting.shift();
+    if (next !== undefined) void this.send(next);
+    this.onAnswer(request, outcome);
+  }
+}

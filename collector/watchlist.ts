@@ -1,0 +1,132 @@
+/**
+ * Paths that are not followed, and why: each is said once, and tried again when it has changed.
+ *
+ * @module
+ */
+import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { HEADER_BYTES } from "../lib/format/layout.ts";
+import { printable } from "./text.ts";
+
+/** A file that is being made is a fault after this, milliseconds. */
+const UNFINISHED_MS = 10_000;
+
+interface Watched {
+  readonly reason: string;
+  /** What the file looked like; null: try again each time. */
+  readonly look: string | null;
+  readonly since: number;
+  readonly named: boolean;
+  readonly unfinished: boolean;
+}
+
+/** The paths that are not followed. */
+export class Watchlist {
+  /** A file named on the command line cannot be read. */
+  namedFault = false;
+  /** Another reader has a file. */
+  inUse = false;
+
+  private readonly paths = new Map<string, Watched>();
+  private readonly once: boolean;
+  private readonly log: (level: "info" | "warn" | "error", message: string) => void;
+
+  /**
+   * @param once Nothing is waited for.
+   * @param log Where reasons are said.
+   */
+  constructor(once: boolean, log: (level: "info" | "warn" | "error", message: string) => void) {
+    this.once = once;
+    this.log = log;
+  }
+
+  /** Files that are still being made. */
+  get unfinished(): number {
+    let count = 0;
+    for (const watched of this.paths.values()) if (watched.unfinished) count++;
+    return count;
+  }
+
+  /** False for a path that is known to be of no use and looks as it did then. */
+  isWorthTrying(path: string): boolean {
+    const watched = this.paths.get(path);
+    return watched === undefined || watched.look === null || watched.look !== appearance(path);
+  }
+
+  /** It could be opened. */
+  opened(path: string): void {
+    this.paths.delete(path);
+  }
+
+  /** It cannot be read: `message` names file and field. */
+  faulty(path: string, named: boolean, message: string): void {
+    this.add(path, named, message, appearance(path), false, 0);
+    if (named) {
+      this.log("error", message);
+      this.namedFault = true;
+    } else this.log("warn", `skipped: ${message}`);
+  }
+
+  /** It is still being made. */
+  unfinishedFile(path: string, named: boolean, reason: string, now: number): void {
+    const since = this.paths.get(path)?.since ?? now;
+    this.add(path, named, reason, null, true, since);
+    if (!this.once && now - since > UNFINISHED_MS) this.faulty(path, named, `${path}: ${reason}`);
+  }
+
+  /** Nothing is waited for any longer. */
+  giveUp(): void {
+    for (const [path, { unfinished, named, reason }] of [...this.paths]) {
+      if (unfinished) this.faulty(path, named, `${path}: ${reason}`);
+    }
+  }
+
+  /** Another reader has it. */
+  heldFile(path: string, pid: number | null): void {
+    const reason = `${printable(path)}: is read by ${
+      pid === null ? "another collector" : `another collector, process ${pid}`
+    }${this.once ? "" : "; waiting for it to end"}`;
+    if (this.paths.get(path)?.reason !== reason) this.log(this.once ? "error" : "warn", reason);
+    this.add(path, false, reason, null, false, 0);
+    this.inUse = true;
+  }
+
+  /** It was read to its end. With `again` it is opened anew. */
+  finished(path: string, again: boolean): void {
+    if (again) this.paths.delete(path);
+    else this.add(path, false, "finished", appearance(path), false, 0);
+  }
+
+  private add(
+    path: string,
+    named: boolean,
+    reason: string,
+    look: string | null,
+    unfinished: boolean,
+    since: number,
+  ): void {
+    this.paths.set(path, { reason, look, since, named, unfinished });
+  }
+}
+
+/** Something that differs when there is another file, or the file was made anew in place. */
+function appearance(path: string): string | null {
+  try {
+    const { ino, size } = statSync(path);
+    const header = new Uint8Array(HEADER_BYTES);
+    const fd = openSync(path, "r");
+    try {
+      readSync(fd, header, 0, HEADER_BYTES, 0);
+    } finally {
+      closeSync(fd);
+    }
+    return `${ino} ${size} ${header.join()}`;
+  } catch (error) {
+    return (error as { code?: string }).code ?? null;
+  }
+}
+
+/** What is said about a file that cannot be opened; null for one that is not there any more. */
+export function explainOpenFailure(path: string, error: Error & { code: string }): string | null {
+  if (error.code === "ENOENT") return null;
+  return error.message.includes(path) ? error.message : `${path}: ${error.message}`;
+}

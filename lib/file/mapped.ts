@@ -1,0 +1,63 @@
+/**
+ * A file mapped for reading (and for the few words that belong to readers), which may become longer
+ * while it is mapped.
+ *
+ * @module
+ */
+import { Mapping } from "../../ffi/mod.ts";
+import type { GrowingFile } from "../dictionary/read.ts";
+import type { FileViews } from "../ring/write.ts";
+
+/** Address space kept for growth, so that a dictionary rarely needs another mapping. Bytes. */
+export const GROWTH_RESERVE_BYTES = 64 << 20;
+
+/** An existing file, mapped. */
+export class MappedFile implements FileViews, GrowingFile {
+  /** The first mapping: header, rings, and the dictionary as far as the reserve goes. */
+  readonly mapping: Mapping;
+  private larger: Mapping | null = null;
+
+  private constructor(mapping: Mapping) {
+    this.mapping = mapping;
+  }
+
+  /** Maps a file. Throws SystemError. */
+  static open(path: string): MappedFile {
+    return new MappedFile(Mapping.open(path, { reserve: GROWTH_RESERVE_BYTES }));
+  }
+
+  get u8(): Uint8Array<ArrayBuffer> {
+    return this.mapping.u8;
+  }
+  get i32(): Int32Array<ArrayBuffer> {
+    return this.mapping.i32;
+  }
+  get i64(): BigInt64Array<ArrayBuffer> {
+    return this.mapping.i64;
+  }
+
+  /** The file's length in bytes, as last looked at. */
+  get size(): number {
+    return this.mapping.size;
+  }
+
+  /** The file's bytes up to at least `end`; null where it is shorter. */
+  reach(end: number): Uint8Array | null {
+    const { mapping } = this;
+    if (end > mapping.size && end > mapping.refresh()) return null;
+    if (end <= mapping.buffer.byteLength) return mapping.u8;
+    if (this.larger === null || end > this.larger.buffer.byteLength) {
+      // Only through its path can it be mapped again: no use when that names another file by now.
+      if (!mapping.isAtPath()) return null;
+      this.larger?.close();
+      this.larger = Mapping.open(mapping.path, { reserve: mapping.size * 2 });
+    }
+    return this.larger.u8;
+  }
+
+  /** Unmaps. Late reads through the views find nothing. */
+  close(): void {
+    this.larger?.close();
+    this.mapping.close();
+  }
+}

@@ -1,0 +1,258 @@
+/**
+ * The open spans: a table keyed by (process, trace id, span id), and for each one a block of the
+ * arena that already is its OTLP encoding.
+ *
+ * @module
+ */
+import { moveBytes } from "../record/bytes.ts";
+import { Arena, BLOCK_BYTES } from "./arena.ts";
+
+// Words of a span in `meta`.
+/** Index of the process in the assembler. */
+export const PROCESS = 0;
+/** The 16 bytes of the trace id as 4 words, the 8 of the span id as 2. */
+export const TRACE = 1;
+export const SPAN = 5;
+const HASH = 7;
+/** Neighbours in order of their starts; the free ones are chained by NEXT. */
+export const NEXT = 8;
+const PREVIOUS = 9;
+/** The block: offset in the arena, class, bytes used. */
+export const BLOCK = 10;
+const CLASS = 11;
+export const LENGTH = 12;
+/** One bit for each key by the hash of its text. */
+export const KEYS = 13;
+/** Attributes in the block. */
+export const ATTRIBUTES = 14;
+export const SCOPE = 15;
+export const START_LOW = 16;
+export const START_HIGH = 17;
+/** Bits, see FLAG_*. */
+export const FLAGS = 18;
+export const DROPPED_ATTRIBUTES = 19;
+export const DROPPED_EVENTS = 20;
+export const DROPPED_LINKS = 21;
+/** Which file its start came from, and at which sequence (low 32 bits). */
+export const FILE = 22;
+export const SEQUENCE = 23;
+/** Counts how often the place was used, so that a stale index is noticed. */
+export const USE = 24;
+const STRIDE = 25;
+
+export const FLAG_ENDED = 1;
+export const FLAG_TRUNCATED = 2;
+/** Keys or names may be there twice. */
+export const FLAG_REPEATED = 4;
+
+/** Most bytes one span may take. */
+export const MAX_SPAN_BYTES = 1 << 20;
+
+/** Copies of whole words may touch this many bytes behind what is in a block. */
+const MARGIN_BYTES = 4;
+
+/** No span. */
+export const NONE = -1;
+
+/** The table. Indexes name spans from `insert` to `remove`. */
+export class SpanTable {
+  readonly arena: Arena = new Arena();
+  /** STRIDE words a span; replaced when it grows. */
+  meta: Int32Array = new Int32Array(64 * STRIDE);
+  /** Open spans. */
+  count = 0;
+  /** The span that started first, NONE when there is none. */
+  oldest: number = NONE;
+
+  private buckets = new Int32Array(256);
+  private newest: number = NONE;
+  private freed: number = NONE;
+  private used = 0;
+  private readonly seed = Math.floor(Math.random() * 0x7fffffff) | 1;
+
+  /** Where the words of a span start in `meta`. */
+  static base(index: number): number {
+    return index * STRIDE;
+  }
+
+  /** The hash of an id, for the calls below. */
+  hash(
+    process: number,
+    t0: number,
+    t1: number,
+    t2: number,
+    t3: number,
+    s0: number,
+    s1: number,
+  ): number {
+    // Seeded and over every word, so that nobody can choose ids that all fall into one place.
+    let h = this.seed ^ process;
+    h = Math.imul(h ^ s0, 0x9e3779b1);
+    h = Math.imul((h >>> 15) ^ h ^ s1, 0x85ebca6b);
+    h = Math.imul((h >>> 13) ^ h ^ t0, 0xc2b2ae35);
+    h = Math.imul((h >>> 16) ^ h ^ t1, 0x27d4eb2f);
+    h = Math.imul((h >>> 15) ^ h ^ t2, 0x165667b1);
+    h = Math.imul((h >>> 13) ^ h ^ t3, 0x9e3779b1);
+    return h ^ (h >>> 15);
+  }
+
+  /** The index of an open span, NONE when there is none. */
+  find(
+    hash: number,
+    process: number,
+    t0: number,
+    t1: number,
+    t2: number,
+    t3: number,
+    s0: number,
+    s1: number,
+  ): number {
+    const { buckets, meta } = this;
+    const mask = buckets.length - 1;
+    let at = hash & mask;
+    for (;;) {
+      const entry = buckets[at];
+      if (entry === 0) return NONE;
+      const base = (entry - 1) * STRIDE;
+      if (
+        meta[base + SPAN] === s0 && meta[base + SPAN + 1] === s1 && meta[base + TRACE] === t0 &&
+        meta[base + TRACE + 1] === t1 && meta[base + TRACE + 2] === t2 &&
+        meta[base + TRACE + 3] === t3 && meta[base + PROCESS] === process
+      ) return entry - 1;
+      at = (at + 1) & mask;
+    }
+  }
+
+  /**
+   * Adds a span that is not there, as the newest, with a block for `bytes` bytes; NONE when there is
+   * no memory for it. The caller fills in the words that are not of the id.
+   */
+  insert(
+    hash: number,
+    process: number,
+    t0: number,
+    t1: number,
+    t2: number,
+    t3: number,
+    s0: number,
+    s1: number,
+    bytes: number,
+  ): number {
+    const blockClass = Arena.classFor(bytes + MARGIN_BYTES);
+    const block = blockClass < 0 ? -1 : this.arena.allocate(blockClass);
+    if (block < 0) return NONE;
+    if (this.count * 2 >= this.buckets.length) this.rehash();
+    let index = this.freed;
+    if (index >= 0) {
+      this.freed = this.meta[index * STRIDE + NEXT];
+    } else {
+      if ((this.used + 1) * STRIDE > this.meta.length) {
+        const grown = new Int32Array(this.meta.length * 2);
+        grown.set(this.meta);
+        this.meta = grown;
+      }
+      index = this.used++;
+    }
+    const { meta, buckets } = this;
+    const base = index * STRIDE;
+    meta[base + PROCESS] = process;
+    meta[base + TRACE] = t0;
+    meta[base + TRACE + 1] = t1;
+    meta[base + TRACE + 2] = t2;
+    meta[base + TRACE + 3] = t3;
+    meta[base + SPAN] = s0;
+    meta[base + SPAN + 1] = s1;
+    meta[base + HASH] = hash;
+    meta[base + NEXT] = NONE;
+    meta[base + PREVIOUS] = this.newest;
+    meta[base + BLOCK] = block;
+    meta[base + CLASS] = blockClass;
+    meta[base + LENGTH] = 0;
+    meta[base + FLAGS] = 0;
+    meta[base + DROPPED_ATTRIBUTES] = 0;
+    meta[base + DROPPED_EVENTS] = 0;
+    meta[base + DROPPED_LINKS] = 0;
+    meta[base + USE]++;
+    if (this.newest >= 0) meta[this.newest * STRIDE + NEXT] = index;
+    else this.oldest = index;
+    this.newest = index;
+    const mask = buckets.length - 1;
+    let at = hash & mask;
+    while (buckets[at] !== 0) at = (at + 1) & mask;
+    buckets[at] = index + 1;
+    this.count++;
+    return index;
+  }
+
+  /** Forgets a span and gives its block back. */
+  remove(index: number): void {
+    const { meta, buckets } = this;
+    const base = index * STRIDE;
+    const mask = buckets.length - 1;
+    let hole = meta[base + HASH] & mask;
+    while (buckets[hole] !== index + 1) hole = (hole + 1) & mask;
+    // Close the gap, so that no search needs marks of what was removed.
+    let at = hole;
+    for (;;) {
+      at = (at + 1) & mask;
+      const entry = buckets[at];
+      if (entry === 0) break;
+      const home = meta[(entry - 1) * STRIDE + HASH] & mask;
+      if (((at - home) & mask) >= ((at - hole) & mask)) {
+        buckets[hole] = entry;
+        hole = at;
+      }
+    }
+    buckets[hole] = 0;
+    this.arena.release(meta[base + BLOCK], meta[base + CLASS]);
+    const next = meta[base + NEXT];
+    const previous = meta[base + PREVIOUS];
+    if (previous >= 0) meta[previous * STRIDE + NEXT] = next;
+    else this.oldest = next;
+    if (next >= 0) meta[next * STRIDE + PREVIOUS] = previous;
+    else this.newest = previous;
+    meta[base + USE]++;
+    meta[base + NEXT] = this.freed;
+    this.freed = index;
+    this.count--;
+  }
+
+  /** Makes room for `bytes` more in a span's block; false when there is none. */
+  reserve(index: number, bytes: number): boolean {
+    const base = index * STRIDE;
+    const length = this.meta[base + LENGTH];
+    const blockClass = this.meta[base + CLASS];
+    if (length + bytes + MARGIN_BYTES <= BLOCK_BYTES << blockClass) return true;
+    const largerClass = Arena.classFor(length + bytes + MARGIN_BYTES);
+    if (largerClass < 0) return false;
+    const block = this.meta[base + BLOCK];
+    const larger = this.arena.allocate(largerClass);
+    if (larger < 0) return false;
+    this.arena.bytes.u8.copyWithin(larger, block, block + length);
+    this.arena.release(block, blockClass);
+    this.meta[base + BLOCK] = larger;
+    this.meta[base + CLASS] = largerClass;
+    return true;
+  }
+
+  /** Adds `bytes[from..to)` of the arena to a span's block, in which there is room. */
+  append(index: number, from: number, to: number): void {
+    const base = index * STRIDE;
+    const at = this.meta[base + BLOCK] + this.meta[base + LENGTH];
+    moveBytes(this.arena.bytes, from, to - from, at);
+    this.meta[base + LENGTH] += to - from;
+  }
+
+  private rehash(): void {
+    const buckets = new Int32Array(this.buckets.length * 2);
+    const mask = buckets.length - 1;
+    for (let i = 0; i < this.buckets.length; i++) {
+      const entry = this.buckets[i];
+      if (entry === 0) continue;
+      let at = this.meta[(entry - 1) * STRIDE + HASH] & mask;
+      while (buckets[at] !== 0) at = (at + 1) & mask;
+      buckets[at] = entry;
+    }
+    this.buckets = buckets;
+  }
+}

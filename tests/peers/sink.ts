@@ -1,0 +1,53 @@
+/**
+ * An OTLP receiver over HTTP that keeps what it is sent: what a peer forwards to.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { gunzipSync } from "node:zlib";
+
+/** A running sink. */
+export type Sink = {
+  /** Base URL, without a slash at the end. */
+  url: string;
+  /** The bodies received so far, decompressed, in their order. */
+  bodies: Uint8Array[];
+  /** Resolves with the bodies once there are that many; rejects after `timeout` ms. */
+  received: (count: number, timeout?: number) => Promise<Uint8Array[]>;
+  /** Ends it. */
+  stop: () => Promise<void>;
+};
+
+/** Starts it on a free port; every request is answered with success. */
+export async function startSink(): Promise<Sink> {
+  const bodies: Uint8Array[] = [];
+  const server = createServer((request, response) => {
+    const chunks: Uint8Array[] = [];
+    request.on("data", (chunk: Uint8Array) => chunks.push(chunk));
+    request.on("end", () => {
+      const body = Buffer.concat(chunks);
+      bodies.push(request.headers["content-encoding"] === "gzip" ? gunzipSync(body) : body);
+      response.writeHead(200, { "content-type": "application/x-protobuf" }).end();
+    });
+  });
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    bodies,
+    async received(count, timeout = 10_000) {
+      for (const deadline = Date.now() + timeout; bodies.length < count;) {
+        if (Date.now() > deadline) throw new Error(`${bodies.length} of ${count} bodies came`);
+        await new Promise((wake) => setTimeout(wake, 20));
+      }
+      return bodies;
+    },
+    stop: () =>
+      new Promise((closed) => {
+        server.close(() => closed());
+        server.closeAllConnections();
+      }),
+  };
+}

@@ -1,0 +1,73 @@
+/**
+ * Programs of tests/testdata in processes of their own, on the runtime that runs the test.
+ *
+ * @module
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import process from "node:process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+/** The command line of a program of tests/testdata. */
+export function commandLine(program: string, ...args: string[]): [string, ...string[]] {
+  const path = fileURLToPath(new URL(`../testdata/${program}`, import.meta.url));
+  return process.versions.bun === undefined
+    ? [process.execPath, "run", "-A", "--no-check", "--quiet", path, ...args]
+    : [process.execPath, path, ...args];
+}
+
+/** A program that reads one JSON command a line and answers each with one JSON line. */
+export interface Program {
+  readonly process: ChildProcess;
+  /** Sends a command and waits for its result; throws what the program threw. */
+  ask<T>(command: { [key: string]: unknown }): Promise<T>;
+  /** Ends it: by closing its input, or by SIGKILL. */
+  stop(how?: "kill"): Promise<void>;
+}
+
+/** Starts a program and waits for its first line. */
+export async function startProgram(program: string, ...args: string[]): Promise<Program> {
+  const [command, ...rest] = commandLine(program, ...args);
+  // No OTEL_* or OTLP_MMAP_* of the shell that runs the test.
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(OTEL|OTLP|SDK_MMAP)_/.test(name)),
+  );
+  const child = spawn(command, rest, { stdio: ["pipe", "pipe", "inherit"], env });
+  const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  async function answer(): Promise<unknown> {
+    const { value, done } = await lines.next();
+    if (done) throw new Error(`${program} ended: status ${child.exitCode} ${child.signalCode}`);
+    const { result, error } = JSON.parse(value) as { result?: unknown; error?: string };
+    if (error !== undefined) throw new Error(error);
+    return result;
+  }
+  await answer();
+  return {
+    process: child,
+    ask<T>(message: { [key: string]: unknown }): Promise<T> {
+      child.stdin.write(JSON.stringify(message) + "\n");
+      return answer() as Promise<T>;
+    },
+    async stop(how?: "kill"): Promise<void> {
+      if (how === "kill") child.kill("SIGKILL");
+      else child.stdin.end();
+      await ended;
+    },
+  };
+}
+
+/** The other side of `startProgram`: answers every line of the input, and ends with it. */
+export async function answerCommands(
+  run: (command: { [key: string]: unknown }) => unknown,
+): Promise<void> {
+  console.log(JSON.stringify({ result: "ready" }));
+  for await (const line of createInterface({ input: process.stdin })) {
+    try {
+      const result = await run(JSON.parse(line) as { [key: string]: unknown });
+      console.log(JSON.stringify({ result: result ?? null }));
+    } catch (error) {
+      console.log(JSON.stringify({ error: String((error as Error).stack ?? error) }));
+    }
+  }
+}
