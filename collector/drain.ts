@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { readExtension } from "../lib/file/extension.ts";
 import type { Geometry } from "../lib/file/geometry.ts";
 import { RING_COUNT, RING_EVENTS, RING_MEASUREMENTS, RING_SPANS } from "../lib/format/layout.ts";
 import type { Assembler, ProcessState, Source } from "../lib/otlp/assemble.ts";
@@ -50,7 +51,13 @@ export function openDrain(
 ): Drain {
   return {
     rings: geometry.rings.map((ring) => openRing(views, ring)),
-    source: assembler.addSource(file, process, views, geometry.dictionary),
+    source: assembler.addSource(
+      file,
+      process,
+      views,
+      geometry.dictionary,
+      readExtension(views, geometry.rings[0].offset) !== null,
+    ),
     copy: createCopy(geometry.rings),
     over: false,
     torn: new Array(RING_COUNT).fill(0),

@@ -58,13 +58,20 @@ export interface Extension {
   readonly manyProducers: boolean;
 }
 
+/** Does the extension block follow the header? The views must reach as far as the file does. */
+export function hasExtension(u8: Uint8Array): boolean {
+  if (u8.length < EXT_OFFSET + EXT_BYTES) return false;
+  for (let i = 0; i < EXT_MAGIC_TEXT.length; i++) {
+    if (u8[EXT_MAGIC + i] !== EXT_MAGIC_TEXT.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
 /** Reads the constant words; null where the file has no extension block that is understood. */
 export function readExtension(file: FileViews, firstRing: number): Extension | null {
   const { u8, i32 } = file;
   if (firstRing < EXT_OFFSET + EXT_BYTES) return null;
-  for (let i = 0; i < EXT_MAGIC_TEXT.length; i++) {
-    if (u8[EXT_MAGIC + i] !== EXT_MAGIC_TEXT.charCodeAt(i)) return null;
-  }
+  if (!hasExtension(u8)) return null;
   if (i32[EXT_VERSION >> 2] !== EXT_VERSION_CURRENT || i32[EXT_LENGTH >> 2] < EXT_BYTES) {
     return null;
   }

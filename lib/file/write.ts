@@ -8,6 +8,7 @@ import { clockWords, Mapping, now, runtime } from "../../ffi/mod.ts";
 import { DictionaryWriter, SHARED_MARGIN_BYTES } from "../dictionary/write.ts";
 import * as layout from "../format/layout.ts";
 import { RingWriter } from "../ring/write.ts";
+import { hasExtension } from "./extension.ts";
 import type { Identity } from "./identity.ts";
 
 /** Number and size of a ring's slots. */
@@ -181,15 +182,6 @@ export class FileWriter {
   close(): void {
     this.mapping.close();
   }
-}
-
-/** Does the extension block follow the header? */
-export function hasExtension(u8: Uint8Array): boolean {
-  if (u8.length < layout.FIRST_RING_OFFSET) return false;
-  for (let i = 0; i < layout.EXT_MAGIC_TEXT.length; i++) {
-    if (u8[layout.EXT_MAGIC + i] !== layout.EXT_MAGIC_TEXT.charCodeAt(i)) return false;
-  }
-  return true;
 }
 
 function lossWord(ring: number, reason: number): number {

@@ -114,6 +114,8 @@ export interface Source {
   readonly values: ValueCache;
   /** Indexes of scopes by ref. */
   readonly scopes: RefTable;
+  /** Its writer marks events of spans; without that they are guessed. */
+  readonly marksSpanEvents: boolean;
 }
 
 /** What was counted since the start. */
@@ -227,13 +229,20 @@ export class Assembler {
   }
 
   /** What the records of one file need. */
-  addSource(file: number, process: ProcessState, bytes: GrowingFile, dictionary: number): Source {
+  addSource(
+    file: number,
+    process: ProcessState,
+    bytes: GrowingFile,
+    dictionary: number,
+    marksSpanEvents: boolean,
+  ): Source {
     return {
       file,
       process,
       dictionary: new DictionaryReader(bytes, dictionary),
       values: new ValueCache(),
       scopes: new RefTable(),
+      marksSpanEvents,
     };
   }
 
@@ -381,7 +390,7 @@ export class Assembler {
         view.getInt32(record.time + 4, true),
       );
     }
-    if (!isEventOfSpan(record)) {
+    if (!isEventOfSpan(record, source.marksSpanEvents)) {
       this.counts.logs++;
       return true;
     }
@@ -586,9 +595,9 @@ export class Assembler {
   }
 }
 
-function isEventOfSpan(record: EventRecord): boolean {
+function isEventOfSpan(record: EventRecord, marked: boolean): boolean {
   if (record.traceId === 0) return false;
-  if (record.isSpanEvent) return true;
+  if (marked || record.isSpanEvent) return record.isSpanEvent;
   // Files without our marker: Java's and Python's span events have a name and nothing of a log.
   return !record.isLog && (record.nameRef !== 0 || record.nameEnd > record.nameStart);
 }

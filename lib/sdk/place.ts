@@ -16,7 +16,8 @@ import {
   fileName,
   leftoverName,
 } from "../file/places.ts";
-import { type FileOptions, FileWriter, hasExtension } from "../file/write.ts";
+import { hasExtension } from "../file/extension.ts";
+import { type FileOptions, FileWriter } from "../file/write.ts";
 import { EXT_FILE_UID, EXT_OWNER_LOCKS, UID_BYTES } from "../format/layout.ts";
 
 /** Where files go: an exact path, else a directory, else the default place. */
