@@ -12,10 +12,13 @@ import { diag, DiagConsoleLogger, DiagLogLevel } from "@opentelemetry/api";
 import { type Sdk, start } from "./lib/sdk/start.ts";
 
 // Whoever preloads this has no other place to hear of problems; OTEL_LOG_LEVEL changes the level.
-diag.setLogger(new DiagConsoleLogger(), {
+const heard = diag.setLogger(new DiagConsoleLogger(), {
   logLevel: DiagLogLevel.WARN,
   suppressOverrideMessage: true,
 });
 
 /** The SDK that the import started. */
 export const sdk: Sdk = start();
+
+// Another SDK that took the API's globals first may have taken this one as well.
+if (!heard && sdk.reason !== undefined) console.error(`otlp-mmap: ${sdk.reason}`);

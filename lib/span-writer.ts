@@ -19,8 +19,8 @@ import {
   WRITTEN,
 } from "./record/encode.ts";
 import { Shape } from "./record/shape.ts";
-import { hexToWord, randomWord, wordToHex } from "./sdk/ids.ts";
-import { setTimeNow, timeWords } from "./sdk/time.ts";
+import { hexToWord, randomWord, wordToHex } from "./record/ids.ts";
+import { setTimeNow, timeWords } from "./record/time.ts";
 
 /** A trace id of 16 bytes or a span id of 8, as bytes or as hexadecimal digits; not all zeros. */
 export type Id = Uint8Array | string;

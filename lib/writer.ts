@@ -18,7 +18,7 @@ import {
 } from "./format/layout.ts";
 import { resourceMessage, scopeMessage } from "./record/identity.ts";
 import { Shape } from "./record/shape.ts";
-import { setAside } from "./sdk/place.ts";
+import { setAside } from "./file/place.ts";
 import { type Attributes, type ScopeState, type SpanStart, SpanWriter } from "./span-writer.ts";
 
 export {

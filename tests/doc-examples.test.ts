@@ -6,11 +6,10 @@ import assert from "node:assert/strict";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
 import { after, describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
 import { ROOT } from "../tools/runtimes.ts";
-import { start } from "./support/runtimes.ts";
+import { ownRuntime, start } from "./support/runtimes.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "otlp-mmap-doc-"));
 after(() => rmSync(directory, { recursive: true }));
@@ -72,7 +71,7 @@ describe("examples in doc comments", () => {
       const file = `${place}.ts`;
       writeFileSync(file, programOf(code));
       const said = [...code.matchAll(/console\.log\(.*\); \/\/ (.*)$/gm)].map(([, text]) => text);
-      const { output } = start(process.versions.bun === undefined ? "deno" : "bun", file, [], {
+      const { output } = start(ownRuntime, file, [], {
         cwd: directory,
         env: { OTLP_MMAP_DIR: place },
       });

@@ -93,9 +93,11 @@ describe("many producers of one ring", () => {
       dictionaryBytes,
       spans: { slots: 4096, slotBytes: 512 },
     });
-    const workers = ["a", "b", "c", "d"].map((name) =>
+    const joined = new Int32Array(new SharedArrayBuffer(4));
+    const names = ["a", "b", "c", "d"];
+    const workers = names.map((name) =>
       new Worker(new URL("./testdata/dictionary-filler.ts", import.meta.url), {
-        workerData: { path, name, dictionaryBytes },
+        workerData: { path, name, dictionaryBytes, joined, workers: names.length },
       })
     );
     await Promise.all(workers.map(ended));

@@ -119,6 +119,10 @@ export function putSpanAttributes(
         invalidAttributeWarning(key, value);
       }
     }
+  } catch (error) {
+    rethrowOverflow(error);
+    // A proxy that does not even say its keys, say. What was read before stays.
+    span.droppedAttributes++;
   } finally {
     caller.runs = false;
   }
@@ -210,6 +214,11 @@ export function writeAttribute(
   return finishSpanRecord(file, slot, endOfPut(), ATTRIBUTES);
 }
 
+/** A stack overflow is the caller's: hiding it would only move it. */
+function rethrowOverflow(error: unknown): void {
+  if (error instanceof RangeError) throw error;
+}
+
 /** Why a key has no ref. */
 function keyProblem(file: RecordFile): number {
   return file.dictionary.full ? NO_KEY : INVALID;
@@ -265,6 +274,9 @@ export function putAttributeList(
         if (result === INVALID) invalidAttributeWarning(key, value);
       }
     }
+  } catch (error) {
+    rethrowOverflow(error);
+    listDropped++;
   } finally {
     caller.runs = false;
   }

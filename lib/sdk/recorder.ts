@@ -23,7 +23,7 @@ import {
 } from "../record/encode.ts";
 import { resourceMessage, scopeMessage } from "../record/identity.ts";
 import { Shape } from "../record/shape.ts";
-import { createInPlace, type Place } from "./place.ts";
+import { createInPlace, type Place } from "../file/place.ts";
 import type { ResolvedSpanLimits } from "./limits.ts";
 import type { Resource } from "./resource.ts";
 

@@ -596,6 +596,11 @@ describe("the SDK", () => {
         },
         b: 2,
       };
+      const keyless = new Proxy({}, {
+        ownKeys() {
+          throw new Error("no");
+        },
+      });
       const name = {
         toString() {
           throw new Error("no");
@@ -606,6 +611,8 @@ describe("the SDK", () => {
         const two = tracer().startSpan(name).setAttributes(attributes);
         two.setAttribute("deep", attributes.deep).addEvent(name).updateName(name);
         two.addEvent("e", attributes);
+        two.setAttributes(keyless).addEvent("keyless", keyless);
+        tracer().startSpan("keyless", { attributes: keyless }).end();
         two.addLink({ context: one.spanContext(), attributes });
         spans.push(one, two);
         for (const span of spans) span.end();

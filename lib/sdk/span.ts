@@ -35,8 +35,8 @@ import {
 } from "../record/encode.ts";
 import { RING_EVENTS } from "../format/layout.ts";
 import type { Shape } from "../record/shape.ts";
-import { type IdWords, readIds, wordToHex } from "./ids.ts";
-import { setTimeFromInput, setTimeNow, timeWords } from "./time.ts";
+import { type IdWords, readIds, wordToHex } from "../record/ids.ts";
+import { setTimeFromInput, setTimeNow, timeWords } from "../record/time.ts";
 import type { Tracer } from "./tracer.ts";
 
 /** OTLP span flags: it is known whether the parent is remote, and it is. */

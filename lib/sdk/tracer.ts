@@ -22,7 +22,7 @@ import {
 import { isTracingSuppressed } from "@opentelemetry/core";
 import { writeStart, WRITTEN } from "../record/encode.ts";
 import { Shape } from "../record/shape.ts";
-import { randomWord, readIds, wordToHex } from "./ids.ts";
+import { randomWord, readIds, wordToHex } from "../record/ids.ts";
 import type { ResolvedSpanLimits } from "./limits.ts";
 import type { Recorder, ScopeIdentity } from "./recorder.ts";
 import {
@@ -36,7 +36,7 @@ import {
   type SamplingResult,
 } from "./sampler.ts";
 import { asText, FLAG_HAS_IS_REMOTE, FLAG_IS_REMOTE, setTime, Span } from "./span.ts";
-import { setTimeNow, timeWords } from "./time.ts";
+import { setTimeNow, timeWords } from "../record/time.ts";
 
 /** Makes ids, for those who need their own (for example with a prefix that a backend wants). */
 export interface IdGenerator {

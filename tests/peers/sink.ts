@@ -14,6 +14,8 @@ export type Sink = {
   url: string;
   /** The bodies received so far, decompressed, in their order. */
   bodies: Uint8Array[];
+  /** When each of them had come, ms since the Unix epoch. */
+  times: number[];
   /** Resolves with the bodies once there are that many; rejects after `timeout` ms. */
   received: (count: number, timeout?: number) => Promise<Uint8Array[]>;
   /** Ends it. */
@@ -23,10 +25,12 @@ export type Sink = {
 /** Starts it on a free port; every request is answered with success. */
 export async function startSink(): Promise<Sink> {
   const bodies: Uint8Array[] = [];
+  const times: number[] = [];
   const server = createServer((request, response) => {
     const chunks: Uint8Array[] = [];
     request.on("data", (chunk: Uint8Array) => chunks.push(chunk));
     request.on("end", () => {
+      times.push(Date.now());
       const body = Buffer.concat(chunks);
       bodies.push(request.headers["content-encoding"] === "gzip" ? gunzipSync(body) : body);
       response.writeHead(200, { "content-type": "application/x-protobuf" }).end();
@@ -37,6 +41,7 @@ export async function startSink(): Promise<Sink> {
   return {
     url: `http://127.0.0.1:${port}`,
     bodies,
+    times,
     async received(count, timeout = 10_000) {
       for (const deadline = Date.now() + timeout; bodies.length < count;) {
         if (Date.now() > deadline) throw new Error(`${bodies.length} of ${count} bodies came`);

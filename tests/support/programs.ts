@@ -1,20 +1,14 @@
 /**
- * Programs of tests/testdata in processes of their own, on the runtime that runs the test.
+ * Programs of tests/testdata in processes of their own that are told what to do.
  *
  * @module
  */
 import { type ChildProcess, spawn } from "node:child_process";
+import { join } from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
-
-/** The command line of a program of tests/testdata. */
-export function commandLine(program: string, ...args: string[]): [string, ...string[]] {
-  const path = fileURLToPath(new URL(`../testdata/${program}`, import.meta.url));
-  return process.versions.bun === undefined
-    ? [process.execPath, "run", "-A", "--no-check", "--quiet", path, ...args]
-    : [process.execPath, path, ...args];
-}
+import { ROOT } from "../../tools/runtimes.ts";
+import { commandLineOf, ownRuntime, plainEnvironment, type RuntimeName } from "./runtimes.ts";
 
 /** A program that reads one JSON command a line and answers each with one JSON line. */
 export interface Program {
@@ -25,13 +19,20 @@ export interface Program {
   stop(how?: "kill"): Promise<void>;
 }
 
-/** Starts a program and waits for its first line. */
-export async function startProgram(program: string, ...args: string[]): Promise<Program> {
-  const [command, ...rest] = commandLine(program, ...args);
-  // No OTEL_* or OTLP_MMAP_* of the shell that runs the test.
-  const env = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(OTEL|OTLP|SDK_MMAP)_/.test(name)),
-  );
+/** Starts a program on the runtime of the test and waits for its first line. */
+export function startProgram(program: string, ...args: string[]): Promise<Program> {
+  return startProgramOn(ownRuntime, program, ...args);
+}
+
+/** Starts a program on a runtime and waits for its first line. */
+export async function startProgramOn(
+  runtime: RuntimeName,
+  program: string,
+  ...args: string[]
+): Promise<Program> {
+  const file = join(ROOT, "tests/testdata", program);
+  const [command, ...rest] = commandLineOf(runtime, file, args);
+  const env = plainEnvironment();
   const child = spawn(command, rest, { stdio: ["pipe", "pipe", "inherit"], env });
   const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();

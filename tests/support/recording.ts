@@ -7,7 +7,7 @@ import { ROOT_CONTEXT, type Tracer } from "@opentelemetry/api";
 import type { FileSizes } from "../../lib/file/write.ts";
 import { readEnvironment } from "../../lib/sdk/config.ts";
 import { DEFAULT_SPAN_LIMITS } from "../../lib/sdk/limits.ts";
-import type { Place } from "../../lib/sdk/place.ts";
+import type { Place } from "../../lib/file/place.ts";
 import { TracerProvider } from "../../lib/sdk/provider.ts";
 import { Recorder } from "../../lib/sdk/recorder.ts";
 import { buildResource } from "../../lib/sdk/resource.ts";

@@ -12,6 +12,12 @@ import { bunPath, denoPath, ROOT } from "../../tools/runtimes.ts";
 /** The runtimes there are. */
 export type RuntimeName = "deno" | "bun";
 
+/** The one that runs this. */
+export const ownRuntime: RuntimeName = process.versions.bun === undefined ? "deno" : "bun";
+
+/** The one that does not. */
+export const otherRuntime: RuntimeName = ownRuntime === "bun" ? "deno" : "bun";
+
 /** Heavy tests do more where OTLP_MMAP_TEST_SIZE is `full`. */
 export const isFullSize: boolean = process.env.OTLP_MMAP_TEST_SIZE === "full";
 
@@ -39,18 +45,33 @@ export function start(
   args: string[],
   options: { cwd?: string; env?: Record<string, string> } = {},
 ): Running {
-  const [command, ...before] = runtime === "bun"
-    ? [bunPath()]
-    : [denoPath(), "run", "-A", "--no-check", "--quiet", `--config=${ROOT}deno.json`];
-  const inherited = Object.entries(process.env).filter(([name]) =>
-    !/^(OTEL|OTLP|SDK_MMAP)_/.test(name)
-  );
-  const child = spawn(command, [...before, file, ...args], {
+  const [command, ...rest] = commandLineOf(runtime, file, args);
+  const child = spawn(command, rest, {
     stdio: ["ignore", "pipe", "pipe"],
     cwd: options.cwd,
-    env: { ...Object.fromEntries(inherited), ...options.env },
+    env: { ...plainEnvironment(), ...options.env },
   });
   return { child, output: outputOf(child, `${runtime} ${file}`) };
+}
+
+/** The command line of a file: `flags` are for the runtime, `args` for the program. */
+export function commandLineOf(
+  runtime: RuntimeName,
+  file: string,
+  args: readonly string[],
+  flags: readonly string[] = [],
+): [string, ...string[]] {
+  return runtime === "bun" ? [bunPath(), ...flags, file, ...args] : [
+    ...[denoPath(), "run", "-A", "--no-check", "--quiet", `--config=${ROOT}deno.json`] as const,
+    ...[...flags, file, ...args],
+  ];
+}
+
+/** The environment of the test without settings of OpenTelemetry and ours. */
+export function plainEnvironment(): Record<string, string | undefined> {
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(OTEL|OTLP|SDK_MMAP)_/.test(name)),
+  );
 }
 
 async function outputOf(child: ChildProcess, name: string): Promise<string> {

@@ -1,6 +1,6 @@
 /** A Worker of Node's kind. */
 import { parentPort, workerData } from "node:worker_threads";
-import type { Place } from "../../lib/sdk/place.ts";
+import type { Place } from "../../lib/file/place.ts";
 import { recordOne } from "./record_one.ts";
 
 parentPort!.postMessage(recordOne(workerData as Place));

@@ -5,7 +5,7 @@ import { Worker as NodeWorker } from "node:worker_threads";
 import { Mapping } from "../../ffi/mod.ts";
 import { identity } from "../../lib/file/identity.ts";
 import type { FileWriter } from "../../lib/file/write.ts";
-import { createInPlace, type Place } from "../../lib/sdk/place.ts";
+import { createInPlace, type Place } from "../../lib/file/place.ts";
 import { type Sdk, start, type StartOptions } from "../../lib/sdk/start.ts";
 import { answerCommands } from "../support/programs.ts";
 

@@ -1,6 +1,6 @@
 /** What the Workers of these tests do. */
 import { trace } from "@opentelemetry/api";
-import type { Place } from "../../lib/sdk/place.ts";
+import type { Place } from "../../lib/file/place.ts";
 import { start } from "../../lib/sdk/start.ts";
 
 /** Starts the SDK on this thread, records a span, and says where it is. */

@@ -1,5 +1,5 @@
 /** A Worker of the web's kind. */
-import type { Place } from "../../lib/sdk/place.ts";
+import type { Place } from "../../lib/file/place.ts";
 
 /** Types of both runtimes have no word for the inside of a Worker. */
 const scope = globalThis as unknown as {

@@ -8,16 +8,16 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, renameSync } from "node:fs";
 import { dirname, join } from "node:path";
 import process from "node:process";
-import { isLocked, mappedBy, Mapping, userTempDirectory } from "../../ffi/mod.ts";
+import { isLocked, mappedBy, Mapping, userId, userTempDirectory } from "../../ffi/mod.ts";
 import {
   ensureDefaultDirectory,
   exactFilePath,
   type FileIdentity,
   fileName,
   leftoverName,
-} from "../file/places.ts";
-import { hasExtension } from "../file/extension.ts";
-import { type FileOptions, FileWriter } from "../file/write.ts";
+} from "./places.ts";
+import { hasExtension } from "./extension.ts";
+import { type FileOptions, FileWriter } from "./write.ts";
 import { EXT_FILE_UID, EXT_OWNER_LOCKS, UID_BYTES } from "../format/layout.ts";
 
 /** Where files go: an exact path, else a directory, else the default place. */
@@ -50,7 +50,7 @@ export function createInPlace(place: Place, options: FileOptions): FileWriter {
   }
   let directory = place.directory;
   if (directory === undefined) {
-    directory = ensureDefaultDirectory(undefined, { userTempDirectory });
+    directory = ensureDefaultDirectory(userId() ?? undefined, { userTempDirectory });
   } else {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
   }

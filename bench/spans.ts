@@ -1,0 +1,232 @@
+/**
+ * What a span costs: five attributes, one late attribute and its end, recorded by this SDK with the
+ * collector running and by the OpenTelemetry SDK with its batch span processor, both sending OTLP
+ * over HTTP as protobuf to the same receiver, which decodes and counts.
+ *
+ *     deno task bench spans [--quick] [--runtime deno|bun] [--rounds N] [--rate N]
+ *
+ * Competitors take turns, every run in fresh processes. Ends with 1 when a span of a paced run is
+ * missing or wrong.
+ *
+ * @module
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import type { Report } from "./sink.ts";
+import type { Costs, Plan } from "./spans/load.ts";
+import { load, machine, packageVersion } from "./support/machine.ts";
+import { cpuOf, type Program, type RuntimeName, RUNTIMES, start } from "./support/processes.ts";
+import { heading, median, row, spread, whole } from "./support/statistics.ts";
+
+const COMPETITORS = ["ours", "opentelemetry"] as const;
+type CompetitorName = (typeof COMPETITORS)[number];
+
+/** What one run came to. */
+interface Run {
+  readonly costs: Costs;
+  readonly report: Report;
+  /** CPU of the collector while the application was measured, ns. */
+  readonly collectorCpu: number;
+}
+
+/** A kind of load. */
+interface Scenario {
+  readonly title: string;
+  readonly active: boolean;
+  /** Spans a second; 0 for flat out. */
+  readonly rate: number;
+  readonly spans: number;
+  /** Whether CPU is compared with that of the same processes without spans. */
+  readonly baseline: boolean;
+}
+
+const SPANS_PER_BURST = 100;
+const WARM_UP_SPANS = 60_000;
+/** The collector sends what it has taken after 200 ms at most. */
+const SETTLE_MS = 600;
+
+const { values } = parseArgs({
+  args: process.argv.slice(2),
+  options: {
+    quick: { type: "boolean", default: false },
+    runtime: { type: "string", default: "both" },
+    rounds: { type: "string" },
+    rate: { type: "string", default: "10000" },
+  },
+});
+const rounds = Number(values.rounds ?? (values.quick ? 3 : 5));
+const rate = Number(values.rate);
+const seconds = values.quick ? 3 : 8;
+const scenarios: Scenario[] = [
+  {
+    title: `paced, ${whole(rate)} spans/s`,
+    active: false,
+    rate,
+    spans: rate * seconds,
+    baseline: true,
+  },
+  {
+    title: `paced, each the active span of its own startActiveSpan`,
+    active: true,
+    rate,
+    spans: rate * 3,
+    baseline: false,
+  },
+  {
+    title: "flat out",
+    active: false,
+    rate: 0,
+    spans: values.quick ? 100_000 : 400_000,
+    baseline: false,
+  },
+];
+
+/** Starts a competitor in fresh processes, with a collector for ours, and sees it through. */
+async function run(
+  runtime: RuntimeName,
+  name: CompetitorName,
+  scenario: Scenario,
+  makeSpans: boolean,
+): Promise<Run> {
+  const directory = mkdtempSync(join(tmpdir(), "otlp-mmap-bench-"));
+  const programs: Program[] = [];
+  const begin = (...args: Parameters<typeof start>): Program => {
+    const program = start(...args);
+    programs.push(program);
+    return program;
+  };
+  try {
+    const sink = begin("bun", "bench/sink.ts", []);
+    const endpoint = `http://127.0.0.1:${await sink.hear()}`;
+    const collector = name === "ours"
+      ? begin(runtime, "collector/main.ts", ["collect", directory, "--endpoint", endpoint], {
+        onError: (line) => {
+          if (/warn|error/.test(line)) console.error(line);
+        },
+      })
+      : undefined;
+    const plan: Plan = {
+      endpoint,
+      directory,
+      active: scenario.active,
+      warmUpBursts: WARM_UP_SPANS / SPANS_PER_BURST,
+      bursts: scenario.spans / SPANS_PER_BURST,
+      spansPerBurst: SPANS_PER_BURST,
+      makeSpans,
+      interval: scenario.rate === 0 ? 0 : SPANS_PER_BURST / scenario.rate * 1000,
+    };
+    const application = begin(runtime, `bench/spans/${name}.ts`, [JSON.stringify(plan)]);
+    const collectorCpu = (): number => collector === undefined ? 0 : cpuOf(collector.pid);
+    await application.hear();
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    const before = collectorCpu();
+    application.tell("go");
+    const costs = JSON.parse(await application.hear()) as Costs;
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    const after = collectorCpu();
+    application.tell("end");
+    await application.rest();
+    await collector?.stop("SIGTERM");
+    sink.tell(`${costs.offered}`);
+    const report = JSON.parse(await sink.hear()) as Report;
+    return { costs, report, collectorCpu: after - before };
+  } finally {
+    await Promise.all(programs.map((program) => program.stop()));
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Says what is wrong with a run of which nothing may be missing. */
+function problemOf({ costs, report }: Run): string {
+  const { offered, losses } = costs;
+  if (report.problem !== "") return report.problem;
+  if (report.right === offered && report.spans === offered && report.doubled === 0) return "";
+  return `${offered} offered, ${report.spans} received, ${report.right} of them right, ` +
+    `${report.doubled} doubled, losses ${JSON.stringify(losses)}`;
+}
+
+/** A figure of each run, by competitor. */
+type Figures = Record<CompetitorName, number[]>;
+
+/** One line of the table; `times` is how many times less ours is, run by run. */
+function line(label: string, figures: Figures): string {
+  const ratios = figures.ours.map((ours, i) => figures.opentelemetry[i] / ours);
+  return row([
+    label,
+    spread(figures.ours, whole),
+    spread(figures.opentelemetry, whole),
+    `${spread(ratios, (ratio) => ratio.toFixed(1))}`,
+  ]);
+}
+
+async function measure(runtime: RuntimeName, scenario: Scenario): Promise<void> {
+  const runs: Record<CompetitorName, Run[]> = { ours: [], opentelemetry: [] };
+  const idle: Record<CompetitorName, Run[]> = { ours: [], opentelemetry: [] };
+  const loadBefore = load();
+  for (let round = 0; round < rounds; round++) {
+    for (const name of COMPETITORS) {
+      const made = await run(runtime, name, scenario, true);
+      runs[name].push(made);
+      const problem = scenario.rate > 0 ? problemOf(made) : made.report.problem;
+      if (problem !== "") {
+        console.error(`${runtime}, ${scenario.title}, ${name}: ${problem}`);
+        process.exitCode = 1;
+      }
+    }
+    if (!scenario.baseline) continue;
+    for (const name of COMPETITORS) idle[name].push(await run(runtime, name, scenario, false));
+  }
+
+  const each = (figure: (run: Run, name: CompetitorName) => number): Figures => ({
+    ours: runs.ours.map((made) => figure(made, "ours")),
+    opentelemetry: runs.opentelemetry.map((made) => figure(made, "opentelemetry")),
+  });
+  // A run without spans is as long as one with them. Flat out, what idling costs is nothing beside it.
+  const base = (figure: (run: Run) => number, name: CompetitorName): number =>
+    idle[name].length === 0 ? 0 : median(idle[name].map(figure));
+  const cpu = (withCollector: boolean) => (made: Run, name: CompetitorName): number => {
+    const total = (of: Run): number => of.costs.cpu + (withCollector ? of.collectorCpu : 0);
+    return (total(made) - base(total, name)) / made.costs.measured;
+  };
+
+  console.log(`\n**${runtime === "deno" ? "Deno" : "Bun"}, ${scenario.title}**\n`);
+  console.log(heading(["ns a span: median (least–most)", "otlp-mmap", "OpenTelemetry", "times less"]));
+  console.log(line("calling thread, middle burst", each(({ costs }) => costs.medianBurst)));
+  console.log(line("calling thread, all bursts", each(({ costs }) => costs.meanBurst)));
+  console.log(line("CPU, application", each(cpu(false))));
+  console.log(line("CPU, application and collector", each(cpu(true))));
+  const total = (figure: (run: Run) => number): string[] => COMPETITORS.map((name) => whole(runs[name].reduce((sum, made) => sum + figure(made), 0)));
+  console.log(row(["spans offered", ...total(({ costs }) => costs.offered), ""]));
+  console.log(row(["delivered, all values right", ...total(({ report }) => report.right), ""]));
+  if (scenario.rate === 0) {
+    console.log(row(["delivered without the late attribute", ...total(({ report }) => report.withoutLate), ""]));
+    console.log(row(["refused or dropped", ...total(({ costs, report }) => costs.offered - report.spans), ""]));
+    console.log(line("wall time, ns a span delivered", each(({ costs, report }) => {
+      const lost = costs.offered - report.spans;
+      return costs.wall * 1e6 / (costs.measured - lost);
+    })));
+  }
+  const idleLine = scenario.baseline
+    ? `; without spans ${COMPETITORS.map((name) => `${(base(({ costs }) => costs.cpu, name) / 1e6).toFixed(0)} ms`).join(" and ")} of application CPU in ${seconds} s, taken off`
+    : "";
+  console.log(
+    `\n${rounds} runs each, ${whole(scenario.spans)} spans and ${whole(WARM_UP_SPANS)} to warm up` +
+      `${idleLine}; load average ${loadBefore} before, ${load()} after.`,
+  );
+  const losses = JSON.stringify(runs.ours.at(-1)?.costs.losses);
+  if (losses !== "{}") console.log(`Records the file of the last run counts as lost: ${losses}.`);
+}
+
+console.log(`### Spans\n\n${machine()}`);
+console.log(
+  ["@opentelemetry/sdk-trace", "@opentelemetry/exporter-trace-otlp-proto"].map(packageVersion)
+    .join(", "),
+);
+console.log(`\`deno task bench spans ${process.argv.slice(2).join(" ")}`.trimEnd() + "`");
+for (const runtime of RUNTIMES) {
+  if (values.runtime !== "both" && values.runtime !== runtime) continue;
+  for (const scenario of scenarios) await measure(runtime, scenario);
+}
