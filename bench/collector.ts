@@ -213,6 +213,7 @@ async function measure(runtime: RuntimeName, total: number): Promise<void> {
             (rss / 2 ** 20).toFixed(0)
           } MiB`,
       );
+    const resident: number[] = [];
     let done = 0;
     let before = usage(collector.pid!);
     for (const [index, share] of [1, 4].entries()) {
@@ -229,16 +230,24 @@ async function measure(runtime: RuntimeName, total: number): Promise<void> {
         `${spans}`,
       ]);
       children.push(writer);
+      // Garbage comes and goes: the middle of what was seen in the last half of the run.
+      const samples: number[] = [];
+      const timer = setInterval(() => samples.push(usage(collector.pid!).rss), 100);
       await exit(writer);
+      clearInterval(timer);
+      const last = samples.slice(samples.length >> 1).sort((a, b) => a - b);
+      resident.push(last[last.length >> 1] ?? usage(collector.pid!).rss);
       done += spans;
       for (let i = 0; i < 100 && await counted() < done; i++) {
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
       const seconds = (performance.now() - began) / 1000;
       const now = usage(collector.pid!);
-      report(`${spans} spans`, spans, now.cpu - before.cpu, now.rss, seconds);
+      report(`${spans} spans`, spans, now.cpu - before.cpu, resident[index], seconds);
       before = now;
     }
+    const ratio = (resident[1] / resident[0]).toFixed(2);
+    console.log(`${runtime.padEnd(5)} resident after all / after the first fifth: ${ratio}`);
     const received = await counted();
     console.log(`${runtime.padEnd(5)} written ${done}, received ${received}`);
     if (received !== done) process.exitCode = 1;

@@ -148,6 +148,16 @@ function problemOf({ costs, report }: Run): string {
     `${report.doubled} doubled, losses ${JSON.stringify(losses)}`;
 }
 
+/** Spans that were offered and never received. */
+function lost({ costs, report }: Run): number {
+  return costs.offered - report.spans;
+}
+
+/** Spans received of those made while measuring; the warm-up loses none. */
+function delivered(run: Run): number {
+  return run.costs.measured - lost(run);
+}
+
 /** A figure of each run, by competitor. */
 type Figures = Record<CompetitorName, number[]>;
 
@@ -184,40 +194,56 @@ async function measure(runtime: RuntimeName, scenario: Scenario): Promise<void> 
     ours: runs.ours.map((made) => figure(made, "ours")),
     opentelemetry: runs.opentelemetry.map((made) => figure(made, "opentelemetry")),
   });
-  // A run without spans is as long as one with them. Flat out, what idling costs is nothing beside it.
+  // Flat out, what idling costs is nothing beside the rest.
   const base = (figure: (run: Run) => number, name: CompetitorName): number =>
     idle[name].length === 0 ? 0 : median(idle[name].map(figure));
   const cpu = (withCollector: boolean) => (made: Run, name: CompetitorName): number => {
-    const total = (of: Run): number => of.costs.cpu + (withCollector ? of.collectorCpu : 0);
-    return (total(made) - base(total, name)) / made.costs.measured;
+    const used = ({ costs, collectorCpu }: Run) => costs.cpu + (withCollector ? collectorCpu : 0);
+    return (used(made) - base(used, name)) / delivered(made);
   };
+  const sums = (label: string, figure: (run: Run) => number): string =>
+    row([
+      label,
+      ...COMPETITORS.map((name) => whole(runs[name].reduce((sum, made) => sum + figure(made), 0))),
+      "",
+    ]);
 
+  const isPaced = scenario.rate > 0;
   console.log(`\n**${runtime === "deno" ? "Deno" : "Bun"}, ${scenario.title}**\n`);
-  console.log(heading(["ns a span: median (least–most)", "otlp-mmap", "OpenTelemetry", "times less"]));
-  console.log(line("calling thread, middle burst", each(({ costs }) => costs.medianBurst)));
-  console.log(line("calling thread, all bursts", each(({ costs }) => costs.meanBurst)));
-  console.log(line("CPU, application", each(cpu(false))));
-  console.log(line("CPU, application and collector", each(cpu(true))));
-  const total = (figure: (run: Run) => number): string[] => COMPETITORS.map((name) => whole(runs[name].reduce((sum, made) => sum + figure(made), 0)));
-  console.log(row(["spans offered", ...total(({ costs }) => costs.offered), ""]));
-  console.log(row(["delivered, all values right", ...total(({ report }) => report.right), ""]));
-  if (scenario.rate === 0) {
-    console.log(row(["delivered without the late attribute", ...total(({ report }) => report.withoutLate), ""]));
-    console.log(row(["refused or dropped", ...total(({ costs, report }) => costs.offered - report.spans), ""]));
-    console.log(line("wall time, ns a span delivered", each(({ costs, report }) => {
-      const lost = costs.offered - report.spans;
-      return costs.wall * 1e6 / (costs.measured - lost);
-    })));
-  }
-  const idleLine = scenario.baseline
-    ? `; without spans ${COMPETITORS.map((name) => `${(base(({ costs }) => costs.cpu, name) / 1e6).toFixed(0)} ms`).join(" and ")} of application CPU in ${seconds} s, taken off`
-    : "";
   console.log(
-    `\n${rounds} runs each, ${whole(scenario.spans)} spans and ${whole(WARM_UP_SPANS)} to warm up` +
-      `${idleLine}; load average ${loadBefore} before, ${load()} after.`,
+    heading(["ns a span: median (least–most)", "otlp-mmap", "OpenTelemetry", "times less"]),
+  );
+  if (isPaced) {
+    console.log(line("calling thread, middle burst", each((made) => made.costs.medianBurst)));
+  }
+  const offer = isPaced ? "all bursts" : "a span offered";
+  console.log(line(`calling thread, ${offer}`, each((made) => made.costs.meanBurst)));
+  const share = isPaced ? "" : ", a span delivered";
+  console.log(line(`CPU, application${share}`, each(cpu(false))));
+  console.log(line(`CPU, application and collector${share}`, each(cpu(true))));
+  if (!isPaced) {
+    const wall = (made: Run): number => made.costs.wall * 1e6 / delivered(made);
+    console.log(line("wall time, a span delivered", each(wall)));
+  }
+  console.log(sums("spans offered", ({ costs }) => costs.offered));
+  console.log(sums("delivered, every value right", ({ report }) => report.right));
+  if (!isPaced) {
+    console.log(sums("delivered without the late attribute", ({ report }) => report.withoutLate));
+    console.log(sums("refused or dropped", lost));
+  }
+  const idling = COMPETITORS.map((name) => (base(({ costs }) => costs.cpu, name) / 1e6).toFixed(0));
+  console.log(
+    `\n${rounds} runs each of ${whole(scenario.spans)} spans, and ${
+      whole(WARM_UP_SPANS)
+    } before to ` +
+      `warm up; load average ${loadBefore} before, ${load()} after.` +
+      (scenario.baseline
+        ? ` CPU is that of a run less that of the same run without spans (application: ` +
+          `${idling.join(" and ")} ms).`
+        : ""),
   );
   const losses = JSON.stringify(runs.ours.at(-1)?.costs.losses);
-  if (losses !== "{}") console.log(`Records the file of the last run counts as lost: ${losses}.`);
+  if (losses !== "{}") console.log(`Records that the last file counts as lost: ${losses}.`);
 }
 
 console.log(`### Spans\n\n${machine()}`);

@@ -11,12 +11,10 @@ import type { GrowingFile } from "../lib/dictionary/read.ts";
 import { BAD_LENGTH, Rejection } from "../lib/record/wire.ts";
 import {
   advance,
-  AHEAD_SLOTS,
   claimedAhead,
   copyRecord,
   createCopy,
   isReady,
-  lookAhead,
   openRing,
   type RecordCopy,
   type RingReader,
@@ -118,13 +116,7 @@ export function drainSpans(
   const ring = drain.rings[RING_SPANS];
   const { copy, source } = drain;
   const stop = Math.min(end, ring.sequence + limit);
-  let ahead = ring.sequence;
   while (next(drain, ring, stop)) {
-    if (ring.sequence >= ahead) {
-      const count = Math.min(AHEAD_SLOTS, stop - ring.sequence);
-      lookAhead(ring, count);
-      ahead = ring.sequence + count;
-    }
     try {
       if (!copyRecord(ring, copy)) throw BAD_LENGTH;
       assembler.takeSpan(source, copy, ring.sequence + 1);

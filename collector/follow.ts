@@ -128,8 +128,9 @@ export function openFile(
     const drain = openDrain(id, file, geometry, assembler, followedProcess.state);
     const followed: FollowedFile = {
       drain,
-      isolate: extension?.isolate ?? 0,
       generation: extension?.generation ?? 0,
+      older: null,
+      spansDone: false,
       closed: false,
       limits: drain.rings.map((_, ring) => once ? claimedTo(drain, ring) : Infinity),
       safe: -1,
@@ -153,8 +154,7 @@ export function openFile(
       ),
       first: drain.rings.map((ring) => ring.sequence),
     };
-    followedProcess.files.push(followed);
-    followedProcess.files.sort((a, b) => a.isolate - b.isolate || a.generation - b.generation);
+    addToProcess(followedProcess, followed);
     beat(followed);
     return { followed };
   } catch (error) {
@@ -162,6 +162,22 @@ export function openFile(
     file.close();
     throw error;
   }
+}
+
+/** Files come in any order: what continues what is said by their uids. */
+function addToProcess(process: FollowedProcess, added: FollowedFile): void {
+  const { files } = process;
+  for (const file of files) {
+    if (continues(file, added)) file.older = added;
+    if (continues(added, file)) added.older = file;
+  }
+  files.push(added);
+  files.sort((a, b) => a.generation - b.generation);
+}
+
+function continues({ extension }: FollowedFile, older: FollowedFile): boolean {
+  const uid = extension?.predecessorUid ?? null;
+  return uid !== null && uid === older.extension?.fileUid;
 }
 
 /**

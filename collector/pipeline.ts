@@ -55,12 +55,12 @@ export interface PipelineOptions {
 /** A request is sealed when it has this many bytes, however few its spans. */
 const MAX_REQUEST_BYTES = 4 << 20;
 /** Time between two looks for files, at owners, milliseconds. */
-const SCAN_MS = 300;
-const OWNER_MS = 500;
+const SCAN_MS = 500;
+const OWNER_MS = 1000;
 const HEARTBEAT_MS = 1000;
 /** Sleep after a round that found something, and at most, milliseconds. */
 const BUSY_SLEEP_MS = 2;
-const IDLE_SLEEP_MS = 25;
+const IDLE_SLEEP_MS = 40;
 /** A file in the state `superseded` without a next one: its process is taken to be over after this. */
 const SUCCESSOR_MS = 5000;
 /** How long --once waits for records that are claimed and not published. */
@@ -245,7 +245,8 @@ export class Pipeline {
       this.exitCode = this.exitCode || 1;
     }
     await sink.close();
-    log("info", this.describe());
+    // Where there was nothing to read, what was said of that is enough.
+    if (this.files > 0) log("info", this.describe());
   }
 
   /** Closes the files of a process whose owner lives on, or whose spans could not be delivered. */
@@ -379,11 +380,11 @@ export class Pipeline {
     const { once } = this.options;
     for (const file of this.followed.values()) {
       if (file.owner !== "writing") continue;
-      // Somebody who writes is alive.
+      // Who maps a file is costly to find out, and somebody who writes is alive.
       const taken = file.drain.rings.reduce((sum, ring) => sum + ring.taken, 0);
       const quiet = taken === file.seen;
       file.seen = taken;
-      if (!quiet && !once) continue;
+      if (file.extension === null && !quiet && !once) continue;
       file.owner = once && file.extension === null
         ? "dead"
         : ownerState(file.path, file.file, file.extension, file.geometry.timeUnixNano);
@@ -450,9 +451,8 @@ export class Pipeline {
     if (this.options.once) return;
     for (const process of this.processes.values()) {
       if (process.over) continue;
-      for (let i = process.files.length - 2; i >= 0; i--) {
-        const file = process.files[i];
-        if (file.owner !== "superseded" || file.isolate !== process.files[i + 1].isolate) continue;
+      for (const file of [...process.files]) {
+        if (file.owner !== "superseded" || !hasSuccessor(file)) continue;
         if (file.drain.rings.every((_, ring) => isDrained(file.drain, ring))) this.retire(file);
       }
     }
@@ -475,14 +475,12 @@ export class Pipeline {
 
   private isOver(process: FollowedProcess): boolean {
     const { files } = process;
-    for (let i = 0; i < files.length; i++) {
-      const { owner, isolate, supersededSince } = files[i];
-      if (owner === "writing") return false;
-      const isNewest = i + 1 === files.length || files[i + 1].isolate !== isolate;
+    for (const file of files) {
+      if (file.owner === "writing") return false;
       // Its next file may not have been found yet.
       if (
-        owner === "superseded" && isNewest && !this.options.once &&
-        performance.now() - supersededSince < SUCCESSOR_MS
+        file.owner === "superseded" && !hasSuccessor(file) && !this.options.once &&
+        performance.now() - file.supersededSince < SUCCESSOR_MS
       ) return false;
     }
     return files.every((file) => file.owner === "replaced") || isIdle(process);
@@ -511,6 +509,8 @@ export class Pipeline {
     for (const [reason, count] of drain.reasons) {
       this.reasons.set(reason, (this.reasons.get(reason) ?? 0) + count);
     }
+    // Files that continue it wait for nothing any more.
+    file.spansDone = true;
     process.files.splice(process.files.indexOf(file), 1);
     this.followed.delete(path);
   }
@@ -575,6 +575,10 @@ export class Pipeline {
       };
     });
   }
+}
+
+function hasSuccessor(file: FollowedFile): boolean {
+  return file.process.files.some(({ older }) => older === file);
 }
 
 function immediately(): Promise<void> {

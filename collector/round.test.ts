@@ -82,8 +82,8 @@ describe("a round", () => {
   it("does not let a stuck ring of one file hold up another", () => {
     const [stuck, busy] = [new FileBuilder(), new FileBuilder()];
     const collector = new MemoryCollector();
-    collector.add(stuck, { over: false, isolate: 0 });
-    collector.add(busy, { over: false, isolate: 1 });
+    collector.add(stuck, { over: false });
+    collector.add(busy, { over: false });
     stuck.put(1, Uint8Array.of(0), { publish: false });
     busy.simpleSpan(busy.simpleScope("s"), 1);
     collector.rounds();
@@ -139,8 +139,8 @@ describe("a round", () => {
     end(second, 1);
     start(second, 2, scopes[1]);
     end(second, 2);
-    const older = collector.add(first, { generation: 0, over: false });
-    collector.add(second, { generation: 1, over: false });
+    const older = collector.add(first, { over: false });
+    collector.add(second, { older, over: false });
     collector.rounds();
     assert.deepEqual(names(collector), [], "the older file may still be written to");
     older.closed = true;

@@ -18,9 +18,12 @@ import {
 /** A file in a round. */
 export interface RoundFile {
   readonly drain: Drain;
-  /** Files of one isolate follow each other: 0 for the first. Files of different isolates don't. */
-  readonly isolate: number;
+  /** 0 for the first file of an isolate, one more for each that continues it. */
   readonly generation: number;
+  /** The file this one continues, where that is (or was) read here too. */
+  older: RoundFile | null;
+  /** Nothing more is to come from its spans ring. */
+  spansDone: boolean;
   /** The owner writes nothing more here. */
   closed: boolean;
   /** Sequences that are the last to take, by ring: Infinity when following. */
@@ -34,7 +37,7 @@ export interface RoundFile {
 /** A process in rounds. */
 export interface RoundProcess {
   readonly state: ProcessState;
-  /** Ordered by isolate and generation. */
+  /** Ordered by generation. */
   readonly files: RoundFile[];
   /** Spans that ended and wait for the events written before: pairs of index and use. */
   waiting: PairList;
@@ -89,18 +92,14 @@ export function round(process: RoundProcess, assembler: Assembler): number {
 /** Spans of older generations first. True when all that was there at the start was taken. */
 function takeSpans(files: readonly RoundFile[], assembler: Assembler): boolean {
   let complete = true;
-  let blocked = -1;
   for (let i = 0; i < files.length; i++) {
-    const { drain, isolate, closed, limits } = files[i];
-    const end = Math.min(claimedTo(drain, RING_SPANS), limits[RING_SPANS]);
-    if (isolate === blocked) {
-      // A newer generation waits for the older one.
-      if (drain.rings[RING_SPANS].sequence < end) complete = false;
-      continue;
-    }
-    drainSpans(drain, assembler, ROUND_RECORDS, end);
-    if (drain.rings[RING_SPANS].sequence < end) complete = false;
-    if (drain.rings[RING_SPANS].sequence < end || !closed) blocked = isolate;
+    const file = files[i];
+    const { drain, older } = file;
+    const ring = drain.rings[RING_SPANS];
+    const end = Math.min(claimedTo(drain, RING_SPANS), file.limits[RING_SPANS]);
+    if (older === null || older.spansDone) drainSpans(drain, assembler, ROUND_RECORDS, end);
+    if (ring.sequence < end) complete = false;
+    else file.spansDone = file.closed;
   }
   return complete;
 }

@@ -90,9 +90,9 @@ export async function measure(compete: (plan: Plan) => Competitor): Promise<void
       times[i] = performance.now() - start;
       next += spansPerBurst;
     }
-    const due = began + (i + 1) * interval;
+    const wait = Math.max(0, began + (i + 1) * interval - performance.now());
     if (interval === 0) await new Promise((resolve) => setImmediate(resolve));
-    else await new Promise((resolve) => setTimeout(resolve, due - performance.now()));
+    else await new Promise((resolve) => setTimeout(resolve, wait));
   }
   await competitor.flush();
   const used = process.cpuUsage(before);

@@ -67,7 +67,10 @@ export interface ScopeEntry {
 /** More scopes than this in one process are refused. */
 export const MAX_SCOPES = 10_000;
 /** Largest encoding of a scope or resource, bytes. */
-const MAX_ENCODED_BYTES = 4 << 20;
+const MAX_ENCODED_BYTES = 1 << 20;
+
+/** What is encoded is copied out of here at once. */
+let scratch: Bytes | null = null;
 
 /** The scopes and resources of one process. */
 export class ScopeCache {
@@ -86,7 +89,7 @@ export class ScopeCache {
     all: (ScopeEntry | null)[],
   ): number {
     if (ref === 0) throw NO_SCOPE;
-    const out = createBytes(MAX_ENCODED_BYTES);
+    const out = scratch ??= createBytes(MAX_ENCODED_BYTES);
     aim(out, MAX_ENCODED_BYTES, keys, values);
     const scope = encodeScope(out, keys.entry(ref));
     if (scope.resourceRef === 0) throw NO_SCOPE;

@@ -104,34 +104,6 @@ export function advance(reader: RingReader): void {
   }
 }
 
-/** Slots that are looked at ahead, and the bytes of each. */
-export const AHEAD_SLOTS = 32;
-const AHEAD_BYTES = 192;
-const LINE_BYTES = 64;
-
-/** Keeps the loads of `lookAhead` from being removed as useless. */
-let seen = 0;
-
-/**
- * Touches the next `count` slots, up to AHEAD_SLOTS. They were just written on another core, and
- * waiting for one line of memory after the other costs more than everything done with a record;
- * loads that do not depend on each other wait together. What is read means nothing.
- */
-export function lookAhead(reader: RingReader, count: number): void {
-  const { firstSlot, slotBytes, slots } = reader.geometry;
-  const from = reader.file.i32;
-  const step = LINE_BYTES / 4;
-  const words = Math.min(slotBytes, AHEAD_BYTES) >> 2;
-  let position = reader.position;
-  let all = 0;
-  for (let i = 0; i < count; i++) {
-    const word = (firstSlot + position * slotBytes) >> 2;
-    for (let line = 0; line < words; line += step) all ^= from[word + line];
-    if (++position === slots) position = 0;
-  }
-  seen = all;
-}
-
 /**
  * Copies the next record. False when what the slot holds is no record: no length, or one that
  * reaches beyond the slot.

@@ -22,18 +22,39 @@ export type Sink = {
   stop: () => Promise<void>;
 };
 
-/** Starts it on a free port; every request is answered with success. */
-export async function startSink(): Promise<Sink> {
+/** What a sink does with a request. */
+export type SinkOptions = {
+  /** Base URL of the receiver it passes each request on to, whose answer it gives; else success. */
+  passOnTo?: string;
+};
+
+/** Starts it on a free port. */
+export async function startSink({ passOnTo }: SinkOptions = {}): Promise<Sink> {
   const bodies: Uint8Array[] = [];
   const times: number[] = [];
   const server = createServer((request, response) => {
     const chunks: Uint8Array[] = [];
     request.on("data", (chunk: Uint8Array) => chunks.push(chunk));
-    request.on("end", () => {
+    request.on("end", async () => {
       times.push(Date.now());
       const body = Buffer.concat(chunks);
       bodies.push(request.headers["content-encoding"] === "gzip" ? gunzipSync(body) : body);
-      response.writeHead(200, { "content-type": "application/x-protobuf" }).end();
+      const type = { "content-type": "application/x-protobuf" };
+      if (passOnTo === undefined) {
+        response.writeHead(200, type).end();
+        return;
+      }
+      try {
+        const headers = {
+          ...type,
+          "content-encoding": request.headers["content-encoding"] ?? "identity",
+        };
+        const answer = await fetch(passOnTo + request.url, { method: "POST", headers, body });
+        const content = new Uint8Array(await answer.arrayBuffer());
+        response.writeHead(answer.status, type).end(content);
+      } catch (error) {
+        response.writeHead(502).end(String(error));
+      }
     });
   });
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));

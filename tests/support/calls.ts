@@ -6,7 +6,6 @@
  */
 import {
   type Attributes,
-  type Exception,
   type Link,
   ROOT_CONTEXT,
   type Span,
@@ -111,7 +110,7 @@ function manyAttributes(variant: number): Attributes {
   return attributes;
 }
 
-function exception(variant: number): Exception {
+function exception(variant: number): { name: string; message: string; stack: string } {
   const message = text(variant, 30);
   return { name: "TypeError", message, stack: `at ${"f ".repeat(variant * 8)}` };
 }
@@ -300,12 +299,12 @@ export function expectedAfter(count: number): Map<string, ExpectedSpan> {
         Object.assign(span.attributes, plainOf(said.many));
         break;
       case "recordException": {
-        const { name, message, stack } = said.exception as { [key: string]: string };
+        const { name, message, stack } = said.exception;
         const attributes: PlainObject = {
           "exception.type": name,
           "exception.message": message,
+          "exception.stacktrace": stack,
         };
-        if (stack) attributes["exception.stacktrace"] = stack;
         span.events.push({ name: "exception", time, attributes });
         last = time;
         break;

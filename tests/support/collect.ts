@@ -67,9 +67,9 @@ export class MemoryCollector {
   /** Adds a file. `over`: its owner is gone. */
   add(
     file: MemoryFile,
-    options: { isolate?: number; generation?: number; over?: boolean } = {},
+    options: { older?: RoundFile; over?: boolean } = {},
   ): RoundFile & { drain: Drain } {
-    const { isolate = 0, generation = 0, over = true } = options;
+    const { older = null, over = true } = options;
     const geometry = readGeometry("memory", file.u8, file.size);
     if ("unfinished" in geometry) throw new Error(geometry.unfinished);
     const id = this.process.files.length + 1;
@@ -77,8 +77,9 @@ export class MemoryCollector {
     drain.over = over;
     const added: RoundFile = {
       drain,
-      isolate,
-      generation,
+      generation: older === null ? 0 : older.generation + 1,
+      older,
+      spansDone: false,
       closed: over,
       limits: [Infinity, Infinity, Infinity],
       safe: -1,

@@ -5,6 +5,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
+import process from "node:process";
 import { fromBinary } from "@bufbuild/protobuf";
 import { ROOT } from "../../tools/runtimes.ts";
 import {
@@ -80,7 +81,8 @@ export function observe(
       }
     },
     async stop(signal = "SIGTERM") {
-      if (end === undefined) child.kill(signal);
+      // Not by child.kill: Deno then takes the signal for the cause of the end, whatever it was.
+      if (end === undefined && child.exitCode === null) process.kill(child.pid!, signal);
       return await ended;
     },
   };
@@ -160,16 +162,17 @@ export function plainAttributes(attributes: readonly KeyValue[]): PlainObject {
 }
 
 function plainValue(any: AnyValue | undefined): Plain {
-  const { case: kind, value } = any?.value ?? {};
-  switch (kind) {
+  const content = any?.value;
+  if (content === undefined) return null;
+  switch (content.case) {
     case undefined:
       return null;
     case "arrayValue":
-      return value.values.map(plainValue);
+      return content.value.values.map(plainValue);
     case "kvlistValue":
-      return plainAttributes(value.values);
+      return plainAttributes(content.value.values);
     default:
-      return value as string | boolean | bigint | number | Uint8Array;
+      return content.value;
   }
 }
 

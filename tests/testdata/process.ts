@@ -18,6 +18,7 @@ const SMALL = { slots: 8, slotBytes: 256 };
 const SIZES = { events: SMALL, spans: SMALL, measurements: SMALL, dictionaryBytes: 4096 };
 
 let sdk: Sdk | undefined;
+let kept: Span | undefined;
 let mapping: Mapping | undefined;
 let raced: FileWriter | undefined;
 let workers: Started[] = [];
@@ -47,6 +48,28 @@ const commands: { [op: string]: (command: never) => unknown } = {
       if (!await sdk!.forceFlush({ timeout: 30_000 })) throw new Error("nobody reads");
     }
   },
+
+  /** Records spans from number `from` on, without ever waiting. */
+  spans({ from, count }: { from: number; count: number }) {
+    const tracer = trace.getTracer("live");
+    for (let i = from; i < from + count; i++) {
+      const span = tracer.startSpan(`span ${i}`, { attributes: { i } });
+      span.addEvent("event", { i });
+      span.setAttribute("late", i);
+      span.end();
+    }
+  },
+
+  /** Starts a span that stays open, and says its id. */
+  open({ name }: { name: string }) {
+    kept = trace.getTracer("live").startSpan(name, { attributes: { kept: true } });
+    return kept.spanContext().spanId;
+  },
+
+  /** Ends the span of `open`. */
+  end: () => kept!.end(),
+
+  flush: ({ timeout }: { timeout: number }) => sdk!.forceFlush({ timeout }),
 
   /** Does what a writer without locks does: has the file mapped. */
   map({ path }: { path: string }) {

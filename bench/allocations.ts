@@ -1,0 +1,75 @@
+/**
+ * What a span allocates: bytes that pass through the garbage collector, from the log that the
+ * runtimes write of it, with and without spans. A span must cost its object and nothing that grows
+ * with what is recorded on it. What the caller allocates (attributes, keys, values) exists before.
+ *
+ *     deno task bench allocations [--quick] [--runtime deno|bun]
+ *
+ * @module
+ */
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { machine } from "./support/machine.ts";
+import { type RuntimeName, RUNTIMES, start, type StartOptions } from "./support/processes.ts";
+import { heading, row, whole } from "./support/statistics.ts";
+
+const { values } = parseArgs({
+  args: process.argv.slice(2),
+  options: {
+    quick: { type: "boolean", default: false },
+    runtime: { type: "string", default: "both" },
+  },
+});
+const spans = values.quick ? 200_000 : 1_000_000;
+
+/** Bytes allocated by a run of the program, as far as the collections in it show. */
+async function allocated(runtime: RuntimeName, count: number, ...args: string[]): Promise<number> {
+  let bytes = 0;
+  let after = 0;
+  const look = (line: string): void => {
+    // V8: what the heap has grown by since the last collection.
+    const collection = /([\d.]+) \([\d.]+\) -> ([\d.]+) \([\d.]+\) MB/.exec(line);
+    if (collection !== null) {
+      bytes += (Number(collection[1]) - after) * 2 ** 20;
+      after = Number(collection[2]);
+    }
+    // JavaScriptCore says it itself.
+    bytes += Number(/bytes allocated this cycle: (\d+)/.exec(line)?.[1] ?? 0);
+  };
+  const options: StartOptions = runtime === "deno"
+    ? { flags: ["--v8-flags=--trace-gc,--min-semi-space-size=8,--max-semi-space-size=8"] }
+    : { env: { BUN_JSC_logGC: "1", BUN_JSC_gcMaxHeapSize: `${2 ** 23}` }, onError: look };
+  const program = start(runtime, "bench/allocations/program.ts", [`${count}`, ...args], options);
+  for (const line of await program.rest()) look(line);
+  return bytes;
+}
+
+const CASES: [string, ...string[]][] = [
+  ["start and end", "0", "0"],
+  ["5 attributes at start", "5", "0"],
+  ["20 attributes at start", "20", "0"],
+  ["50 attributes at start", "50", "0"],
+  ["5 late attributes", "0", "5"],
+  ["20 late attributes", "0", "20"],
+  ["50 late attributes", "0", "50"],
+  ["control: start, end, and an array of 10", "0", "0", "control"],
+];
+
+console.log(`### Allocations\n\n${machine()}`);
+console.log(`\`deno task bench allocations ${process.argv.slice(2).join(" ")}`.trimEnd() + "`\n");
+const runtimes = RUNTIMES.filter((name) => values.runtime === "both" || values.runtime === name);
+console.log(heading(["bytes allocated a span", ...runtimes]));
+const startUp = new Map<RuntimeName, number>();
+for (const runtime of runtimes) startUp.set(runtime, await allocated(runtime, 0, "0", "0"));
+for (const [label, ...args] of CASES) {
+  const cells: string[] = [];
+  for (const runtime of runtimes) {
+    const bytes = await allocated(runtime, spans, ...args) - startUp.get(runtime)!;
+    cells.push(whole(bytes / spans));
+  }
+  console.log(row([label, ...cells]));
+}
+console.log(
+  `\n${whole(spans)} spans a line. The runtimes collect every 8 MB, so ` +
+    `${whole(2 ** 23 / spans)} bytes a span go unseen at most.`,
+);
