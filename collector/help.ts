@@ -11,6 +11,9 @@ the default place, /dev/shm/otlp-mmap-<uid> on Linux (as root: that of every use
 directory that does not exist yet is waited for. Without an endpoint, each span is printed as one
 line on standard output; what goes wrong is said on standard error.
 
+One collector reads a file. While another one does, following waits for it and says who it is; with
+--once that is an error.
+
 Examples:
   otlp-mmap collect                                     print the spans of everything that runs
   otlp-mmap collect --endpoint http://localhost:4318    send them to a backend

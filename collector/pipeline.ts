@@ -137,7 +137,11 @@ export class Pipeline {
     const notes = [
       interrupted > 0 ? `${interrupted} of them interrupted` : "",
       evicted > 0 ? `${evicted} sent early because too many were open` : "",
-      this.open > 0 ? `${this.open} still open and left in their files` : "",
+      this.open > 0
+        ? `${this.open} still open, ${
+          this.options.once ? "left in their files" : "which only this collector knew"
+        }`
+        : "",
       lost > 0 ? `${lost} lost for want of memory` : "",
     ].filter((note) => note !== "");
     const parts = [

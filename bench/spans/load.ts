@@ -12,6 +12,7 @@
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { trace } from "@opentelemetry/api";
+import { mean, median } from "../support/statistics.ts";
 import { type Burst, startActiveSpans, startSpans } from "./work.ts";
 
 /** What to do. */
@@ -22,10 +23,10 @@ export interface Plan {
   readonly directory: string;
   /** Spans are made as children within `startActiveSpan`. */
   readonly active: boolean;
-  /** Bursts before and during measurement; during the latter possibly without spans. */
-  readonly warmUpBursts: number;
-  readonly bursts: number;
   readonly spansPerBurst: number;
+  readonly warmUpBursts: number;
+  /** Time of measuring, ms. */
+  readonly duration: number;
   /** False for the same program without spans. */
   readonly makeSpans: boolean;
   /** From one burst to the next, ms; 0 for as soon as other tasks have had their turn. */
@@ -80,17 +81,19 @@ export async function measure(compete: (plan: Plan) => Competitor): Promise<void
 
   process.stdout.write("begin\n");
   await lines.next();
-  const times = new Float64Array(plan.bursts);
+  const times: number[] = [];
   const before = process.cpuUsage();
   const began = performance.now();
-  for (let i = 0; i < plan.bursts; i++) {
+  const isOver = (i: number): boolean =>
+    interval === 0 ? performance.now() - began >= plan.duration : i * interval > plan.duration;
+  for (let i = 1; !isOver(i); i++) {
     if (plan.makeSpans) {
       const start = performance.now();
       burst(tracer, next, spansPerBurst);
-      times[i] = performance.now() - start;
+      times.push(performance.now() - start);
       next += spansPerBurst;
     }
-    const wait = Math.max(0, began + (i + 1) * interval - performance.now());
+    const wait = Math.max(0, began + i * interval - performance.now());
     if (interval === 0) await new Promise((resolve) => setImmediate(resolve));
     else await new Promise((resolve) => setTimeout(resolve, wait));
   }
@@ -98,13 +101,12 @@ export async function measure(compete: (plan: Plan) => Competitor): Promise<void
   const used = process.cpuUsage(before);
   const wall = performance.now() - began;
 
-  times.sort();
   const nanos = 1e6 / spansPerBurst;
   const costs: Costs = {
     offered: next,
-    measured: plan.makeSpans ? plan.bursts * spansPerBurst : 0,
-    medianBurst: times[times.length >> 1] * nanos,
-    meanBurst: times.reduce((sum, time) => sum + time, 0) / times.length * nanos,
+    measured: times.length * spansPerBurst,
+    medianBurst: median(times) * nanos,
+    meanBurst: mean(times) * nanos,
     cpu: (used.user + used.system) * 1000,
     wall,
     losses: competitor.losses(),

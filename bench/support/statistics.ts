@@ -4,14 +4,14 @@
  * @module
  */
 
-/** The middle of the values; the mean of the two in the middle for an even number. */
+/** The middle of the values; the mean of the two in the middle for an even number; NaN for none. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const half = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 }
 
-/** The mean. */
+/** The mean; NaN for none. */
 export function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -21,7 +21,7 @@ export interface RingSize {
 
 /** Sizes of a file. What is left out has its default. */
 export interface FileSizes {
-  /** Log records and span events. Default 512 slots of 4,096 bytes. */
+  /** Log records and span events. Default 2,048 slots of 2,048 bytes. */
   events?: Partial<RingSize>;
   /** Starts, attributes, links, renames and ends of spans. Default 8,192 slots of 1,024 bytes. */
   spans?: Partial<RingSize>;
@@ -43,7 +43,7 @@ export interface FileOptions extends FileSizes {
 }
 
 const DEFAULTS = [
-  { slots: 512, slotBytes: 4096 },
+  { slots: 2048, slotBytes: 2048 },
   { slots: 8192, slotBytes: 1024 },
   { slots: 2048, slotBytes: 512 },
 ] as const;

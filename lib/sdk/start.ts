@@ -36,6 +36,8 @@ import type { IdGenerator } from "./tracer.ts";
 export interface StartOptions {
   /** Attributes of the resource, over those of the environment and the detectors. */
   resource?: Attributes;
+  /** Schema URL of the resource's attributes. */
+  resourceSchemaUrl?: string;
   /** Detectors run beside the built-in ones; only what they give synchronously is used. */
   resourceDetectors?: readonly ResourceDetector[];
   /** Decides which spans are recorded. Default: OTEL_TRACES_SAMPLER, else parentbased_always_on. */
@@ -127,6 +129,7 @@ function startUnguarded(options: StartOptions): Sdk {
   const resource = buildResource({
     env,
     attributes: options.resource,
+    schemaUrl: options.resourceSchemaUrl,
     detectors: options.resourceDetectors,
   });
   const { limits, warnings } = resolveSpanLimits(options.limits, env.limits);
