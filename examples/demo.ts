@@ -5,247 +5,229 @@
  *     deno task demo
  *
  * A shop on Deno and its stock on Bun record through `register.ts`, as any program would; the
- * collector sends OTLP to a receiver in this process, which decodes and counts it.
+ * collector sends OTLP to a receiver in this process, which decodes it. Each service also notes
+ * every span in a file of its own (demo/journal.ts): at the end the two are compared, id by id.
  *
  * @module
  */
-import { Buffer } from "node:buffer";
-import { type ChildProcess, spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readdirSync } from "node:fs";
 import process from "node:process";
-import { createInterface } from "node:readline";
-import { bunPath, denoPath, ROOT } from "../tools/runtimes.ts";
-import { decodeSpans, type DemoSpan, drawTrace, type Paint } from "./demo/traces.ts";
+import { type Account, compare, holds, idOf, type Journal, openSpans } from "./demo/account.ts";
+import { newTraceId, type Order, order, orders, STATUS } from "./demo/orders.ts";
+import { Stage, until } from "./demo/programs.ts";
+import { startReceiver } from "./demo/receiver.ts";
+import { type DemoSpan, drawTrace, type Paint } from "./demo/traces.ts";
 
-/** Requests that are answered. */
-const REQUESTS = 400;
-const AT_ONCE = 8;
-/** For anything that should happen at once, ms. */
-const PATIENCE_MS = 20_000;
-/** What each answered request is made of: service and span, sorted. */
-const EXPECTED = [
-  "shop GET",
-  "shop GET",
-  "shop GET",
-  "shop buy",
-  "stock GET",
-  "stock GET /reserve/:item",
-  "stock reserve",
-];
+/** Orders before the kill. */
+const ORDERS = 300;
+/** Orders that are answered before the kill while the cake is baked, and refused after it. */
+const ORDERS_AROUND = 20;
 
 const colour = process.stdout.isTTY && !process.env.NO_COLOR;
 const code = (number: number) => (text: string) => colour ? `\x1b[${number}m${text}\x1b[0m` : text;
-const paint: Paint = { name: code(36), bad: code(31), dim: code(2) };
+const paint: Paint = { service: code(36), bad: code(31), dim: code(2) };
+const bold = code(1);
 const good = code(32);
 const say = (line = "") => console.log(line);
+const explain = (line: string) => say(paint.dim(`   ${line}`));
 
-const place = mkdtempSync(join(tmpdir(), "otlp-mmap-demo-"));
-const children: ChildProcess[] = [];
-function cleanUp(): void {
-  for (const child of children) child.kill("SIGKILL");
-  rmSync(place, { recursive: true, force: true });
-}
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.once(signal, () => {
-    cleanUp();
-    process.exit(130);
+// Where a proxy is set for the world outside, what is on this machine is asked directly.
+process.env.NO_PROXY = process.env.no_proxy = "127.0.0.1";
+const began = performance.now();
+const stage = new Stage();
+let clearing: Promise<void> | undefined;
+const clear = () => clearing ??= stage.clear();
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.on(signal, () => {
+    process.exitCode = 130;
+    clear().finally(() => process.exit());
   });
 }
 
+let proven = false;
 try {
-  process.exitCode = await demo() ? 0 : 1;
+  proven = await demo();
 } catch (error) {
-  console.error(`the demo could not be run: ${error instanceof Error ? error.message : error}`);
-  process.exitCode = 1;
-} finally {
-  cleanUp();
+  // After a signal everything else fails as well.
+  if (clearing === undefined) {
+    console.error(`the demo could not be run: ${error instanceof Error ? error.message : error}`);
+  }
 }
-// The receiver and the pipes of the children would keep it alive.
+process.exitCode ??= proven ? 0 : 1;
+await clear();
+// The receiver would keep it alive.
 process.exit();
 
 async function demo(): Promise<boolean> {
-  const spans: DemoSpan[] = [];
-  const receiver = createServer((request, response) => {
-    const parts: Uint8Array[] = [];
-    request.on("data", (part: Uint8Array) => parts.push(part));
-    request.on("end", () => {
-      spans.push(...decodeSpans(Buffer.concat(parts)));
-      response.writeHead(200, { "content-type": "application/x-protobuf" }).end();
-    });
+  say(bold("1. A collector, and two services that record into memory-mapped files"));
+  explain(
+    "Each start and end of a span is in the file when the call returns: the services have no",
+  );
+  explain("queue of spans to lose, and no connection to the collector.");
+  const receiver = await startReceiver();
+  const collector = stage.collector(receiver.endpoint);
+  const stock = stage.service("stock", "bun");
+  const shop = stage.service("shop", "deno", {
+    STOCK_URL: `http://127.0.0.1:${await stock.port()}`,
   });
-  receiver.listen(0, "127.0.0.1");
-  await once(receiver, "listening");
-
-  say("1. A collector, and two services that record into memory-mapped files.");
-  const endpoint = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}`;
-  const collector = run("collector", denoPath(), [
-    ...["run", "-A", join(ROOT, "collector/main.ts"), "collect", "--endpoint", endpoint],
-  ], {});
-  // The services need each other's address: a port that is free now will do for the second.
-  const stockPort = await freePort();
-  const shop = run("shop", denoPath(), [
-    ...["run", "-A", `--preload=${join(ROOT, "register.ts")}`, join(ROOT, "examples/demo/shop.ts")],
-  ], { STOCK_URL: `http://127.0.0.1:${stockPort}` });
-  const shopUrl = `http://127.0.0.1:${(await shop.line(/^listening (\d+)$/))[1]}`;
-  const stock = run("stock", bunPath(), [
-    ...["--preload", join(ROOT, "register.ts"), join(ROOT, "examples/demo/stock.ts")],
-  ], { SHOP_URL: shopUrl, PORT: String(stockPort) });
-  await stock.line(/^listening (\d+)$/);
-  say(
-    paint.dim(`   shop: Deno, process ${shop.child.pid}; stock: Bun, process ${stock.child.pid}`),
-  );
-
-  say(`2. ${REQUESTS} requests to the shop, which asks the stock, which asks the shop for prices.`);
-  const answered: string[] = [];
-  const next = { number: 0 };
-  await Promise.all(Array.from({ length: AT_ONCE }, async () => {
-    while (next.number < REQUESTS) {
-      const traceId = newTraceId();
-      const item = next.number++ % 10 === 0 ? "cake" : "tea";
-      const status = await ask(`${shopUrl}/buy/${item}`, traceId);
-      if (status !== (item === "cake" ? 409 : 200)) throw new Error(`the shop answered ${status}`);
-      answered.push(traceId);
-    }
-  }));
-
-  say(
-    "3. One more request, for a pie; while the stock is at it, the stock is killed with SIGKILL.",
-  );
-  const cutTrace = newTraceId();
-  const pie = ask(`${shopUrl}/buy/pie`, cutTrace);
-  // The stock says on a channel of its own what it had recorded when the call returned.
-  const [, , openSpan] = await stock.line(/^baking ([0-9a-f]{32}) ([0-9a-f]{16})$/);
-  stock.child.kill("SIGKILL");
-  say(
-    paint.dim(`   the shop answered ${await pie}; now it ends as well, and the collector drains`),
-  );
-  await stock.ended;
-  // Not child.kill(): after that Deno reports the signal as the end even of a process that exits.
-  process.kill(shop.child.pid!, "SIGTERM");
-  await shop.ended;
+  const shopUrl = `http://127.0.0.1:${await shop.port()}`;
+  const first = await order(shopUrl, "tea");
   await until(
-    () => readdirSync(place).every((name) => !name.includes(".otlp")),
-    "the collector did not deliver everything",
+    () => receiver.spans.some(({ traceId }) => traceId === first.traceId),
+    () => `the collector delivers nothing: ${collector.errors().trim()}`,
   );
-  process.kill(collector.child.pid!, "SIGTERM");
-  if (await collector.ended !== 0) throw new Error("the collector ended with an error");
+  explain(`shop: Deno, process ${shop.pid}; stock: Bun, process ${stock.pid}`);
+  explain(`collector: process ${collector.pid}, sends OTLP to this process, ${process.pid}`);
 
-  const byTrace = Map.groupBy(spans, ({ traceId }) => traceId);
-  say();
-  say("A trace that crosses both services:");
-  show(byTrace.get(answered[1]));
-  say("The request that was killed. The stock's open spans are there, up to its last instruction:");
-  const cut = byTrace.get(cutTrace) ?? [];
-  show(cut);
-
-  const wrong = answered.filter((id) => contents(byTrace.get(id)) !== EXPECTED.join());
-  const doubled = spans.length - new Set(spans.map(({ traceId, spanId }) => traceId + spanId)).size;
-  const kept = cut.some(({ spanId, interrupted }) => spanId === openSpan && interrupted);
-  const expected = answered.length * EXPECTED.length;
-  const arrived = answered.reduce((sum, id) => sum + (byTrace.get(id)?.length ?? 0), 0);
-  say(`Answered requests: ${answered.length}, of ${EXPECTED.length} spans each`);
-  say(`  spans expected ${expected}, arrived ${arrived}, missing ${expected - arrived}`);
-  say(`  traces that are not whole ${wrong.length}, spans that came twice ${doubled}`);
   say(
-    `The span that was open when the stock died: ${kept ? "arrived, marked as cut off" : "lost"}`,
+    bold(`2. ${ORDERS} orders: the shop asks the stock, and the stock asks the shop for the price`),
   );
-  const holds = wrong.length === 0 && doubled === 0 && arrived === expected && kept;
-  say(holds ? good("Nothing is missing.") : paint.bad("Something is missing."));
-  return holds;
+  const answered = await orders(shopUrl, (_, asked) => asked < ORDERS);
+  for (const { item, status } of answered) {
+    if (status !== STATUS[item]) throw new Error(`the shop answered ${status} to ${item}`);
+  }
+  explain(`answered: ${tally(answered)}`);
+
+  say(bold("3. While orders go on, the stock is killed in the middle of one for a wedding cake"));
+  const traceId = newTraceId();
+  let cakeAnswered = false;
+  const cake = order(shopUrl, "wedding-cake", traceId).finally(() => cakeAnswered = true);
+  let killed = false;
+  let meanwhile: readonly Order[] = [];
+  const others = orders(shopUrl, (done) => {
+    meanwhile = done;
+    return !killed || done.filter(isRefused).length < ORDERS_AROUND;
+  });
+  // Both fail when something below does, which then says why.
+  for (const promise of [cake, others]) promise.catch(() => {});
+  await until(
+    () => meanwhile.length >= ORDERS_AROUND && isBaking(stock.journal(), traceId),
+    () => `nothing is baked: ${stock.errors().trim()}`,
+  );
+  if (cakeAnswered) throw new Error("the wedding cake was answered before the kill");
+  process.kill(stock.pid, "SIGKILL");
+  killed = true;
+  await stock.ended;
+  explain(`SIGKILL to process ${stock.pid}: no handler runs, nothing can be flushed.`);
+  explain(`The shop answers ${(await cake).status} to the customer who waits for the cake.`);
+  explain(`${(await others).length} other orders, before and after: ${tally(meanwhile)}`);
+
+  say(bold("4. The shop ends too; the collector sends what is left in the files of both"));
+  // Not child.kill(): after that Deno reports the signal as the end even of a process that exits.
+  process.kill(shop.pid, "SIGTERM");
+  await shop.ended;
+  // The collector removes a file whose owner is dead when all that was in it has been accepted.
+  await until(
+    () => readdirSync(stage.files).every((name) => !name.includes(".otlp")),
+    () => `not everything was delivered: ${collector.errors().trim()}`,
+  );
+  process.kill(collector.pid, "SIGTERM");
+  if (await collector.ended !== 0) {
+    throw new Error(`the collector ended with an error: ${collector.errors().trim()}`);
+  }
+  for (const line of collector.errors().trim().split("; ")) {
+    if (!/ 0 claimed /.test(line)) explain(line);
+  }
+
+  const { spans } = receiver;
+  const traceOf = (item: string) => answered.find((each) => each.item === item)!.traceId;
+  say();
+  say(bold("An order as the receiver got it: one trace, through both services and back"));
+  show(spans, traceOf("tea"));
+  say(
+    bold("One that failed: the stock threw, and the exception is where it was seen"),
+  );
+  show(spans, traceOf("soup"));
+  say(bold("The wedding cake: the spans that were open in the stock when it was killed are there"));
+  show(spans, traceId);
+
+  return prove(spans, shop.journal(), stock.journal(), traceId);
 }
 
-function show(spans: readonly DemoSpan[] = []): void {
-  for (const line of drawTrace(spans, paint)) say(`   ${line}`);
+/** Compares what the services noted with what arrived, and says so. */
+function prove(
+  spans: readonly DemoSpan[],
+  shop: Journal,
+  stock: Journal,
+  cakeTrace: string,
+): boolean {
+  const of = (name: string) => spans.filter(({ service }) => service === name);
+  const accounts = { shop: compare(shop, of("shop")), stock: compare(stock, of("stock")) };
+  say(
+    bold("Is anything missing? Each service also wrote down the id of every span in a plain file,"),
+  );
+  say(bold("each time a start or an end had returned. That, against what arrived:"));
+  say("            started    ended  arrived  cut off  missing  doubled");
+  for (const [name, account] of Object.entries(accounts)) {
+    const { journal, arrived, cutOff, missing, endMissing, doubled } = account;
+    const counts = [
+      ...[journal.started.size, journal.ended.size, arrived, cutOff],
+      ...[missing.length + endMissing.length, doubled.length],
+    ];
+    say(`   ${paint.service(name.padEnd(7))}${counts.map((n) => `${n}`.padStart(9)).join("")}`);
+  }
+  const open = openSpans(stock);
+  const openInCake = open.filter((id) => id.startsWith(cakeTrace));
+  const cutOff = new Set(
+    of("stock").filter(({ interrupted }) => interrupted).map((span) => idOf(span)),
+  );
+  const marked = openInCake.filter((id) => cutOff.has(id)).length;
+  explain(
+    `Open in the stock when it died: ${open.length} spans, ${openInCake.length} of them of the cake;`,
+  );
+  explain(`of these ${marked} arrived, ended at the last moment that is known, and marked.`);
+  const { unreported } = accounts.stock;
+  if (unreported.length > 0) {
+    explain(
+      "One more call arrived: the kill came after its record, before the stock wrote it down.",
+    );
+  }
+  const strangers = spans.filter(({ service }) => service !== "shop" && service !== "stock").length;
+  // One thread, so at most one call was under way when the stock was killed.
+  const proven = holds(accounts.shop, 0) && holds(accounts.stock, 1) && strangers === 0 &&
+    openInCake.length > 0 && marked === openInCake.length;
+  const seconds = ((performance.now() - began) / 1000).toFixed(1);
+  say(
+    proven
+      ? good(`Nothing is missing and nothing came twice. (${seconds} s)`)
+      : paint.bad("This does not hold: what arrived is not what was recorded."),
+  );
+  if (!proven) { for (const account of Object.values(accounts)) complain(account); }
+  return proven;
+}
+
+/** Says which spans are wrong. */
+function complain({ missing, endMissing, doubled, unreported, journal }: Account): void {
+  const say = (what: string, ids: readonly string[]): void => {
+    for (const id of ids.slice(0, 5)) {
+      console.error(`${what}: ${id} ${journal.started.get(id) ?? ""}`);
+    }
+  };
+  say("missing", missing);
+  say("arrived without its end", endMissing);
+  say("arrived twice", doubled);
+  say("arrived and was not noted", unreported);
+}
+
+/** Whether the stock has begun to bake for an order. */
+function isBaking({ started }: Journal, traceId: string): boolean {
+  return started.entries().some(([id, name]) => name === "bake" && id.startsWith(traceId));
+}
+
+/** Whether an order failed for want of the stock, and not because it was for soup. */
+function isRefused({ item, status }: Order): boolean {
+  return status === 503 && STATUS[item] !== 503;
+}
+
+function show(spans: readonly DemoSpan[], traceId: string): void {
+  const trace = spans.filter((span) => span.traceId === traceId);
+  for (const line of drawTrace(trace, paint)) say(`   ${line}`);
   say();
 }
 
-function contents(spans: readonly DemoSpan[] = []): string {
-  return spans.map(({ service, name }) => `${service} ${name}`).sort().join();
-}
-
-/** A request of a client that begins the trace, so that the demo knows its id. */
-async function ask(url: string, traceId: string): Promise<number> {
-  const traceparent = `00-${traceId}-${randomBytes(8).toString("hex")}-01`;
-  const response = await fetch(url, { headers: { traceparent } });
-  await response.text();
-  return response.status;
-}
-
-function newTraceId(): string {
-  return randomBytes(16).toString("hex");
-}
-
-interface Running {
-  readonly child: ChildProcess;
-  /** Its exit code, null after a signal. */
-  readonly ended: Promise<number | null>;
-  /** The first line of its output that matches, also of what it has said already. */
-  line(pattern: RegExp): Promise<RegExpExecArray>;
-}
-
-function run(
-  name: string,
-  command: string,
-  args: string[],
-  env: Record<string, string>,
-): Running {
-  const child = spawn(command, args, {
-    cwd: ROOT,
-    stdio: ["ignore", "pipe", "pipe"],
-    env: {
-      ...Object.fromEntries(
-        // What the terminal's user has set for other programs must not change the demo.
-        Object.entries(process.env).filter(([key]) => !/^(OTEL|OTLP|SDK_MMAP)_/.test(key)),
-      ),
-      OTLP_MMAP_DIR: place,
-      OTEL_SERVICE_NAME: name,
-      ...env,
-    },
-  });
-  children.push(child);
-  const lines: string[] = [];
-  let errors = "";
-  createInterface({ input: child.stdout! }).on("line", (line) => lines.push(line));
-  child.stderr!.on("data", (part) => errors += part);
-  const ended = new Promise<number | null>((resolve, reject) => {
-    child.once("error", reject);
-    child.once("exit", resolve);
-  });
-  return {
-    child,
-    ended,
-    async line(pattern) {
-      let found: RegExpExecArray | null = null;
-      await until(() => {
-        if (child.exitCode !== null) throw new Error(`${name} ended: ${errors.trim()}`);
-        found = lines.map((line) => pattern.exec(line)).find((match) => match !== null) ?? null;
-        return found !== null;
-      }, `${name} did not say ${pattern}: ${errors.trim()}`);
-      return found!;
-    },
-  };
-}
-
-async function until(isSo: () => boolean, otherwise: string): Promise<void> {
-  const deadline = Date.now() + PATIENCE_MS;
-  while (!isSo()) {
-    if (Date.now() > deadline) throw new Error(otherwise);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
+/** `200 × 260, 409 × 30`. */
+function tally(orders: readonly Order[]): string {
+  const counts = Map.groupBy(orders, ({ status }) => status);
+  return [...counts].sort(([a], [b]) => a - b)
+    .map(([status, { length }]) => `${status} × ${length}`).join(", ");
 }

@@ -1,29 +1,117 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { mkdtempSync, rmdirSync } from "node:fs";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { it } from "node:test";
+import { after, describe, it } from "node:test";
+import { compare, holds, openSpans, readJournal } from "../examples/demo/account.ts";
+import type { DemoSpan } from "../examples/demo/traces.ts";
 import { ROOT } from "../tools/runtimes.ts";
+import { commandLineOf, ownRuntime } from "./support/runtimes.ts";
 
-it("the demo proves that nothing is missing, and leaves nothing behind", async () => {
-  const scratch = mkdtempSync(join(tmpdir(), "otlp-mmap-test-demo-"));
-  const args = process.versions.bun ? [] : ["run", "-A"];
-  const child = spawn(process.execPath, [...args, join(ROOT, "examples/demo.ts")], {
+const temporary = mkdtempSync(join(tmpdir(), "otlp-mmap-test-demo-"));
+after(() => rmSync(temporary, { recursive: true }));
+
+interface Demo {
+  readonly child: ChildProcess;
+  readonly ended: Promise<unknown>;
+  output(): string;
+}
+
+/** In a process group of its own, as a shell starts it. */
+function startDemo(): Demo {
+  const [command, ...args] = commandLineOf(ownRuntime, join(ROOT, "examples/demo.ts"), []);
+  const child = spawn(command, args, {
+    detached: true,
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, TMPDIR: scratch },
+    env: { ...process.env, TMPDIR: temporary },
   });
   let output = "";
-  child.stdout.on("data", (part) => output += part);
-  child.stderr.on("data", (part) => output += part);
-  const code = await new Promise((resolve) => child.once("close", resolve));
-  assert.equal(code, 0, output);
-  assert.match(output, /^Answered requests: 400, of 7 spans each$/m);
-  assert.match(output, /^ {2}spans expected 2800, arrived 2800, missing 0$/m);
-  assert.match(output, /came twice 0$/m);
-  assert.match(output, /stock reserve .*cut off: its process died here$/m);
-  assert.match(output, /^Nothing is missing\.$/m);
-  // Removes nothing that is in it.
-  rmdirSync(scratch);
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text: string) => output += text);
+  }
+  return { child, ended: once(child, "close"), output: () => output };
+}
+
+function assertNothingIsLeft(output: string): void {
+  assert.deepEqual(readdirSync(temporary).filter((name) => name.startsWith("otlp-mmap")), []);
+  const pids = [...output.matchAll(/: (?:\w+, )?process (\d+)/g)].map(([, pid]) => Number(pid));
+  assert.equal(pids.length, 3, output);
+  for (const pid of pids) assert.throws(() => process.kill(pid, 0), { code: "ESRCH" });
+}
+
+describe("the demo", () => {
+  it("proves that nothing is missing, and leaves nothing behind", async () => {
+    const { child, ended, output } = startDemo();
+    await ended;
+    const text = output();
+    assert.equal(child.exitCode, 0, text);
+    assert.match(text, /^ {3}answered: 200 × 255, 409 × 30, 503 × 15$/m);
+    assert.match(text, / stock bake .*CUT OFF: its process died here$/m);
+    for (const [name, isKilled] of [["shop", false], ["stock", true]] as const) {
+      const [, ...counts] = new RegExp(`^ +${name} ${" +(\\d+)".repeat(6)}$`, "m").exec(text) ??
+        assert.fail(text);
+      const [started, finished, arrived, cutOff, missing, doubled] = counts.map(Number);
+      assert.ok(started > 700, text);
+      assert.equal(started - finished > 2, isKilled, text);
+      // The kill may come between a call's record and the line about it.
+      assert.ok(arrived - started <= Number(isKilled) && arrived >= started, text);
+      assert.ok(Math.abs(arrived - finished - cutOff) <= Number(isKilled), text);
+      assert.deepEqual([missing, doubled], [0, 0], text);
+    }
+    assert.match(text, /^Nothing is missing and nothing came twice\./m);
+    assertNothingIsLeft(text);
+  });
+
+  it("takes everything away when it is interrupted", async () => {
+    const { child, ended, output } = startDemo();
+    try {
+      const deadline = Date.now() + 60_000;
+      while (!output().includes("\n2. ")) {
+        assert.ok(child.exitCode === null && Date.now() < deadline, output());
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      // Like Ctrl-C: to everything that was started from the terminal.
+      process.kill(-child.pid!, "SIGINT");
+      await ended;
+      assert.equal(child.exitCode, 130, output());
+      assert.doesNotMatch(output(), /could not/);
+      assertNothingIsLeft(output());
+    } finally {
+      child.kill("SIGKILL");
+    }
+  });
+});
+
+describe("the demo's account", () => {
+  const journal = readJournal("start t a GET\nstart t b bake\nend t a\nstart t c cut");
+  const span = (spanId: string, interrupted = false): DemoSpan => ({
+    ...{ service: "s", label: "l", traceId: "t", spanId, parentSpanId: "", start: 0n, end: 0n },
+    ...{ failed: false, interrupted, events: [] },
+  });
+
+  it("leaves out a line that was not written to its end", () => {
+    assert.deepEqual([...journal.started], [["t a", "GET"], ["t b", "bake"]]);
+    assert.deepEqual(openSpans(journal), ["t b"]);
+  });
+
+  for (
+    const [what, spans, proven, unreturned = 0] of [
+      ["holds when everything arrived once", [span("a"), span("b", true)], true],
+      ["misses a span", [span("b", true)], false],
+      ["misses the end of a span", [span("a", true), span("b", true)], false],
+      ["sees a span twice", [span("a"), span("b", true), span("b", true)], false],
+      ["sees a start that had not returned", [span("a"), span("b", true), span("c", true)], false],
+      ["sees an end that had not returned", [span("a"), span("b")], false],
+      ["allows the call that a kill cut off", [span("a"), span("b")], true, 1],
+    ] as [string, DemoSpan[], boolean, number?][]
+  ) {
+    it(what, () => assert.equal(holds(compare(journal, spans), unreturned), proven));
+  }
+
+  it("does not hold when nothing was recorded", () => {
+    assert.equal(holds(compare(readJournal(""), []), 0), false);
+  });
 });

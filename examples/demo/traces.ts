@@ -4,12 +4,19 @@
  * @module
  */
 import { fromBinary } from "@bufbuild/protobuf";
-import { ExportTraceServiceRequestSchema, type KeyValue } from "../../proto/gen/otlp_pb.ts";
+import { Buffer } from "node:buffer";
+import {
+  ExportTraceServiceRequestSchema,
+  type KeyValue,
+  Span_SpanKind,
+  Status_StatusCode,
+} from "../../proto/gen/otlp_pb.ts";
 
 /** A span, as far as the demo shows it. */
 export interface DemoSpan {
   readonly service: string;
-  readonly name: string;
+  /** Its name; of HTTP spans also the direction and the path. */
+  readonly label: string;
   readonly traceId: string;
   readonly spanId: string;
   readonly parentSpanId: string;
@@ -30,13 +37,13 @@ export function decodeSpans(body: Uint8Array): DemoSpan[] {
     return scopeSpans.flatMap(({ spans }) =>
       spans.map((span) => ({
         service,
-        name: span.name,
+        label: labelOf(span.name, span.kind, span.attributes),
         traceId: hex(span.traceId),
         spanId: hex(span.spanId),
         parentSpanId: hex(span.parentSpanId),
         start: span.startTimeUnixNano,
         end: span.endTimeUnixNano,
-        failed: span.status?.code === 2,
+        failed: span.status?.code === Status_StatusCode.ERROR,
         interrupted: span.attributes.some(({ key }) => key === "otlp_mmap.interrupted"),
         events: span.events.map(({ name }) => name),
       }))
@@ -44,36 +51,48 @@ export function decodeSpans(body: Uint8Array): DemoSpan[] {
   });
 }
 
+function labelOf(name: string, kind: Span_SpanKind, attributes: readonly KeyValue[]): string {
+  const method = text(attributes, "http.request.method");
+  if (kind === Span_SpanKind.SERVER) return `serves ${method} ${text(attributes, "url.path")}`;
+  if (kind !== Span_SpanKind.CLIENT) return name;
+  return `calls ${method} ${new URL(text(attributes, "url.full")).pathname}`;
+}
+
+/** How words are coloured. */
+export interface Paint {
+  service(text: string): string;
+  bad(text: string): string;
+  dim(text: string): string;
+}
+
+const LABEL_WIDTH = 56;
+
 /** One trace as lines of a tree, children under their parents in order of time. */
 export function drawTrace(spans: readonly DemoSpan[], paint: Paint): string[] {
   const known = new Set(spans.map(({ spanId }) => spanId));
   const inOrder = [...spans].sort((a, b) => Number(a.start - b.start));
   const lines: string[] = [];
-  const draw = (span: DemoSpan, before: string, last: boolean, depth: number) => {
-    const branch = depth === 0 ? "" : before + (last ? "└─ " : "├─ ");
-    const took = `${(Number(span.end - span.start) / 1e6).toFixed(2)} ms`;
-    const mark = span.interrupted
-      ? paint.bad("  ✂ cut off: its process died here")
-      : span.failed
-      ? paint.bad("  failed")
-      : "";
-    const events = span.events.length === 0 ? "" : paint.dim(`  (${span.events.join(", ")})`);
-    lines.push(`${branch}${paint.name(span.service)} ${span.name}  ${took}${events}${mark}`);
+  const draw = (span: DemoSpan, branch: string, below: string): void => {
+    const { service, label } = span;
+    const padding = " ".repeat(Math.max(1, LABEL_WIDTH - `${branch}${service} ${label}`.length));
+    const took = `${(Number(span.end - span.start) / 1e6).toFixed(2)} ms`.padStart(10);
+    const events = span.events.length === 0 ? "" : paint.dim(`  + ${span.events.join(", ")}`);
+    lines.push(
+      `${paint.dim(branch)}${paint.service(service)} ${label}${padding}${took}${marks(span)}` +
+        events,
+    );
     const children = inOrder.filter(({ parentSpanId }) => parentSpanId === span.spanId);
     children.forEach((child, i) => {
-      const next = depth === 0 ? "" : before + (last ? "   " : "│  ");
-      draw(child, next, i === children.length - 1, depth + 1);
+      const last = i === children.length - 1;
+      draw(child, below + (last ? "└─ " : "├─ "), below + (last ? "   " : "│  "));
     });
   };
-  for (const span of inOrder) if (!known.has(span.parentSpanId)) draw(span, "", true, 0);
+  const marks = ({ interrupted, failed }: DemoSpan): string => {
+    if (interrupted) return paint.bad("  CUT OFF: its process died here");
+    return failed ? paint.bad("  ERROR") : "";
+  };
+  for (const span of inOrder) if (!known.has(span.parentSpanId)) draw(span, "", "");
   return lines;
-}
-
-/** How words are coloured. */
-export interface Paint {
-  name(text: string): string;
-  bad(text: string): string;
-  dim(text: string): string;
 }
 
 function text(attributes: readonly KeyValue[], key: string): string {
@@ -82,5 +101,5 @@ function text(attributes: readonly KeyValue[], key: string): string {
 }
 
 function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return Buffer.from(bytes).toString("hex");
 }
