@@ -55,7 +55,7 @@ const { values } = parseArgs({
     quick: { type: "boolean", default: false },
     runtime: { type: "string", default: "both" },
     rounds: { type: "string" },
-    rate: { type: "string", default: "10000" },
+    rate: { type: "string", default: "5000" },
   },
 });
 const rounds = Number(values.rounds ?? (values.quick ? 3 : 5));
@@ -168,35 +168,49 @@ function line(label: string, figures: Figures): string {
   ]);
 }
 
+/** CPU a second of the same processes without spans, ns; by runtime and competitor. */
+const idle = new Map<string, { application: number; collector: number }>();
+
+/** Sees every competitor through a scenario, and prints a table of it. */
 async function measure(runtime: RuntimeName, scenario: Scenario): Promise<void> {
   const runs: Record<CompetitorName, Run[]> = { ours: [], opentelemetry: [] };
-  const idle: Record<CompetitorName, Run[]> = { ours: [], opentelemetry: [] };
+  const silent: Record<CompetitorName, Run[]> = { ours: [], opentelemetry: [] };
+  const isPaced = scenario.rate > 0;
   const loadBefore = load();
   for (let round = 0; round < rounds; round++) {
     for (const name of COMPETITORS) {
       const made = await run(runtime, name, scenario, true);
       runs[name].push(made);
-      const problem = scenario.rate > 0 ? problemOf(made) : made.report.problem;
+      const problem = isPaced ? problemOf(made) : made.report.problem;
       if (problem !== "") {
         console.error(`${runtime}, ${scenario.title}, ${name}: ${problem}`);
         process.exitCode = 1;
       }
     }
     if (!scenario.baseline) continue;
-    for (const name of COMPETITORS) idle[name].push(await run(runtime, name, scenario, false));
+    for (const name of COMPETITORS) silent[name].push(await run(runtime, name, scenario, false));
+  }
+  for (const name of scenario.baseline ? COMPETITORS : []) {
+    const perSecond = (figure: (run: Run) => number) =>
+      median(silent[name].map((made) => figure(made) / made.costs.wall * 1000));
+    idle.set(`${runtime} ${name}`, {
+      application: perSecond(({ costs }) => costs.cpu),
+      collector: perSecond(({ collectorCpu }) => collectorCpu),
+    });
   }
 
   const each = (figure: (run: Run, name: CompetitorName) => number): Figures => ({
     ours: runs.ours.map((made) => figure(made, "ours")),
     opentelemetry: runs.opentelemetry.map((made) => figure(made, "opentelemetry")),
   });
-  // Flat out, what idling costs is nothing beside the rest.
-  const base = (figure: (run: Run) => number, name: CompetitorName): number =>
-    idle[name].length === 0 ? 0 : median(idle[name].map(figure));
   const cpu = (withCollector: boolean) => (made: Run, name: CompetitorName): number => {
-    const used = ({ costs, collectorCpu }: Run) => costs.cpu + (withCollector ? collectorCpu : 0);
-    const spans = withCollector ? delivered(made) : made.costs.measured;
-    return (used(made) - base(used, name)) / spans;
+    const { costs, collectorCpu } = made;
+    const used = costs.cpu + (withCollector ? collectorCpu : 0);
+    // Flat out, what idling costs is nothing beside the rest.
+    const base = isPaced ? idle.get(`${runtime} ${name}`) : undefined;
+    const idling = (base?.application ?? 0) + (withCollector ? base?.collector ?? 0 : 0);
+    const spans = withCollector ? delivered(made) : costs.measured;
+    return (used - idling * costs.wall / 1000) / spans;
   };
   const sums = (label: string, figure: (run: Run) => number): string =>
     row([
@@ -205,17 +219,16 @@ async function measure(runtime: RuntimeName, scenario: Scenario): Promise<void> 
       "",
     ]);
 
-  const isPaced = scenario.rate > 0;
   console.log(`\n**${runtime === "deno" ? "Deno" : "Bun"}, ${scenario.title}**\n`);
   console.log(
     heading(["ns a span: median (least–most)", "otlp-mmap", "OpenTelemetry", "times less"]),
   );
+  const offer = isPaced ? "" : ", a span offered";
+  console.log(line(`calling thread${offer}`, each((made) => made.costs.meanBurst)));
   if (isPaced) {
     console.log(line("calling thread, middle burst", each((made) => made.costs.medianBurst)));
   }
-  const offer = isPaced ? "all bursts" : "a span offered";
-  console.log(line(`calling thread, ${offer}`, each((made) => made.costs.meanBurst)));
-  console.log(line(`CPU, application${isPaced ? "" : ", a span offered"}`, each(cpu(false))));
+  console.log(line(`CPU, application${offer}`, each(cpu(false))));
   const both = `CPU, application and collector${isPaced ? "" : ", a span delivered"}`;
   console.log(line(both, each(cpu(true))));
   if (!isPaced) {
@@ -228,14 +241,10 @@ async function measure(runtime: RuntimeName, scenario: Scenario): Promise<void> 
     console.log(sums("delivered without the late attribute", ({ report }) => report.withoutLate));
     console.log(sums("refused or dropped", lost));
   }
-  const idling = COMPETITORS.map((name) => (base(({ costs }) => costs.cpu, name) / 1e6).toFixed(0));
   console.log(
-    `\n${rounds} runs each of ${scenario.seconds} s, and ${whole(WARM_UP_SPANS)} before to ` +
+    `\n${rounds} runs each of ${scenario.seconds} s, and ${whole(WARM_UP_SPANS)} spans before to ` +
       `warm up; load average ${loadBefore} before, ${load()} after.` +
-      (scenario.baseline
-        ? ` CPU is that of a run less that of the same run without spans (application: ` +
-          `${idling.join(" and ")} ms).`
-        : ""),
+      (isPaced ? " CPU is what a run used beyond the same processes without spans." : ""),
   );
   const losses = JSON.stringify(runs.ours.at(-1)?.costs.losses);
   if (losses !== "{}") console.log(`Records that the last file counts as lost: ${losses}.`);
