@@ -95,6 +95,8 @@ export const Measurement = {
   asLong: 4,
   asDouble: 5,
   spanContext: 6,
+  /** bool, ours: attributes were cut or left out to fit the slot. */
+  truncated: 500,
 } as const;
 
 export const SpanContext = { spanId: 1, traceId: 2, flags: 3 } as const;
@@ -137,7 +139,42 @@ export const MetricRef = {
   sum: 6,
   histogram: 7,
   exponentialHistogram: 8,
+  /** enum, ours: which instrument measures, INSTRUMENT_*. */
+  instrument: 500,
+  /** enum, ours: 1 integers, 2 doubles. */
+  valueType: 501,
+  /** fixed64, ours: when the instrument was created, ns since the epoch; the same in every file. */
+  createdTime: 502,
+  /** bool, ours: only the attributes in `attributeKeys` are kept. */
+  filtersAttributes: 503,
+  /** repeated string, ours. */
+  attributeKeys: 504,
+  /** uint32, ours: series of this stream at most; 0 for the default. */
+  cardinalityLimit: 505,
+  /** bool, ours: points of histograms carry neither minimum nor maximum. */
+  omitsMinMax: 506,
 } as const;
+
+/** What `MetricRef.instrument` says. */
+export const INSTRUMENT_COUNTER = 1;
+export const INSTRUMENT_UP_DOWN_COUNTER = 2;
+export const INSTRUMENT_HISTOGRAM = 3;
+export const INSTRUMENT_GAUGE = 4;
+export const INSTRUMENT_OBSERVABLE_COUNTER = 5;
+export const INSTRUMENT_OBSERVABLE_UP_DOWN_COUNTER = 6;
+export const INSTRUMENT_OBSERVABLE_GAUGE = 7;
+
+/** What `MetricRef.valueType` says. */
+export const VALUE_INT = 1;
+export const VALUE_DOUBLE = 2;
+
+/** `aggregation_temporality`, of definitions and of OTLP. */
+export const TEMPORALITY_DELTA = 1;
+export const TEMPORALITY_CUMULATIVE = 2;
+
+export const Sum = { temporality: 2, isMonotonic: 3 } as const;
+export const Histogram = { temporality: 1, bucketBoundaries: 2 } as const;
+export const ExponentialHistogram = { temporality: 1, maxBuckets: 2, maxScale: 3 } as const;
 
 /** OTLP `Span`. */
 export const OtlpSpan = {
@@ -172,9 +209,98 @@ export const OtlpLink = {
   flags: 6,
 } as const;
 
+/** OTLP `LogRecord`. */
+export const OtlpLogRecord = {
+  time: 1,
+  severityNumber: 2,
+  severityText: 3,
+  body: 5,
+  attributes: 6,
+  droppedAttributes: 7,
+  flags: 8,
+  traceId: 9,
+  spanId: 10,
+  observedTime: 11,
+  eventName: 12,
+} as const;
+
+/** OTLP `Metric`. */
+export const OtlpMetric = {
+  name: 1,
+  description: 2,
+  unit: 3,
+  gauge: 5,
+  sum: 7,
+  histogram: 9,
+  exponentialHistogram: 10,
+} as const;
+
+/** OTLP `Gauge`, `Sum`, `Histogram`, `ExponentialHistogram`: the same numbers in each. */
+export const OtlpMetricData = { dataPoints: 1, temporality: 2, isMonotonic: 3 } as const;
+
+/** OTLP `NumberDataPoint`. */
+export const OtlpNumberPoint = {
+  startTime: 2,
+  time: 3,
+  asDouble: 4,
+  exemplars: 5,
+  /** sfixed64. */
+  asInt: 6,
+  attributes: 7,
+} as const;
+
+/** OTLP `HistogramDataPoint`. */
+export const OtlpHistogramPoint = {
+  startTime: 2,
+  time: 3,
+  count: 4,
+  sum: 5,
+  bucketCounts: 6,
+  explicitBounds: 7,
+  exemplars: 8,
+  attributes: 9,
+  min: 11,
+  max: 12,
+} as const;
+
+/** OTLP `ExponentialHistogramDataPoint`. */
+export const OtlpExponentialPoint = {
+  attributes: 1,
+  startTime: 2,
+  time: 3,
+  count: 4,
+  sum: 5,
+  /** sint32. */
+  scale: 6,
+  zeroCount: 7,
+  positive: 8,
+  negative: 9,
+  exemplars: 11,
+  min: 12,
+  max: 13,
+  zeroThreshold: 14,
+} as const;
+
+/** OTLP `ExponentialHistogramDataPoint.Buckets`. */
+export const OtlpBuckets = { offset: 1, bucketCounts: 2 } as const;
+
+/** OTLP `Exemplar`. */
+export const OtlpExemplar = {
+  time: 2,
+  asDouble: 3,
+  spanId: 4,
+  traceId: 5,
+  /** sfixed64. */
+  asInt: 6,
+  filteredAttributes: 7,
+} as const;
+
 /** OTLP `KeyValue`. */
 export const OtlpKeyValue = { key: 1, value: 2 } as const;
-/** OTLP `ResourceSpans`, `ScopeSpans`, `Resource`, `InstrumentationScope`. */
+/**
+ * OTLP `ResourceSpans`, `ScopeSpans`, `Resource`, `InstrumentationScope`. `ResourceLogs`,
+ * `ScopeLogs`, `ResourceMetrics` and `ScopeMetrics` have the same numbers.
+ */
 export const OtlpResourceSpans = { resource: 1, scopeSpans: 2, schemaUrl: 3 } as const;
 export const OtlpScopeSpans = { scope: 1, spans: 2, schemaUrl: 3 } as const;
 export const OtlpResource = { attributes: 1, droppedAttributes: 2 } as const;

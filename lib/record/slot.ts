@@ -24,6 +24,7 @@ export const DICTIONARY_FULL = -4;
 export interface RecordFile {
   readonly events: RingWriter;
   readonly spans: RingWriter;
+  readonly measurements: RingWriter;
   readonly dictionary: DictionaryWriter;
   /** Spans started in this process and not ended: slots are kept for their ends. */
   open: number;

@@ -68,6 +68,11 @@ export function aim(place: Place, end: number, keys: DictionaryWriter, units: nu
   cursor.wasCut = false;
 }
 
+/** Another longest string or byte value, in UTF-16 units or bytes, for the record in the making. */
+export function limitLength(units: number): void {
+  cursor.maxLength = units;
+}
+
 /** Runs `body`, which aims elsewhere, and gives the cursor back to a record that is being made. */
 export function aside<T>(body: () => T): T {
   const before = { ...cursor };
