@@ -159,6 +159,9 @@ export class SpanWriter {
       attributes: 0,
       expected: 0,
       seen: 0,
+      seen32: 0,
+      seen64: 0,
+      seen96: 0,
       seenMore: null,
       droppedAttributes: 0,
     };

@@ -16,7 +16,7 @@ import {
   reserveForEnds,
   WRITTEN,
 } from "./slot.ts";
-import { ATTRIBUTES, finishSpanRecord, putSpanHead, type SpanState } from "./span.ts";
+import { ATTRIBUTES, finishSpanRecord, hasSeen, putSpanHead, see, type SpanState } from "./span.ts";
 import { ABSENT, endOfPut, INVALID, NO_KEY, NO_ROOM, OK, putKeyValue, wasCut } from "./value.ts";
 
 /** An object whose own and inherited enumerable properties are attributes. */
@@ -74,7 +74,9 @@ export function putSpanAttributes(
       expected = position + 1;
       const isNew = position < 0
         ? span.seenMore === null || !span.seenMore.has(key)
-        : (seen & (1 << position)) === 0;
+        : position < 32
+        ? (seen & (1 << position)) === 0
+        : !hasSeen(span, position);
       if (slot < 0 || (isNew && count >= limit)) {
         // No place for a further record, or no more of them allowed.
         span.droppedAttributes++;
@@ -106,8 +108,9 @@ export function putSpanAttributes(
         at = endOfPut();
         if (isNew) {
           count++;
-          if (position >= 0) seen |= 1 << position;
-          else (span.seenMore ??= new Set()).add(key);
+          if (position < 0) (span.seenMore ??= new Set()).add(key);
+          else if (position < 32) seen |= 1 << position;
+          else see(span, position);
         }
       } else if (result === NO_KEY) {
         // All of them are written again, to the next file.
@@ -172,7 +175,9 @@ export function writeAttribute(
   span.expected = position + 1;
   const isNew = position < 0
     ? span.seenMore === null || !span.seenMore.has(key)
-    : (span.seen & (1 << position)) === 0;
+    : position < 32
+    ? (span.seen & (1 << position)) === 0
+    : !hasSeen(span, position);
   if (isNew && span.attributes >= limit) {
     span.droppedAttributes++;
     return WRITTEN;
@@ -208,8 +213,9 @@ export function writeAttribute(
   if (result === NO_KEY) return DICTIONARY_FULL;
   if (isNew) {
     span.attributes++;
-    if (position >= 0) span.seen |= 1 << position;
-    else (span.seenMore ??= new Set()).add(key);
+    if (position < 0) (span.seenMore ??= new Set()).add(key);
+    else if (position < 32) span.seen |= 1 << position;
+    else see(span, position);
   }
   return finishSpanRecord(file, slot, endOfPut(), ATTRIBUTES);
 }

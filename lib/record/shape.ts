@@ -6,8 +6,11 @@
  */
 import type { DictionaryWriter } from "../dictionary/write.ts";
 
-/** Keys with a position: as many as a mask has bits. Others are interned on every use. */
-const MAX_KEYS = 32;
+/**
+ * Keys with a position: as many as a span has bits for them, which is also how many attributes a
+ * span may have unless told otherwise. Others are interned on every use.
+ */
+const MAX_KEYS = 128;
 
 const encoder = new TextEncoder();
 /** Longest name, in bytes of UTF-8; longer ones are cut on a code point. */
@@ -37,6 +40,8 @@ export class Shape {
   readonly textWords: Array<Int32Array | null> = [];
   /** Bytes of UTF-8. */
   readonly textBytes: number[] = [];
+  /** How many times in a row it was another: what always changes is not remembered. */
+  readonly changes: number[] = [];
   private dictionary: DictionaryWriter | null = null;
   private positions: Map<string, number> | null = null;
 
@@ -82,6 +87,7 @@ export class Shape {
     this.texts.push("");
     this.textWords.push(null);
     this.textBytes.push(0);
+    this.changes.push(0);
     return this.keys.push(key) - 1;
   }
 }

@@ -41,11 +41,30 @@ export interface SpanState {
   attributes: number;
   /** Position in the shape where the next key is expected. */
   expected: number;
-  /** Which positions of the shape are set, a bit each. */
+  /** Which positions of the shape are set, a bit each: the first 32, */
   seen: number;
+  /** those from 32, */
+  seen32: number;
+  /** from 64, */
+  seen64: number;
+  /** and from 96 on. */
+  seen96: number;
   /** Keys set that have no position, made when there are any. */
   seenMore: Set<string> | null;
   droppedAttributes: number;
+}
+
+/** Whether a position from 32 on is set. */
+export function hasSeen(span: SpanState, position: number): boolean {
+  const word = position < 64 ? span.seen32 : position < 96 ? span.seen64 : span.seen96;
+  return (word & (1 << position)) !== 0;
+}
+
+/** Sets a position from 32 on. */
+export function see(span: SpanState, position: number): void {
+  if (position < 64) span.seen32 |= 1 << position;
+  else if (position < 96) span.seen64 |= 1 << position;
+  else span.seen96 |= 1 << position;
 }
 
 /** Ids and scope of a record of the spans ring. */

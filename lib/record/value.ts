@@ -20,6 +20,8 @@ export const NO_KEY = 3;
 /** `undefined`: nothing to write. */
 export const ABSENT = 4;
 
+/** A text that was another one this many times in a row is not remembered any more. */
+const MAX_CHANGES = 32;
 /** Arrays and maps inside each other beyond this depth are invalid (and so is a cycle). */
 export const MAX_DEPTH = 16;
 
@@ -60,10 +62,13 @@ export interface Place {
  * the longest string or byte value, in UTF-16 units or bytes.
  */
 export function aim(place: Place, end: number, keys: DictionaryWriter, units: number): void {
-  cursor.u8 = place.u8;
-  cursor.i32 = place.i32;
+  // Storing a pointer costs more than comparing it: engines note where old objects point to.
+  if (cursor.u8 !== place.u8 || cursor.dictionary !== keys) {
+    cursor.u8 = place.u8;
+    cursor.i32 = place.i32;
+    cursor.dictionary = keys;
+  }
   cursor.limit = end;
-  cursor.dictionary = keys;
   cursor.maxLength = units;
   cursor.wasCut = false;
 }
@@ -129,14 +134,16 @@ export function putKeyValue(
   if (type === "string") {
     const start = base + 12;
     let bytes: number;
-    if (position >= 0 && shape.texts[position] === value) {
+    if (position < 0 || shape.changes[position] === MAX_CHANGES) {
+      bytes = putText(start, value as string) - start;
+    } else if (shape.texts[position] === value) {
       bytes = putTextAgain(start, value as string, shape, position);
+      shape.changes[position] = 0;
     } else {
       bytes = putText(start, value as string) - start;
-      if (position >= 0) {
-        shape.texts[position] = value as string;
-        shape.textWords[position] = null;
-      }
+      shape.texts[position] = value as string;
+      shape.textWords[position] = null;
+      shape.changes[position]++;
     }
     i32[word + 2] = (bytes + 3) | 0x0a00 | (bytes & 0x7f | 0x80) << 16;
     length += bytes;
@@ -148,6 +155,12 @@ export function putKeyValue(
     if ((number | 0) === number && number >= 0 && number < 0x4000) {
       // int_value in two bytes.
       i32[word + 2] = 0x1803 | (number & 0x7f | 0x80) << 16 | (number >> 7) << 24;
+    } else if ((number | 0) === number && number >= 0) {
+      // int_value in six bytes.
+      i32[word + 2] = 0x1807 | (number & 0x7f | 0x80) << 16 | (number >>> 7 | 0x80) << 24;
+      i32[word + 3] = (number >>> 14) & 0x7f | 0x80 | (number >>> 13) & 0x7f00 | 0x8000 |
+        (number >>> 12) & 0x7f0000 | 0x800000;
+      length = 14;
     } else if (Number.isSafeInteger(number)) {
       cursor.u8[base + 9] = 0x18;
       length = putInteger(base + 10, number) - base - 2;

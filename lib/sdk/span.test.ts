@@ -308,13 +308,16 @@ describe("the SDK", () => {
     it("count keys once, however many and however often they are set", () => {
       let span!: Span;
       const file = recorded(() => {
-        span = tracer().startSpan("op");
-        for (let round = 0; round < 2; round++) {
-          for (let i = 0; i < 120; i++) span.setAttribute(`key ${i}`, round);
-        }
+        // More than a span has bits for.
+        const all: Record<string, number> = {};
+        for (let i = 0; i < 150; i++) all[`key ${i}`] = i;
+        span = tracer().startSpan("op", { attributes: { "key 149": 1, "key 7": 2 } });
+        for (const key in all) span.setAttribute(key, all[key]);
+        span.setAttributes(all);
         span.end();
-      }, { limits: { attributeCountLimit: 110 } });
-      assert.equal(Object.keys(attributesOf(file, span)).length, 110);
+      }, { limits: { attributeCountLimit: 140 } });
+      assert.equal(Object.keys(attributesOf(file, span)).length, 140);
+      // Ten keys, each of them twice.
       assert.equal(endOf(file, span).droppedAttributesCount, 20);
     });
 

@@ -60,6 +60,9 @@ export class Span implements ApiSpan, SpanState {
   attributes = 0;
   expected = 0;
   seen = 0;
+  seen32 = 0;
+  seen64 = 0;
+  seen96 = 0;
   seenMore: Set<string> | null = null;
   droppedAttributes = 0;
   /** Start time, ns since the epoch, as two words. */

@@ -152,6 +152,9 @@ function startUnguarded(options: StartOptions): Sdk {
     onStart: options.onStart ?? null,
     // The API's own look-up costs as much as writing a record; ours is known to be the registered one.
     activeContext: ownsContext ? () => manager.active() : () => context.active(),
+    runIn: ownsContext
+      ? (active, run, span) => manager.with(active, run, undefined, span)
+      : (active, run, span) => context.with(active, run, undefined, span),
   });
   const { path } = recorder.file!.mapping;
   if (!trace.setGlobalTracerProvider(provider)) {

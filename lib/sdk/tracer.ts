@@ -6,7 +6,6 @@
 import {
   type Attributes,
   type Context,
-  context as contextApi,
   diag,
   INVALID_SPAN_CONTEXT,
   isSpanContextValid,
@@ -23,6 +22,7 @@ import { isTracingSuppressed } from "@opentelemetry/core";
 import { writeStart, WRITTEN } from "../record/encode.ts";
 import { Shape } from "../record/shape.ts";
 import { randomWord, readIds, wordToHex } from "../record/ids.ts";
+import { SpanContextLayer, withSpan } from "./context.ts";
 import type { ResolvedSpanLimits } from "./limits.ts";
 import type { Recorder, ScopeIdentity } from "./recorder.ts";
 import {
@@ -56,6 +56,8 @@ export interface TracerSettings {
   readonly onStart: ((span: ApiSpan, parentContext: Context) => void) | null;
   /** The active context. */
   activeContext(): Context;
+  /** Calls `run` with `span` while `context` is the active one. */
+  runIn<R>(context: Context, run: (span: ApiSpan) => R, span: ApiSpan): R;
 }
 
 /** Names of spans that are remembered; beyond, a name is encoded every time. */
@@ -92,9 +94,13 @@ export class Tracer implements ApiTracer {
     let parent: ApiSpan | undefined;
     // The root context holds nothing: no need to look.
     if (context !== ROOT_CONTEXT) {
+      const isLayer = context instanceof SpanContextLayer;
+      const base: Context = isLayer ? (context as SpanContextLayer).base : context;
       if (options?.root === true) context = trace.deleteSpan(context);
-      else parent = trace.getSpan(context);
-      if (isTracingSuppressed(context)) return trace.wrapSpanContext(INVALID_SPAN_CONTEXT);
+      else parent = isLayer ? (context as SpanContextLayer).span : trace.getSpan(context);
+      if (base !== ROOT_CONTEXT && isTracingSuppressed(base)) {
+        return trace.wrapSpanContext(INVALID_SPAN_CONTEXT);
+      }
     }
     name = asText(name);
     const span = new Span(this, this.shape(name));
@@ -235,7 +241,7 @@ export class Tracer implements ApiTracer {
       ? this.settings.activeContext()
       : (third as Context | undefined) ?? this.settings.activeContext();
     const span = this.startSpan(name, options, parent);
-    return contextApi.with(trace.setSpan(parent, span), run, undefined, span);
+    return this.settings.runIn(withSpan(parent, span), run, span);
   }
 
   private shape(name: string): Shape {

@@ -53,6 +53,7 @@ export function writeExample(directory: string): string {
     },
     onStart: null,
     activeContext: () => ROOT_CONTEXT,
+    runIn: (_, run, span) => run(span),
   });
   const parent = {
     traceId: "0102030405060708090a0b0c0d0e0f10",

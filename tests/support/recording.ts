@@ -35,6 +35,7 @@ export function record(place: Place, sizes: FileSizes = {}): Recording {
     idGenerator: null,
     onStart: null,
     activeContext: () => ROOT_CONTEXT,
+    runIn: (_, run, span) => run(span),
   });
   return { recorder, provider, tracer: provider.getTracer("scope", "1.0") };
 }
