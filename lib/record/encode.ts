@@ -34,7 +34,7 @@ import {
   reserveForEnds,
 } from "./slot.ts";
 import { END, finishSpanRecord, LINK, NAME, putSpanHead, type SpanState, START } from "./span.ts";
-import { endOfPut, OK, putCutStringField } from "./value.ts";
+import { endOfPut, noteCut, OK, putCutStringField } from "./value.ts";
 
 export { onAttributeProblem, writeAttribute, writeAttributes } from "./attributes.ts";
 export { writeSpanEvent } from "./event.ts";
@@ -121,6 +121,7 @@ function putKindAndName(
   const { i32, u8 } = ring;
   const { nameWords, name } = shape;
   const words = nameWords.length;
+  if (shape.isCut) noteCut();
   if (name.length <= 0x7f && at + 4 + words * 4 <= limit) {
     let word = at >> 2;
     i32[word++] = 0x30 | kind << 8 | 0x2a0000 | name.length << 24;

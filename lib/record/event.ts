@@ -20,7 +20,7 @@ import {
   type RecordFile,
 } from "./slot.ts";
 import type { SpanState } from "./span.ts";
-import { wasCut } from "./value.ts";
+import { noteCut, wasCut } from "./value.ts";
 
 /** The first bytes of an Event: tag and length of span_context. */
 const EVENT_FIRST = 0x283a;
@@ -45,6 +45,7 @@ export function writeSpanEvent(
   const u8 = ring.u8;
   const i32 = ring.i32;
   shape.bind(file.dictionary);
+  if (shape.isCut) noteCut();
   // span_context, 40 bytes: ids with padded tags and lengths, flags as fixed32.
   const word = (slot + 4) >> 2;
   i32[word] = 0x00900092;

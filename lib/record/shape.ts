@@ -16,16 +16,12 @@ const encoder = new TextEncoder();
 /** Longest name, in bytes of UTF-8; longer ones are cut on a code point. */
 export const MAX_NAME_BYTES = 1024;
 
-/** The UTF-8 of a name, cut on a code point where it has more than 1,024 bytes. */
-function nameBytes(name: string): Uint8Array {
-  const bytes = new Uint8Array(Math.min(name.length * 3, MAX_NAME_BYTES));
-  return bytes.subarray(0, encoder.encodeInto(name, bytes).written);
-}
-
 /** A name with the keys last seen under it, and their refs in one file's dictionary. */
 export class Shape {
   /** The name, UTF-8. */
   readonly name: Uint8Array;
+  /** It was longer. */
+  readonly isCut: boolean;
   /** The same as 32-bit words, zeros behind it. */
   readonly nameWords: Int32Array;
   /** The name's own ref, for records that carry it so; 0 until it is interned. */
@@ -47,7 +43,10 @@ export class Shape {
 
   /** @param name Cut on a code point where it has more than 1,024 bytes of UTF-8. */
   constructor(name: string) {
-    const bytes = nameBytes(name);
+    const room = new Uint8Array(Math.min(name.length * 3, MAX_NAME_BYTES));
+    const { read, written } = encoder.encodeInto(name, room);
+    const bytes = room.subarray(0, written);
+    this.isCut = read < name.length;
     this.nameWords = new Int32Array((bytes.length + 3) >> 2);
     this.name = new Uint8Array(this.nameWords.buffer, 0, bytes.length);
     this.name.set(bytes);

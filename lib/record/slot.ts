@@ -7,7 +7,7 @@ import type { DictionaryWriter } from "../dictionary/write.ts";
 import { tag, VARINT } from "../format/fields.ts";
 import { LOSS_ENCODE, LOSS_RESERVE, LOSS_RING_FULL, LOSS_TRUNCATED } from "../format/layout.ts";
 import type { RingWriter } from "../ring/write.ts";
-import { aim } from "./value.ts";
+import { aim, noteCut } from "./value.ts";
 
 /** The record is in the file. */
 export const WRITTEN = 0;
@@ -149,9 +149,10 @@ export function putVarint(u8: Uint8Array, at: number, value: number): number {
   return at;
 }
 
-/** How many bytes of a name fit in `room`, on a code point. */
+/** How many bytes of a name fit in `room`, on a code point; notes the cut where that is not all. */
 export function fit(name: Uint8Array, room: number): number {
   if (name.length <= room) return name.length;
+  noteCut();
   let length = Math.max(room, 0);
   while (length > 0 && (name[length] & 0xc0) === 0x80) length--;
   return length;

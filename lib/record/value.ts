@@ -51,6 +51,11 @@ export function wasCut(): boolean {
   return cursor.wasCut;
 }
 
+/** Marks the record in the making as cut. */
+export function noteCut(): void {
+  cursor.wasCut = true;
+}
+
 /** Where records are put: bytes, and the same memory as 32-bit words. */
 export interface Place {
   readonly u8: Uint8Array;

@@ -1,8 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { DiagLogLevel } from "@opentelemetry/api";
-import { type Environment, readEnvironment } from "./config.ts";
-import { resolveSpanLimits } from "./limits.ts";
+import { type Environment, INSTRUMENTATION_NAMES, readEnvironment } from "./config.ts";
+import { resolveLogLimits, resolveSpanLimits } from "./limits.ts";
+
+const SIGNALS = [
+  ["OTEL_TRACES_EXPORTER", "traces"],
+  ["OTEL_METRICS_EXPORTER", "metrics"],
+  ["OTEL_LOGS_EXPORTER", "logs"],
+] as const;
 
 /** Exactly one warning, which names the variable and shows the value. */
 function assertOneWarning(env: Environment, name: string, value = env[name]): void {
@@ -22,10 +28,18 @@ describe("readEnvironment", () => {
     });
     const unset = readEnvironment(recording);
     assert.ok(names.length >= 18);
-    const { sampler, limits, ...rest } = unset;
+    const { sampler, limits, logLimits, ...rest } = unset;
     assert.deepEqual(rest, {
       disabled: false,
       traces: true,
+      metrics: true,
+      logs: true,
+      metricIntervalMs: 60_000,
+      metricTimeoutMs: 30_000,
+      temporality: "cumulative",
+      histograms: "explicit",
+      exemplars: "trace_based",
+      instrumentations: [],
       serviceName: undefined,
       resourceAttributes: {},
       detectors: ["env", "host", "os", "process", "serviceinstance"],
@@ -37,10 +51,78 @@ describe("readEnvironment", () => {
     });
     assert.ok(`${sampler}`.startsWith("ParentBased{root=AlwaysOnSampler,"));
     assert.deepEqual(resolveSpanLimits(undefined, limits), resolveSpanLimits(undefined));
+    assert.deepEqual(resolveLogLimits(undefined, logLimits), resolveLogLimits(undefined));
     for (const blank of ["", " ", "\t "]) {
       const env = Object.fromEntries(names.map((name) => [name, blank]));
       assert.deepEqual(readEnvironment(env), unset);
     }
+  });
+
+  it("turns signals off one by one", () => {
+    for (const [name, signal] of SIGNALS) {
+      assert.equal(readEnvironment({ [name]: "none" })[signal], false);
+      assert.deepEqual(readEnvironment({ [name]: "otlp" }), readEnvironment({}));
+      for (const text of ["console", "zipkin", "none,otlp"]) {
+        assert.equal(readEnvironment({ [name]: text })[signal], true);
+        assertOneWarning({ [name]: text }, name);
+      }
+    }
+  });
+
+  it("reads what metrics are to look like", () => {
+    const settings = readEnvironment({
+      OTEL_METRIC_EXPORT_INTERVAL: "5000",
+      OTEL_METRIC_EXPORT_TIMEOUT: "100",
+      OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: "LowMemory",
+      OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION:
+        "BASE2_EXPONENTIAL_BUCKET_HISTOGRAM",
+      OTEL_METRICS_EXEMPLAR_FILTER: "always_off",
+    });
+    assert.deepEqual(settings.warnings, []);
+    const { metricIntervalMs, metricTimeoutMs, temporality, histograms, exemplars } = settings;
+    assert.deepEqual(
+      { metricIntervalMs, metricTimeoutMs, temporality, histograms, exemplars },
+      {
+        metricIntervalMs: 5000,
+        metricTimeoutMs: 100,
+        temporality: "lowmemory",
+        histograms: "exponential",
+        exemplars: "always_off",
+      },
+    );
+    for (
+      const [name, value] of [
+        ["OTEL_METRIC_EXPORT_INTERVAL", "0"],
+        ["OTEL_METRIC_EXPORT_INTERVAL", "1s"],
+        ["OTEL_METRIC_EXPORT_TIMEOUT", "-1"],
+        ["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "sometimes"],
+        ["OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "constructor"],
+        ["OTEL_METRICS_EXEMPLAR_FILTER", "on"],
+      ]
+    ) assertOneWarning({ [name]: value }, name);
+  });
+
+  it("reads the limits of log records, the general ones where they have none", () => {
+    const { logLimits, warnings } = readEnvironment({
+      OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT: "7",
+      OTEL_ATTRIBUTE_COUNT_LIMIT: "9",
+      OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT: "11",
+    });
+    assert.deepEqual(warnings, []);
+    assert.deepEqual(logLimits, { attributeCountLimit: 7, attributeValueLengthLimit: 11 });
+    assertOneWarning({ OTEL_ATTRIBUTE_COUNT_LIMIT: "x" }, "OTEL_ATTRIBUTE_COUNT_LIMIT");
+    assertOneWarning(
+      { OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT: "x" },
+      "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+    );
+  });
+
+  it("reads what is to be recorded by itself", () => {
+    const read = (text: string) => readEnvironment({ OTLP_MMAP_INSTRUMENT: text }).instrumentations;
+    assert.deepEqual(read("http, console"), ["http", "console"]);
+    assert.deepEqual(read("all"), [...INSTRUMENTATION_NAMES]);
+    assert.deepEqual(read("none,http"), []);
+    assertOneWarning({ OTLP_MMAP_INSTRUMENT: "https" }, "OTLP_MMAP_INSTRUMENT");
   });
 
   it("reads booleans by the specification's rule", () => {
@@ -55,16 +137,6 @@ describe("readEnvironment", () => {
     for (const text of ["1", "yes", "on", "truee", "0"]) {
       assert.equal(readEnvironment({ OTEL_SDK_DISABLED: text }).disabled, false);
       assertOneWarning({ OTEL_SDK_DISABLED: text }, "OTEL_SDK_DISABLED");
-    }
-  });
-
-  it("turns traces off for the exporter none, and for no other", () => {
-    assert.equal(readEnvironment({ OTEL_TRACES_EXPORTER: "none" }).traces, false);
-    const otlp = readEnvironment({ OTEL_TRACES_EXPORTER: "otlp" });
-    assert.deepEqual([otlp.traces, otlp.warnings], [true, []]);
-    for (const text of ["console", "zipkin", "none,otlp"]) {
-      assert.equal(readEnvironment({ OTEL_TRACES_EXPORTER: text }).traces, true);
-      assertOneWarning({ OTEL_TRACES_EXPORTER: text }, "OTEL_TRACES_EXPORTER");
     }
   });
 

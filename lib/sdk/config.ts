@@ -6,7 +6,7 @@
  */
 
 import { DiagLogLevel } from "@opentelemetry/api";
-import type { SpanLimits } from "./limits.ts";
+import type { LogLimits, SpanLimits } from "./limits.ts";
 import {
   AlwaysOffSampler,
   AlwaysOnSampler,
@@ -24,12 +24,28 @@ export const DETECTOR_NAMES = ["env", "host", "os", "process", "serviceinstance"
 /** A built-in resource detector. */
 export type DetectorName = (typeof DETECTOR_NAMES)[number];
 
+/** What can be recorded without a line of code for it. */
+export const INSTRUMENTATION_NAMES = ["http", "console", "exceptions", "runtime"] as const;
+
+/** A built-in instrumentation. */
+export type InstrumentationName = (typeof INSTRUMENTATION_NAMES)[number];
+
+/** Which temporality definitions of metrics ask for (OTLP metrics exporter specification). */
+export type Temporality = "cumulative" | "delta" | "lowmemory";
+
+/** Which measurements become exemplars. */
+export type ExemplarFilter = "trace_based" | "always_on" | "always_off";
+
 /** What the environment says. */
 export interface EnvironmentSettings {
-  /** OTEL_SDK_DISABLED: no spans. Propagators still apply. */
+  /** OTEL_SDK_DISABLED: nothing is recorded. Propagators still apply. */
   disabled: boolean;
   /** False with OTEL_TRACES_EXPORTER=none: no spans. */
   traces: boolean;
+  /** False with OTEL_METRICS_EXPORTER=none: no measurements. */
+  metrics: boolean;
+  /** False with OTEL_LOGS_EXPORTER=none: no log records. */
+  logs: boolean;
   /** OTEL_SERVICE_NAME. */
   serviceName?: string;
   /** OTEL_RESOURCE_ATTRIBUTES, decoded; empty when it is unset or has an error. */
@@ -42,6 +58,20 @@ export interface EnvironmentSettings {
   propagators: PropagatorName[];
   /** The span limits that are set; the ones for spans fall back to the general ones. */
   limits: SpanLimits;
+  /** Limits of log records: OTEL_LOGRECORD_*, else the general ones. */
+  logLimits: LogLimits;
+  /** OTEL_METRIC_EXPORT_INTERVAL: how often observables are asked, ms. */
+  metricIntervalMs: number;
+  /** OTEL_METRIC_EXPORT_TIMEOUT: how long their callbacks may take, ms. */
+  metricTimeoutMs: number;
+  /** OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE. */
+  temporality: Temporality;
+  /** OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION. */
+  histograms: "explicit" | "exponential";
+  /** OTEL_METRICS_EXEMPLAR_FILTER. */
+  exemplars: ExemplarFilter;
+  /** OTLP_MMAP_INSTRUMENT; empty when unset. */
+  instrumentations: InstrumentationName[];
   /** OTEL_LOG_LEVEL, for the API's diag logger. */
   logLevel?: DiagLogLevel;
   /** SDK_MMAP_EXPORTER_FILE: the one exact file to write. */
@@ -76,13 +106,40 @@ export function readEnvironment(env: Environment): EnvironmentSettings {
   }
   return {
     disabled: readBoolean("OTEL_SDK_DISABLED", get, warnings),
-    traces: readTraces(get, warnings),
+    traces: readExporter("OTEL_TRACES_EXPORTER", "spans", get, warnings),
+    metrics: readExporter("OTEL_METRICS_EXPORTER", "measurements", get, warnings),
+    logs: readExporter("OTEL_LOGS_EXPORTER", "log records", get, warnings),
     serviceName,
     resourceAttributes: readResourceAttributes(attributesText, warnings),
     detectors,
     sampler,
     propagators: readPropagators(get, warnings),
     limits,
+    logLimits: readLogLimits(get, warnings),
+    metricIntervalMs: readMilliseconds("OTEL_METRIC_EXPORT_INTERVAL", 60_000, get, warnings),
+    metricTimeoutMs: readMilliseconds("OTEL_METRIC_EXPORT_TIMEOUT", 30_000, get, warnings),
+    temporality: readChoice(
+      "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+      TEMPORALITIES,
+      "cumulative",
+      get,
+      warnings,
+    ),
+    histograms: readChoice(
+      "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+      HISTOGRAMS,
+      "explicit",
+      get,
+      warnings,
+    ),
+    exemplars: readChoice(
+      "OTEL_METRICS_EXEMPLAR_FILTER",
+      EXEMPLAR_FILTERS,
+      "trace_based",
+      get,
+      warnings,
+    ),
+    instrumentations: readInstrumentations(get, warnings),
     logLevel: readLogLevel(get, warnings),
     file: get("SDK_MMAP_EXPORTER_FILE"),
     directory: get("OTLP_MMAP_DIR"),
@@ -123,15 +180,70 @@ function readBoolean(name: string, get: Get, warnings: string[]): boolean {
   return false;
 }
 
-function readTraces(get: Get, warnings: string[]): boolean {
-  const text = get("OTEL_TRACES_EXPORTER");
+function readExporter(name: string, what: string, get: Get, warnings: string[]): boolean {
+  const text = get(name);
   if (text === undefined || text === "otlp") return true;
   if (text === "none") return false;
   warnings.push(
-    `OTEL_TRACES_EXPORTER=${text}: has no effect, spans go to the mapped file and its collector ` +
-      `sends or prints them; "none" turns them off`,
+    `${name}=${text}: has no effect, ${what} go to the mapped file and its collector sends or ` +
+      `prints them; "none" turns them off`,
   );
   return true;
+}
+
+function readChoice<T>(
+  name: string,
+  choices: Readonly<Record<string, T>>,
+  fallback: NoInfer<T>,
+  get: Get,
+  warnings: string[],
+): T {
+  const text = get(name);
+  if (text === undefined) return fallback;
+  // The specification asks for these to be compared without regard to case.
+  const key = text.toLowerCase();
+  if (Object.hasOwn(choices, key)) return choices[key];
+  warnings.push(`${name}=${text}: not one of ${Object.keys(choices).join(", ")}; ignored`);
+  return fallback;
+}
+
+const TEMPORALITIES: Record<string, Temporality> = {
+  cumulative: "cumulative",
+  delta: "delta",
+  lowmemory: "lowmemory",
+};
+const HISTOGRAMS: Record<string, "explicit" | "exponential"> = {
+  explicit_bucket_histogram: "explicit",
+  base2_exponential_bucket_histogram: "exponential",
+};
+const EXEMPLAR_FILTERS: Record<string, ExemplarFilter> = {
+  trace_based: "trace_based",
+  always_on: "always_on",
+  always_off: "always_off",
+};
+
+function readMilliseconds(name: string, fallback: number, get: Get, warnings: string[]): number {
+  const text = get(name);
+  if (text === undefined) return fallback;
+  const value = /^\d+$/.test(text) ? Number(text) : 0;
+  if (value > 0 && value <= MAX_LIMIT) return value;
+  warnings.push(`${name}=${text}: not a whole number of milliseconds above 0; using ${fallback}`);
+  return fallback;
+}
+
+function readInstrumentations(get: Get, warnings: string[]): InstrumentationName[] {
+  const names = list(get("OTLP_MMAP_INSTRUMENT") ?? "none");
+  if (names.includes("none")) return [];
+  if (names.includes("all")) return [...INSTRUMENTATION_NAMES];
+  for (const name of names) {
+    if (!(INSTRUMENTATION_NAMES as readonly string[]).includes(name)) {
+      warnings.push(
+        `OTLP_MMAP_INSTRUMENT: "${name}" is not one of ${INSTRUMENTATION_NAMES.join(", ")}, all, ` +
+          `none; ignored`,
+      );
+    }
+  }
+  return INSTRUMENTATION_NAMES.filter((name) => names.includes(name));
 }
 
 const LOG_LEVELS: Record<string, DiagLogLevel> = {
@@ -278,18 +390,20 @@ function readPropagators(get: Get, warnings: string[]): PropagatorName[] {
 /** Largest limit the specification asks for; larger ones are no different from it in practice. */
 const MAX_LIMIT = 2 ** 31 - 1;
 
+function readLimit(name: string, get: Get, warnings: string[]): number | undefined {
+  const text = get(name);
+  if (text === undefined) return undefined;
+  const value = /^\d+$/.test(text) ? Number(text) : NaN;
+  if (value <= MAX_LIMIT) return value;
+  warnings.push(`${name}=${text}: not an integer from 0 to ${MAX_LIMIT}; ignored`);
+  return undefined;
+}
+
 function readLimits(get: Get, warnings: string[]): SpanLimits {
-  const read = (name: string): number | undefined => {
-    const text = get(name);
-    if (text === undefined) return undefined;
-    const value = /^\d+$/.test(text) ? Number(text) : NaN;
-    if (value <= MAX_LIMIT) return value;
-    warnings.push(`${name}=${text}: not an integer from 0 to ${MAX_LIMIT}; ignored`);
-    return undefined;
-  };
+  const read = (name: string): number | undefined => readLimit(name, get, warnings);
   const count = read("OTEL_ATTRIBUTE_COUNT_LIMIT");
   const length = read("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT");
-  const limits: SpanLimits = {
+  return {
     attributeCountLimit: read("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT") ?? count,
     attributeValueLengthLimit: read("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT") ?? length,
     eventCountLimit: read("OTEL_SPAN_EVENT_COUNT_LIMIT"),
@@ -297,5 +411,16 @@ function readLimits(get: Get, warnings: string[]): SpanLimits {
     attributePerEventCountLimit: read("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT") ?? count,
     attributePerLinkCountLimit: read("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT") ?? count,
   };
-  return limits;
+}
+
+function readLogLimits(get: Get, warnings: string[]): LogLimits {
+  // A bad general limit was warned of for spans.
+  const general = (name: string): number | undefined => readLimit(name, get, []);
+  return {
+    attributeCountLimit: readLimit("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", get, warnings) ??
+      general("OTEL_ATTRIBUTE_COUNT_LIMIT"),
+    attributeValueLengthLimit:
+      readLimit("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", get, warnings) ??
+        general("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"),
+  };
 }

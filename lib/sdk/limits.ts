@@ -1,6 +1,6 @@
 /**
- * Span limits: how many attributes, events and links a span may have, and how long a string may be.
- * Defaults and meaning are those of the OpenTelemetry specification (Trace SDK, "Span Limits", and
+ * Limits: how many attributes, events and links a span or log record may have, and how long a
+ * string may be. Defaults and meaning are those of the OpenTelemetry specification (Trace SDK, "Span Limits", and
  * common concepts, "Attribute Limits").
  *
  * @module
@@ -38,15 +38,27 @@ export const DEFAULT_SPAN_LIMITS: ResolvedSpanLimits = {
   attributePerLinkCountLimit: 128,
 };
 
-/** The names of the limits. */
-export const SPAN_LIMIT_NAMES: ReadonlyArray<keyof SpanLimits> = Object.keys(
-  DEFAULT_SPAN_LIMITS,
-) as Array<keyof SpanLimits>;
+/** Limits of log records as a user gives them (Logs SDK, "LogRecord Limits"). */
+export interface LogLimits {
+  /** Attributes a log record keeps; later ones are dropped and counted. Default 128. */
+  attributeCountLimit?: number;
+  /** UTF-16 code units a string attribute value keeps, likewise for each of an array. Default Infinity. */
+  attributeValueLengthLimit?: number;
+}
 
-/** What `resolveSpanLimits` found. */
-export interface SpanLimitsResolution {
+/** Limits with nothing left open: each an integer >= 0 or Infinity. */
+export type ResolvedLogLimits = Readonly<Required<LogLimits>>;
+
+/** The specification's defaults. */
+export const DEFAULT_LOG_LIMITS: ResolvedLogLimits = {
+  attributeCountLimit: 128,
+  attributeValueLengthLimit: Infinity,
+};
+
+/** Limits that were settled. */
+export interface LimitsResolution<T> {
   /** The limits to use. */
-  limits: ResolvedSpanLimits;
+  limits: T;
   /** One line for each value that was ignored. */
   warnings: string[];
 }
@@ -58,25 +70,38 @@ export interface SpanLimitsResolution {
 export function resolveSpanLimits(
   programmatic: SpanLimits | undefined,
   environment: SpanLimits = {},
-): SpanLimitsResolution {
-  const limits = { ...DEFAULT_SPAN_LIMITS } as Required<SpanLimits>;
+): LimitsResolution<ResolvedSpanLimits> {
+  return resolve("span", DEFAULT_SPAN_LIMITS, programmatic, environment);
+}
+
+/** The same for log records. */
+export function resolveLogLimits(
+  programmatic: LogLimits | undefined,
+  environment: LogLimits = {},
+): LimitsResolution<ResolvedLogLimits> {
+  return resolve("log record", DEFAULT_LOG_LIMITS, programmatic, environment);
+}
+
+function resolve<T extends Readonly<Record<keyof T, number>>>(
+  what: string,
+  defaults: T,
+  programmatic: Partial<T> | undefined,
+  environment: Partial<T>,
+): LimitsResolution<T> {
+  const limits: Record<keyof T, number> = { ...defaults };
   const warnings: string[] = [];
-  for (const name of SPAN_LIMIT_NAMES) {
+  for (const name of Object.keys(defaults) as Array<keyof T & string>) {
     const given: unknown = programmatic?.[name];
-    const fallback = environment[name] ?? DEFAULT_SPAN_LIMITS[name];
-    if (given === undefined || given === null) {
-      limits[name] = fallback;
-    } else if (isLimit(given)) {
-      limits[name] = given;
-    } else {
-      limits[name] = fallback;
+    const fallback = environment[name] ?? defaults[name];
+    if (given !== undefined && given !== null && !isLimit(given)) {
       warnings.push(
-        `span limit ${name}: ${String(given)} is neither an integer >= 0 nor Infinity; ` +
+        `${what} limit ${name}: ${String(given)} is neither an integer >= 0 nor Infinity; ` +
           `using ${fallback}`,
       );
     }
+    limits[name] = isLimit(given) ? given : fallback;
   }
-  return { limits, warnings };
+  return { limits: limits as T, warnings };
 }
 
 function isLimit(value: unknown): value is number {

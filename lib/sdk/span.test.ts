@@ -264,6 +264,31 @@ describe("the SDK", () => {
       ]);
     });
 
+    it("mark names that were cut, of spans and of events", () => {
+      const name = "ż".repeat(600);
+      let span!: Span;
+      const file = recorded(() => {
+        span = tracer().startSpan(name);
+        span.addEvent(name);
+        span.addEvent("short");
+        span.end();
+      });
+      assert.match(startOf(file, span).name, /^ż{400,512}$/);
+      assert.deepEqual(recordsOf(file, span).map(({ truncated }) => truncated), [true, false]);
+      const [long, short] = file.events();
+      assert.equal(file.string(long.eventNameRef), "ż".repeat(512));
+      assert.deepEqual([long.truncated, short.truncated], [true, false]);
+    });
+
+    it("mark names that a small slot cuts", () => {
+      let span!: Span;
+      const file = recorded(() => {
+        span = tracer().startSpan("n".repeat(300));
+      }, { sizes: { spans: { slots: 16, slotBytes: 256 } } });
+      assert.ok(startOf(file, span).name.length < 256);
+      assert.ok(recordsOf(file, span)[0].truncated);
+    });
+
     it("hold the limits and count what they drop", () => {
       let span!: Span;
       const file = recorded(() => {
