@@ -40,6 +40,8 @@ interface AnyServeOptions {
 
 type AnyServe = (options: AnyServeOptions) => AnyServer;
 
+type Runtime = { Bun: { serve: AnyServe } };
+
 /** The type of `Bun.serve`; a rough one where Bun's types are not known. */
 export type BunServe = typeof globalThis extends { Bun: { serve: infer Serve } } ? Serve : AnyServe;
 
@@ -60,16 +62,10 @@ export type BunServeOptions = BunServe extends (options: infer Options) => unkno
  * ```
  */
 export function traceServe(options: ServerOptions = {}): BunServe {
+  // Looked up when it is called, so that this module can be imported anywhere.
   const serve: AnyServe = (serveOptions) => {
-    // Looked up when it is called, so that this module can be imported anywhere.
-    const { Bun } = globalThis as unknown as { Bun: { serve: AnyServe } };
-    const server = Bun.serve(traced(serveOptions, options));
-    const { reload } = server;
-    server.reload = (next) => {
-      reload.call(server, traced(next, options));
-      return server;
-    };
-    return server;
+    const { Bun } = globalThis as unknown as Runtime;
+    return serveTraced(Bun.serve, options, serveOptions);
   };
   return serve as BunServe;
 }
@@ -90,6 +86,44 @@ export function traceServeOptions<Options extends BunServeOptions>(
   options: ServerOptions = {},
 ): Options {
   return traced(serveOptions as AnyServeOptions, options) as Options;
+}
+
+/**
+ * Makes `Bun.serve` a traced one, see {@link traceServe}. That reaches default exports that Bun
+ * serves, too, but not servers started before. Does nothing on other runtimes.
+ *
+ * @returns puts the `serve` back that was there
+ */
+export function instrumentServe(options: ServerOptions = {}): () => void {
+  const { Bun: namespace } = globalThis as unknown as Partial<Runtime>;
+  if (namespace === undefined) return () => {};
+  const { serve: original } = namespace;
+  const patched: AnyServe = (serveOptions) =>
+    // Bun's own `node:http` comes this way with a handler of its own kind.
+    HANDLERS.some((name) => serveOptions?.[name] !== undefined)
+      ? serveTraced(original, options, serveOptions)
+      : original(serveOptions);
+  namespace.serve = patched;
+  return () => {
+    if (namespace.serve === patched) namespace.serve = original;
+  };
+}
+
+/** The options in which functions answer requests. */
+const HANDLERS = ["fetch", "routes", "error"];
+
+function serveTraced(
+  serve: AnyServe,
+  options: ServerOptions,
+  serveOptions: AnyServeOptions,
+): AnyServer {
+  const server = serve(traced(serveOptions, options));
+  const { reload } = server;
+  server.reload = (next) => {
+    reload.call(server, traced(next, options));
+    return server;
+  };
+  return server;
 }
 
 function traced(serveOptions: AnyServeOptions, options: ServerOptions): AnyServeOptions {

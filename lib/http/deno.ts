@@ -19,6 +19,8 @@ type AnyServe = (
   handler?: Handler,
 ) => { readonly finished: Promise<void>; shutdown(): Promise<void> };
 
+type Runtime = { Deno: { serve: AnyServe } };
+
 /** The type of `Deno.serve`, with all its overloads. */
 export type DenoServe = typeof globalThis extends { Deno: { serve: infer Serve } } ? Serve
   : AnyServe;
@@ -34,21 +36,46 @@ export type DenoServe = typeof globalThis extends { Deno: { serve: infer Serve }
  * ```
  */
 export function traceServe(options: ServerOptions = {}): DenoServe {
+  // Looked up when it is called, so that this module can be imported anywhere.
   const serve: AnyServe = (first, second) => {
-    // Looked up when it is called, so that this module can be imported anywhere.
-    const { Deno } = globalThis as unknown as { Deno: { serve: AnyServe } };
-    const init = typeof first === "function" ? {} : { ...first };
-    const handler = typeof first === "function" ? first : second ?? init.handler as Handler;
-    const { onError } = init;
-    // Deno answers 500 by itself; what an error handler answers is recorded when it does.
-    const settings = resolveServerOptions(options, onError === undefined ? 500 : undefined);
-    if (typeof onError === "function") init.onError = wrapErrorHandler(onError as ErrorHandler);
-    if (typeof handler !== "function") return Deno.serve(first, second); // it says what is wrong
-    delete init.handler;
-    return Deno.serve(init, wrapHandler(handler, settings));
+    const { Deno } = globalThis as unknown as Runtime;
+    return serveTraced(Deno.serve, options, first, second);
   };
   return serve as DenoServe;
 }
 
 /** {@link traceServe} without options: use it in place of `Deno.serve`. */
 export const serve: DenoServe = traceServe();
+
+/**
+ * Makes `Deno.serve` a traced one, see {@link traceServe}. Servers of `deno serve`, and those started
+ * before, are not reached. Does nothing on other runtimes.
+ *
+ * @returns puts the `serve` back that was there
+ */
+export function instrumentServe(options: ServerOptions = {}): () => void {
+  const { Deno: namespace } = globalThis as unknown as Partial<Runtime>;
+  if (namespace === undefined) return () => {};
+  const { serve: original } = namespace;
+  const patched: AnyServe = (first, second) => serveTraced(original, options, first, second);
+  namespace.serve = patched;
+  return () => {
+    if (namespace.serve === patched) namespace.serve = original;
+  };
+}
+
+function serveTraced(
+  serve: AnyServe,
+  options: ServerOptions,
+  ...[first, second]: Parameters<AnyServe>
+): ReturnType<AnyServe> {
+  const init = typeof first === "function" ? {} : { ...first };
+  const handler = typeof first === "function" ? first : second ?? init.handler as Handler;
+  const { onError } = init;
+  // Deno answers 500 by itself; what an error handler answers is recorded when it does.
+  const settings = resolveServerOptions(options, onError === undefined ? 500 : undefined);
+  if (typeof onError === "function") init.onError = wrapErrorHandler(onError as ErrorHandler);
+  if (typeof handler !== "function") return serve(first, second); // it says what is wrong
+  delete init.handler;
+  return serve(init, wrapHandler(handler, settings));
+}

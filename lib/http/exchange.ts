@@ -7,6 +7,7 @@
  * @module
  */
 import {
+  type Attributes,
   type Context,
   context,
   diag,
@@ -25,7 +26,13 @@ import {
   RPCType,
   setRPCMetadata,
 } from "@opentelemetry/core";
-import { ATTR_ERROR_TYPE, ATTR_HTTP_ROUTE } from "@opentelemetry/semantic-conventions";
+import {
+  ATTR_ERROR_TYPE,
+  ATTR_HTTP_REQUEST_METHOD,
+  ATTR_HTTP_ROUTE,
+  ATTR_URL_SCHEME,
+} from "@opentelemetry/semantic-conventions";
+import { type Measured, type ServerInstruments, startServing, stopServing } from "./metrics.ts";
 import {
   ABORTED,
   type HttpSettings,
@@ -43,6 +50,14 @@ export interface Exchange extends RPCMetadata {
   readonly request: object;
   /** The context that the handler runs in. */
   readonly context: Context;
+  /** Undefined where metrics are off. */
+  readonly measured: Measured<ServerInstruments> | undefined;
+  /** Of the request; undefined where the runtime does not say. */
+  readonly protocolVersion: string | undefined;
+  /** Of the response; undefined as long as there is none. */
+  status: number | undefined;
+  /** `error.type` of what has gone wrong so far. */
+  errorType: string | undefined;
   /** An error is recorded on the span. */
   failed: boolean;
   ended: boolean;
@@ -76,17 +91,41 @@ export function beginExchange<Carrier>(
   }
   const span = settings.tracer.startSpan(name, { kind: SpanKind.SERVER, attributes }, parent);
   const exchange = {
-    type: RPCType.HTTP,
+    type: RPCType.HTTP as const,
     span,
     route,
     settings,
     request,
     context: parent,
+    measured: undefined as Exchange["measured"],
+    protocolVersion: facts.protocolVersion,
+    status: undefined,
+    errorType: undefined,
     failed: false,
     ended: false,
   } satisfies Exchange;
   exchange.context = setRPCMetadata(trace.setSpan(parent, span), exchange);
+  exchange.measured = guarded(() => measure(exchange, attributes, facts.scheme));
   return exchange;
+}
+
+/** Starts to measure a request, where metrics are on. */
+function measure(
+  { settings, context: active }: Exchange,
+  attributes: Attributes,
+  scheme: string,
+): Measured<ServerInstruments> | undefined {
+  const instruments = settings.serverInstruments();
+  if (instruments === undefined) return undefined;
+  const method = attributes[ATTR_HTTP_REQUEST_METHOD] as string;
+  const original = attributes[ATTR_URL_SCHEME];
+  const credible = original === "https" || original === "http" ? original : scheme;
+  return startServing(instruments, method, credible, active);
+}
+
+/** Whether anything comes of following the exchange to its end. */
+export function isObserved(exchange: Exchange): boolean {
+  return exchange.measured !== undefined || exchange.span.isRecording();
 }
 
 /** The server span that is active, whoever made it, as RPC metadata. */
@@ -113,13 +152,19 @@ export function respond(
   status: number,
   header?: (name: string) => string[] | undefined,
 ): void {
-  recordResponse(exchange.settings, exchange.span, status, 500, header, exchange.failed);
+  const { settings, span, failed } = exchange;
+  exchange.status = status;
+  exchange.errorType = recordResponse(settings, span, status, 500, header, failed) ??
+    exchange.errorType;
 }
 
 /** The handler threw. */
-export function fail(server: RPCMetadata & { failed?: boolean }, error: unknown): void {
+export function fail(
+  server: RPCMetadata & { failed?: boolean; errorType?: string },
+  error: unknown,
+): void {
   server.failed = true;
-  recordError(server.span, error);
+  server.errorType = recordError(server.span, error);
 }
 
 /** The response was sent, or (`aborted`) not as a whole. */
@@ -127,10 +172,15 @@ export function endExchange(exchange: Exchange, aborted: boolean): void {
   if (exchange.ended) return;
   exchange.ended = true;
   if (aborted && !exchange.failed) {
+    exchange.errorType = ABORTED;
     exchange.span.setAttribute(ATTR_ERROR_TYPE, ABORTED);
     exchange.span.setStatus({ code: SpanStatusCode.ERROR });
   }
+  const { measured } = exchange;
+  if (measured === undefined) return exchange.span.end();
+  const ended = performance.now();
   exchange.span.end();
+  guarded(() => stopServing(measured, ended, exchange, exchange.context));
 }
 
 /** Runs a step of telemetry that must not fail the request it is about. */
@@ -138,7 +188,7 @@ export function guarded<Result>(step: () => Result): Result | undefined {
   try {
     return step();
   } catch (error) {
-    diag.error("HTTP tracing failed; the request goes on untraced", error);
+    diag.error("HTTP telemetry failed; the request goes on without it", error);
     return undefined;
   }
 }

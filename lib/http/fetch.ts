@@ -15,6 +15,7 @@ import {
 } from "@opentelemetry/api";
 import { isTracingSuppressed } from "@opentelemetry/core";
 import { guarded } from "./exchange.ts";
+import { type ClientInstruments, type Measured, recordDuration, startFetching } from "./metrics.ts";
 import {
   clientRequestAttributes,
   headerValues,
@@ -29,7 +30,7 @@ import {
 
 /** What the wrappers of `fetch` can be told. */
 export interface FetchOptions extends HttpOptions {
-  /** Requests to URLs for which it returns true get no span and no headers. */
+  /** Requests to URLs for which it returns true get no span, no headers and are not measured. */
   readonly ignore?: (url: string) => boolean;
 }
 
@@ -66,7 +67,7 @@ export function traceFetch(fetch: Fetch, options: FetchOptions = {}): Fetch {
       if (call === undefined) return Reflect.apply(target, self, args);
       return context.with(call.context, () => Reflect.apply(target, self, call.args)).then(
         (response) => {
-          guarded(() => received(settings, call.span, response));
+          guarded(() => received(settings, call, response));
           return response;
         },
         (error) => {
@@ -107,6 +108,8 @@ interface Call {
   readonly context: Context;
   readonly args: [Input, Init];
   readonly signal: AbortSignal | null | undefined;
+  /** Undefined where metrics are off. */
+  readonly measured: Measured<ClientInstruments> | undefined;
 }
 
 function begin(
@@ -125,9 +128,10 @@ function begin(
 
   const headers = new Headers(init?.headers ?? request?.headers);
   const method = normalized(String(init?.method ?? request?.method ?? "GET"));
+  const attributes = clientRequestAttributes(settings, method, url, headers);
   const span = settings.tracer.startSpan(methodLabel(settings, method), {
     kind: SpanKind.CLIENT,
-    attributes: clientRequestAttributes(settings, method, url, headers),
+    attributes,
   }, active);
   const callContext = trace.setSpan(active, span);
   propagation.inject(callContext, headers, HEADERS);
@@ -139,18 +143,27 @@ function begin(
       ? [new Request(input as Request, init), { headers } as Init]
       : [input, { ...init, headers } as Init],
     signal: init?.signal ?? request?.signal,
+    measured: guarded(() => startFetching(settings.clientInstruments(), attributes)),
   };
 }
 
-function received(settings: HttpSettings, span: Span, response: Response): void {
+function received(settings: HttpSettings, call: Call, response: Response): void {
   const { status, headers } = response;
-  recordResponse(settings, span, status, 400, (name) => headerValues(headers, name), false);
-  span.end();
+  const header = (name: string): string[] | undefined => headerValues(headers, name);
+  end(call, status, recordResponse(settings, call.span, status, 400, header, false));
 }
 
-function failed({ span, signal }: Call, error: unknown): void {
-  if (!isCancellation(signal, error)) recordError(span, error);
+function failed(call: Call, error: unknown): void {
+  const { signal, span } = call;
+  end(call, undefined, isCancellation(signal, error) ? undefined : recordError(span, error));
+}
+
+function end(call: Call, status: number | undefined, errorType: string | undefined): void {
+  const { measured, span } = call;
+  if (measured === undefined) return span.end();
+  const ended = performance.now();
   span.end();
+  recordDuration(measured, ended, { status, errorType }, call.context);
 }
 
 /** Whether the caller gave up on purpose. A deadline that passed is an error. */

@@ -7,10 +7,11 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { context, type TextMapGetter } from "@opentelemetry/api";
 import { beginExchange, endExchange, type Exchange, fail, guarded, respond } from "./exchange.ts";
 import { type HttpOptions, type HttpSettings, isIgnored, resolveOptions } from "./semconv.ts";
+import { isWrapped, markWrapped } from "./wrapped.ts";
 
 /** What {@link traceListener} can be told. */
 export interface ListenerOptions extends HttpOptions {
-  /** Requests for which it returns true get no span. */
+  /** Requests for which it returns true get no span and are not measured. */
   readonly ignore?: (request: IncomingMessage) => boolean;
 }
 
@@ -32,8 +33,9 @@ export function traceListener<
   listener: (request: Received, response: Answered) => Result,
   options: ListenerOptions = {},
 ): (request: Received, response: Answered) => Result {
+  if (isWrapped(listener)) return listener;
   const settings = resolveOptions(options);
-  return function (this: unknown, request: Received, response: Answered): Result {
+  return markWrapped(function (this: unknown, request: Received, response: Answered): Result {
     const exchange = guarded(() =>
       isIgnored(options.ignore, request) ? undefined : start(settings, request, response)
     );
@@ -51,7 +53,7 @@ export function traceListener<
       endExchange(exchange, false); // an uncaught exception: nothing may come after it
       throw error;
     }
-  };
+  });
 }
 
 function start(

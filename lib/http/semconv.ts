@@ -8,6 +8,7 @@
 import {
   type Attributes,
   diag,
+  type MeterProvider,
   type Span,
   SpanStatusCode,
   type TextMapGetter,
@@ -35,6 +36,13 @@ import {
   ATTR_URL_SCHEME,
   ATTR_USER_AGENT_ORIGINAL,
 } from "@opentelemetry/semantic-conventions";
+import {
+  type ClientInstruments,
+  clientInstruments,
+  lazyInstruments,
+  type ServerInstruments,
+  serverInstruments,
+} from "./metrics.ts";
 
 /** What all wrappers of this folder can be told. */
 export interface HttpOptions {
@@ -44,11 +52,17 @@ export interface HttpOptions {
   readonly captureResponseHeaders?: readonly string[];
   /** Where spans are made; the global provider by default. */
   readonly tracerProvider?: TracerProvider;
+  /** Where durations and active requests are recorded; the global provider by default. */
+  readonly meterProvider?: MeterProvider;
 }
 
 /** {@link HttpOptions}, worked out once per wrapper. */
 export interface HttpSettings {
   readonly tracer: Tracer;
+  /** What a server records with; undefined where metrics are off. */
+  readonly serverInstruments: () => ServerInstruments | undefined;
+  /** What a client records with; undefined where metrics are off. */
+  readonly clientInstruments: () => ClientInstruments | undefined;
   readonly knownMethods: ReadonlySet<string>;
   readonly requestHeaders: readonly CapturedHeader[];
   readonly responseHeaders: readonly CapturedHeader[];
@@ -80,7 +94,8 @@ export interface ServerRequest {
 export const ABORTED = "aborted";
 /** `http.request.method` of a method that is not known. */
 const OTHER_METHOD = "_OTHER";
-const SCHEMA_URL = "https://opentelemetry.io/schemas/1.45.0";
+/** The instrumentation scope of spans and metrics. */
+const SCOPE = { name: "otlp-mmap/http", schemaUrl: "https://opentelemetry.io/schemas/1.45.0" };
 
 const DEFAULT_METHODS = [
   "CONNECT",
@@ -101,10 +116,13 @@ const SENSITIVE_PARAMETER =
 
 /** Works the options out. */
 export function resolveOptions(options: HttpOptions): HttpSettings {
+  const { meterProvider } = options;
   return {
-    tracer: (options.tracerProvider ?? trace).getTracer("otlp-mmap/http", undefined, {
-      schemaUrl: SCHEMA_URL,
+    tracer: (options.tracerProvider ?? trace).getTracer(SCOPE.name, undefined, {
+      schemaUrl: SCOPE.schemaUrl,
     }),
+    serverInstruments: lazyInstruments(meterProvider, SCOPE, serverInstruments),
+    clientInstruments: lazyInstruments(meterProvider, SCOPE, clientInstruments),
     knownMethods: new Set(methodsFromEnvironment() ?? DEFAULT_METHODS),
     requestHeaders: captured(options.captureRequestHeaders, ATTR_HTTP_REQUEST_HEADER),
     responseHeaders: captured(options.captureResponseHeaders, ATTR_HTTP_RESPONSE_HEADER),
@@ -201,6 +219,8 @@ export function clientRequestAttributes(
 /**
  * Status code, captured headers and, from `errorFrom` on (500 for servers, 400 for clients), the
  * error. An error that is known already stays: it says more than its status code.
+ *
+ * @returns the `error.type` that the status code stands for
  */
 export function recordResponse(
   settings: HttpSettings,
@@ -209,18 +229,21 @@ export function recordResponse(
   errorFrom: number,
   header: ((name: string) => string[] | undefined) | undefined,
   failed: boolean,
-): void {
+): string | undefined {
   span.setAttribute(ATTR_HTTP_RESPONSE_STATUS_CODE, status);
+  let type: string | undefined;
   if (status >= errorFrom && !failed) {
-    span.setAttribute(ATTR_ERROR_TYPE, String(status));
+    type = String(status);
+    span.setAttribute(ATTR_ERROR_TYPE, type);
     // No description: the status code says it.
     span.setStatus({ code: SpanStatusCode.ERROR });
   }
-  if (header === undefined) return;
+  if (header === undefined) return type;
   for (const { name, key } of settings.responseHeaders) {
     const value = header(name);
     if (value !== undefined) span.setAttribute(key, value);
   }
+  return type;
 }
 
 /** The values of a response header; `set-cookie` is the one that must not be joined. */
@@ -233,13 +256,19 @@ export function headerValues(headers: Headers, name: string): string[] | undefin
   return value === null ? undefined : [value];
 }
 
-/** Records what was thrown: exception, status ERROR and `error.type`. */
-export function recordError(span: Span, error: unknown): void {
+/**
+ * Records what was thrown: exception, status ERROR and `error.type`.
+ *
+ * @returns the `error.type`
+ */
+export function recordError(span: Span, error: unknown): string {
   const known = error instanceof Error;
   const message = known ? error.message : String(error);
+  const type = errorType(error);
   span.recordException(known ? error : message);
-  span.setAttribute(ATTR_ERROR_TYPE, errorType(error));
+  span.setAttribute(ATTR_ERROR_TYPE, type);
   span.setStatus({ code: SpanStatusCode.ERROR, message });
+  return type;
 }
 
 /** A code such as `ECONNREFUSED`, else the error's class. */

@@ -8,7 +8,7 @@ import { context, propagation, SpanKind, SpanStatusCode, trace } from "@opentele
 import { suppressTracing } from "@opentelemetry/core";
 import { AlwaysOffSampler, type ReadableSpan, TracerProvider } from "@opentelemetry/sdk-trace";
 import { traceFetch } from "./fetch.ts";
-import { type ServerOptions, traceHandler } from "./server.ts";
+import { resolveServerOptions, type ServerOptions, traceHandler, wrapHandler } from "./server.ts";
 import {
   type Handler,
   installGlobals,
@@ -407,6 +407,26 @@ describe("no span", () => {
     }, { tracerProvider });
     assert.equal(await handler(new Request("http://h/")).text(), "x");
     assert.equal(flags, 0);
+  });
+});
+
+describe("a handler wrapped twice", () => {
+  it("makes one span, with its own options and what the server knows", async () => {
+    const inner = traceHandler((_: Request) => {
+      throw new RangeError("no");
+    }, { ...recording, captureRequestHeaders: ["x-tenant"] });
+    const outer = wrapHandler(
+      inner,
+      resolveServerOptions({ captureRequestHeaders: ["x-other"] }, 500),
+      "/items/:id",
+    );
+    const headers = { "x-tenant": "t", "x-other": "o" };
+    assert.throws(() => outer(new Request("http://h/items/1", { headers })), RangeError);
+    const span = await recording.one();
+    assert.equal(span.name, "GET /items/:id");
+    assert.equal(span.attributes["http.response.status_code"], 500);
+    assert.deepEqual(span.attributes["http.request.header.x-tenant"], ["t"]);
+    assert.equal(span.attributes["http.request.header.x-other"], undefined);
   });
 });
 

@@ -4,7 +4,15 @@
  * @module
  */
 import { context, type TextMapGetter } from "@opentelemetry/api";
-import { beginExchange, endExchange, type Exchange, fail, guarded, respond } from "./exchange.ts";
+import {
+  beginExchange,
+  endExchange,
+  type Exchange,
+  fail,
+  guarded,
+  isObserved,
+  respond,
+} from "./exchange.ts";
 import { isUpgraded, type Peer, peerOf, whenSent } from "./host.ts";
 import {
   headerValues,
@@ -13,10 +21,11 @@ import {
   isIgnored,
   resolveOptions,
 } from "./semconv.ts";
+import { isWrapped, markWrapped } from "./wrapped.ts";
 
 /** What the wrappers of servers can be told. */
 export interface ServerOptions extends HttpOptions {
-  /** Requests for which it returns true get no span. */
+  /** Requests for which it returns true get no span and are not measured. */
   readonly ignore?: (request: Request) => boolean;
 }
 
@@ -58,13 +67,35 @@ export function traceHandler<This, Received extends Request, Rest extends unknow
   return wrapHandler(handler, resolveServerOptions(options));
 }
 
-/** {@link traceHandler} with the options worked out and, where it is known, the route. */
+/** What a wrapper was made of. */
+interface Wrapped {
+  // deno-lint-ignore no-explicit-any
+  readonly handler: (...args: any[]) => unknown;
+  readonly settings: ServerSettings;
+  readonly route: string | undefined;
+}
+
+const wrapped = new WeakMap<object, Wrapped>();
+
+/**
+ * {@link traceHandler} with the options worked out and, where it is known, the route.
+ *
+ * A handler that is wrapped already keeps its options, which were given for it and not for a whole
+ * server or process, and learns what only the outer wrapper knows.
+ */
 export function wrapHandler<This, Received extends Request, Rest extends unknown[], Result>(
   handler: (this: This, request: Received, ...rest: Rest) => Result,
   settings: ServerSettings,
   route?: string,
 ): (this: This, request: Received, ...rest: Rest) => Result {
-  return function (this: This, request: Received, ...rest: Rest): Result {
+  const inner = wrapped.get(handler);
+  if (inner !== undefined) {
+    const errorStatus = inner.settings.errorStatus ?? settings.errorStatus;
+    handler = inner.handler as typeof handler;
+    settings = { ...inner.settings, errorStatus };
+    route = inner.route ?? route;
+  }
+  const wrapper = function (this: This, request: Received, ...rest: Rest): Result {
     const started = guarded(() => start(settings, request, rest[0], route));
     if (started === undefined) return handler.call(this, request, ...rest);
     const { exchange, peer } = started;
@@ -76,6 +107,8 @@ export function wrapHandler<This, Received extends Request, Rest extends unknown
       },
     });
   };
+  wrapped.set(wrapper, { handler, settings, route });
+  return wrapper;
 }
 
 /** Starts the exchange of a request, unless it is ignored, suppressed or has one. */
@@ -123,8 +156,8 @@ export function run<Result>(
   handler: () => Result,
   outcome: Outcome,
 ): Result {
-  // Not sampled: nothing to record, but the callers' decision has to be passed on.
-  if (!exchange.span.isRecording()) return context.with(exchange.context, handler);
+  // Not sampled, no metrics: nothing to record, but the callers' decision has to be passed on.
+  if (!isObserved(exchange)) return context.with(exchange.context, handler);
   const threw = (error: unknown): never => {
     guarded(() => {
       fail(exchange, error);
@@ -156,7 +189,8 @@ const failures = new WeakMap<object, Exchange>();
 export function wrapErrorHandler<This, Failure, Result>(
   handler: (this: This, error: Failure) => Result,
 ): (this: This, error: Failure) => Result {
-  return function (this: This, error: Failure): Result {
+  if (isWrapped(handler)) return handler;
+  return markWrapped(function (this: This, error: Failure): Result {
     const exchange = typeof error === "object" && error !== null ? failures.get(error) : undefined;
     if (exchange === undefined) return handler.call(this, error);
     const answered = (result: unknown): void => {
@@ -172,7 +206,7 @@ export function wrapErrorHandler<This, Failure, Result>(
       guarded(() => answered(value));
       return value;
     }) as Result;
-  };
+  });
 }
 
 /** The handler answered: records that, and ends the span when the answer is sent. */
