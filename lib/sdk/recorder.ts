@@ -32,6 +32,7 @@ export interface ScopeIdentity {
   readonly name: string;
   readonly version?: string;
   readonly schemaUrl?: string;
+  readonly attributes?: Readonly<Record<string, unknown>>;
 }
 
 /** Names of events that are interned; others are written in full. */

@@ -1,0 +1,173 @@
+/**
+ * Log records of pino.
+ *
+ * Uses the OpenTelemetry API alone, so it works with any SDK, and neither worker threads nor hooks
+ * on module loading: it is a destination, which pino calls in the thread that logs.
+ *
+ * @module
+ */
+import { hostname } from "node:os";
+import process from "node:process";
+import { type Attributes, type Logger, logs, type TimeInput } from "@opentelemetry/api";
+
+/** Where the records go. */
+export interface PinoOptions {
+  /** Default: the global provider's logger `pino`. */
+  readonly logger?: Logger;
+}
+
+/** What `pino()` takes as its second argument, and `pino.multistream` as a stream. */
+export interface PinoDestination {
+  /** True, by which pino tells a stream from options. */
+  readonly writable: true;
+  /** One record of pino, a line of JSON. */
+  write(line: string): void;
+  /** pino says here what it calls its fields and levels. */
+  emit(event: string, message?: unknown): boolean;
+  /** Nothing is held back: calls back at once. */
+  flush(done?: (error?: Error) => void): void;
+  /** The same. */
+  flushSync(): void;
+  /** The same. */
+  end(): void;
+}
+
+/** What pino says of itself. */
+interface PinoConfig {
+  messageKey: string;
+  errorKey: string;
+  labels: Readonly<Record<number, string>>;
+}
+
+const DEFAULT_LABELS: PinoConfig["labels"] = {
+  10: "trace",
+  20: "debug",
+  30: "info",
+  40: "warn",
+  50: "error",
+  60: "fatal",
+};
+const METADATA = Symbol.for("pino.metadata");
+const HOSTNAME = hostname();
+/** Smaller times are seconds: `pino.stdTimeFunctions.unixTime`. */
+const SURELY_MS = 1e11;
+
+/**
+ * A destination that makes a log record of everything pino writes: its message as body, its level as
+ * severity number and text, its time, its error as `exception.*`, and all other fields, those of
+ * child loggers and nested objects too, as attributes. `pid` and `hostname` are left out where they
+ * are those of this process, for the resource has them. Redaction, serializers and formatters apply,
+ * since the records are made of the line that pino writes.
+ *
+ * @example
+ * ```ts ignore
+ * import pino from "pino";
+ * import { otlpDestination } from "otlp-mmap/pino";
+ *
+ * const logger = pino({ level: "debug" }, otlpDestination());
+ * logger.child({ user: 7 }).info({ items: 3 }, "bought");
+ *
+ * // And still printed:
+ * pino({}, pino.multistream([{ stream: process.stdout }, { stream: otlpDestination() }]));
+ * ```
+ */
+export function otlpDestination(options: PinoOptions = {}): PinoDestination {
+  const logger = options.logger ?? logs.getLogger("pino");
+  const config: PinoConfig = { messageKey: "msg", errorKey: "err", labels: DEFAULT_LABELS };
+  const destination: PinoDestination & { lastLevel?: unknown; [METADATA]: true } = {
+    // pino then says the level before it writes, whatever formatters make of it in the line.
+    [METADATA]: true,
+    writable: true,
+    write: (line) => write(logger, config, line, destination.lastLevel),
+    emit(event, message) {
+      if (event === "message") configure(config, message);
+      return true;
+    },
+    flush: (done) => done?.(),
+    flushSync() {},
+    end() {},
+  };
+  return destination;
+}
+
+function configure(config: PinoConfig, message: unknown): void {
+  const { code, config: said } = message as {
+    code?: string;
+    config?: { messageKey?: string; errorKey?: string; levels?: { labels?: PinoConfig["labels"] } };
+  };
+  if (code !== "PINO_CONFIG" || said === undefined) return;
+  config.messageKey = said.messageKey ?? config.messageKey;
+  config.errorKey = said.errorKey ?? config.errorKey;
+  config.labels = said.levels?.labels ?? config.labels;
+}
+
+/** Never throws: who logs is not told of what becomes of it. */
+function write(logger: Logger, config: PinoConfig, line: string, lastLevel: unknown): void {
+  try {
+    const fields = parse(line);
+    if (fields === null) return logger.emit({ body: line.trimEnd() });
+    const level = typeof lastLevel === "number" ? lastLevel : fields.level;
+    const { time, [config.messageKey]: body, [config.errorKey]: error } = fields;
+    delete fields.level;
+    delete fields.time;
+    delete fields[config.messageKey];
+    if (fields.pid === process.pid) delete fields.pid;
+    if (fields.hostname === HOSTNAME) delete fields.hostname;
+    moveError(fields, config.errorKey, error);
+    logger.emit({
+      timestamp: timeOf(time),
+      severityNumber: severityOf(level),
+      severityText: typeof level === "number" ? config.labels[level] : textOf(level),
+      body,
+      attributes: fields,
+    });
+  } catch {
+    // An SDK that throws.
+  }
+}
+
+function parse(line: string): Attributes | null {
+  try {
+    const fields: unknown = JSON.parse(line);
+    return typeof fields === "object" ? fields as Attributes | null : null;
+  } catch {
+    return null;
+  }
+}
+
+/** An error as pino's serializer writes it, to `exception.*`; what else it says stays where it is. */
+function moveError(fields: Attributes, key: string, error: unknown): void {
+  if (typeof error !== "object" || error === null) return;
+  const { type, message, stack, ...rest } = error as Record<string, unknown>;
+  if (typeof message !== "string" && typeof stack !== "string") return;
+  delete fields[key];
+  if (Object.keys(rest).length > 0) fields[key] = rest;
+  const moved = { type, message, stacktrace: stack };
+  for (const [name, value] of Object.entries(moved)) {
+    if (typeof value === "string" && value !== "") fields[`exception.${name}`] ??= value;
+  }
+}
+
+/**
+ * pino's levels are ten apart, OpenTelemetry's four: a level in between, which is somebody's own,
+ * stays in between.
+ */
+function severityOf(level: unknown): number | undefined {
+  if (typeof level !== "number" || !Number.isFinite(level)) return undefined;
+  const steps = Math.floor((Math.min(Math.max(level, 10), 69) - 10) / 2.5);
+  return steps + 1;
+}
+
+function textOf(level: unknown): string | undefined {
+  return typeof level === "string" ? level : undefined;
+}
+
+/** The time in any of the forms of `pino.stdTimeFunctions`; undefined for none. */
+function timeOf(time: unknown): TimeInput | undefined {
+  if (typeof time === "number") return time < SURELY_MS ? time * 1000 : time;
+  if (typeof time !== "string") return undefined;
+  const iso = /^(.*:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:?\d\d)$/.exec(time);
+  const millis = iso === null ? NaN : Date.parse(iso[1] + iso[3]);
+  if (Number.isNaN(millis)) return undefined;
+  return [millis / 1000, Number((iso![2] ?? "").padEnd(9, "0"))];
+}
