@@ -7,10 +7,23 @@
  *
  * @module
  */
-export { type Sdk, start, type StartOptions } from "./lib/sdk/start.ts";
+export {
+  type LogOptions,
+  type MetricOptions,
+  type Sdk,
+  start,
+  type StartOptions,
+} from "./lib/sdk/start.ts";
 export type { TracerProvider } from "./lib/sdk/provider.ts";
+export type { MeterProvider } from "./lib/sdk/meter-provider.ts";
+export type { LoggerProvider } from "./lib/sdk/logger-provider.ts";
 export type { IdGenerator } from "./lib/sdk/tracer.ts";
-export type { SpanLimits } from "./lib/sdk/limits.ts";
+export type { LogLimits, SpanLimits } from "./lib/sdk/limits.ts";
+export type { EmittedLogRecord, LogRecordHook } from "./lib/sdk/logger.ts";
+export type { View, ViewAggregation } from "./lib/sdk/views.ts";
+export type { ExemplarFilter, Temporality } from "./lib/sdk/config.ts";
+export { captureConsole, type ConsoleMethod, type ConsoleOptions } from "./lib/logs/console.ts";
+export { captureExceptions, type ExceptionOptions } from "./lib/logs/exceptions.ts";
 export type { ResourceDetector } from "./lib/sdk/resource.ts";
 export {
   AlwaysOffSampler,

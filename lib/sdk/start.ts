@@ -11,10 +11,8 @@ import {
   context,
   diag,
   DiagConsoleLogger,
-  propagation,
   type Span,
   type TextMapPropagator,
-  trace,
 } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import {
@@ -24,12 +22,23 @@ import {
 } from "@opentelemetry/core";
 import { runtime } from "../../ffi/mod.ts";
 import type { FileSizes } from "../file/write.ts";
-import { type EnvironmentSettings, type PropagatorName, readEnvironment } from "./config.ts";
-import { resolveSpanLimits, type SpanLimits } from "./limits.ts";
-import { TracerProvider } from "./provider.ts";
+import {
+  type EnvironmentSettings,
+  type ExemplarFilter,
+  type PropagatorName,
+  readEnvironment,
+  type Temporality,
+} from "./config.ts";
+import { registerContext, registerProviders } from "./globals.ts";
+import { type LogLimits, resolveLogLimits, resolveSpanLimits, type SpanLimits } from "./limits.ts";
+import type { LogRecordHook } from "./logger.ts";
+import { LoggerProvider } from "./logger-provider.ts";
+import { MeterProvider } from "./meter-provider.ts";
+import { DEFAULT_FLUSH_MS, TracerProvider } from "./provider.ts";
 import { Recorder } from "./recorder.ts";
 import { buildResource, type ResourceDetector } from "./resource.ts";
 import { compileSampler, type Sampler } from "./sampler.ts";
+import type { View } from "./views.ts";
 import type { IdGenerator } from "./tracer.ts";
 
 /** What a program can say; anything left out comes from the environment, then from the defaults. */
@@ -52,12 +61,42 @@ export interface StartOptions {
   sizes?: FileSizes;
   /** Called with every span when it has started, for example to copy baggage onto it. */
   onStart?: (span: Span, parentContext: Context) => void;
+  /** What measurements become. */
+  metrics?: MetricOptions;
+  /** What log records become. */
+  logs?: LogOptions;
   /** The one exact file to write. Default: SDK_MMAP_EXPORTER_FILE. */
   file?: string;
   /** The directory to make the file in. Default: OTLP_MMAP_DIR, else the user's default place. */
   directory?: string;
   /** Environment variables. Default: those of the process. */
   env?: Record<string, string | undefined>;
+}
+
+/** Settings of metrics; what is left out comes from the environment, then from the defaults. */
+export interface MetricOptions {
+  /** Which temporality the collector exports unless it is told otherwise. Default: cumulative. */
+  temporality?: Temporality;
+  /** What histograms become: buckets with explicit bounds (default), or exponential ones. */
+  histograms?: "explicit" | "exponential";
+  /** Which measurements carry the active span, to become exemplars. Default: those in sampled spans. */
+  exemplars?: ExemplarFilter;
+  /** How often the callbacks of observable instruments are asked, ms. Default 60,000. */
+  intervalMs?: number;
+  /** How long they may take, ms. Default 30,000. */
+  timeoutMs?: number;
+  /** Changes to what instruments become: names, aggregations, attributes. */
+  views?: readonly View[];
+}
+
+/** Settings of log records. */
+export interface LogOptions {
+  /** Limits of their attributes. */
+  limits?: LogLimits;
+  /** Sees every record before it is written; may change it, or drop it by returning false. */
+  onEmit?: LogRecordHook;
+  /** Records with a lower severity number are dropped, those without one are not. Default 0. */
+  minimumSeverity?: number;
 }
 
 /** The running SDK. */
@@ -68,11 +107,13 @@ export interface Sdk {
   readonly reason?: string;
   /** The path of the file being written now. */
   readonly path?: string;
-  /** The provider registered with the API; undefined when nothing is recorded. */
+  /** The providers registered with the API; undefined for a signal that is not recorded. */
   readonly tracerProvider?: TracerProvider;
+  readonly meterProvider?: MeterProvider;
+  readonly loggerProvider?: LoggerProvider;
   /**
-   * Resolves true when the collector has taken everything written so far, false after `timeout` ms
-   * (default 5,000). Nothing depends on it: what is recorded survives the process without it.
+   * Resolves true when the collector has taken everything written so far, after asking the callbacks
+   * of observable instruments once more; false after `timeout` ms (default 5,000). Nothing depends on it: what is recorded survives the process without it.
    */
   forceFlush(options?: { timeout?: number }): Promise<boolean>;
   /** Marks the file as complete, removes the SDK from the API's globals, and ends recording. */
@@ -111,19 +152,15 @@ function startUnguarded(options: StartOptions): Sdk {
   for (const warning of env.warnings) diag.warn(warning);
 
   const manager = new AsyncLocalStorageContextManager().enable();
-  const ownsContext = context.setGlobalContextManager(manager);
-  const propagator = propagatorOf(options, env);
-  const ownsPropagation = propagator !== null && propagation.setGlobalPropagator(propagator);
-  const undo = () => {
-    if (ownsContext) context.disable();
-    if (ownsPropagation) propagation.disable();
-  };
-  if (env.disabled || !env.traces) {
-    const reason = env.disabled ? "OTEL_SDK_DISABLED is true" : "OTEL_TRACES_EXPORTER is none";
-    return notRecording(reason, undo, false);
+  const { ownsContext, release } = registerContext(manager, propagatorOf(options, env));
+  if (env.disabled || !(env.traces || env.metrics || env.logs)) {
+    const reason = env.disabled
+      ? "OTEL_SDK_DISABLED is true"
+      : "OTEL_TRACES_EXPORTER, OTEL_METRICS_EXPORTER and OTEL_LOGS_EXPORTER are none";
+    return notRecording(reason, release, false);
   }
   if (!runtime.supported) {
-    return notRecording(`telemetry is off: ${runtime.reason}`, undo);
+    return notRecording(`telemetry is off: ${runtime.reason}`, release);
   }
 
   const resource = buildResource({
@@ -132,32 +169,55 @@ function startUnguarded(options: StartOptions): Sdk {
     schemaUrl: options.resourceSchemaUrl,
     detectors: options.resourceDetectors,
   });
-  const { limits, warnings } = resolveSpanLimits(options.limits, env.limits);
-  for (const warning of [...resource.warnings, ...warnings]) diag.warn(warning);
+  const spanLimits = resolveSpanLimits(options.limits, env.limits);
+  const logLimits = resolveLogLimits(options.logs?.limits, env.logLimits);
+  const warnings = [...resource.warnings, ...spanLimits.warnings, ...logLimits.warnings];
+  for (const warning of warnings) diag.warn(warning);
   let recorder: Recorder;
   try {
     const place = {
       file: options.file ?? (options.directory === undefined ? env.file : undefined),
       directory: options.directory ?? env.directory,
     };
-    recorder = new Recorder(place, options.sizes ?? {}, resource, limits);
+    recorder = new Recorder(place, options.sizes ?? {}, resource, spanLimits.limits);
   } catch (error) {
-    return notRecording(`telemetry is off: ${messageOf(error)}`, undo);
+    return notRecording(`telemetry is off: ${messageOf(error)}`, release);
   }
-  const provider = new TracerProvider({
+  // The API's own look-up costs as much as writing a record; ours is known to be the registered one.
+  const activeContext = ownsContext ? () => manager.active() : () => context.active();
+  const tracerProvider = !env.traces ? undefined : new TracerProvider({
     recorder,
     sampler: compileSampler(options.sampler ?? env.sampler),
-    limits,
+    limits: spanLimits.limits,
     idGenerator: options.idGenerator ?? null,
     onStart: options.onStart ?? null,
-    // The API's own look-up costs as much as writing a record; ours is known to be the registered one.
-    activeContext: ownsContext ? () => manager.active() : () => context.active(),
+    activeContext,
     runIn: ownsContext
       ? (active, run, span) => manager.with(active, run, undefined, span)
       : (active, run, span) => context.with(active, run, undefined, span),
   });
+  const { temporality, histograms, exemplars, metricIntervalMs, metricTimeoutMs } = env;
+  const meterProvider = !env.metrics ? undefined : new MeterProvider({
+    recorder,
+    activeContext,
+    temporality: options.metrics?.temporality ?? temporality,
+    histograms: options.metrics?.histograms ?? histograms,
+    exemplars: options.metrics?.exemplars ?? exemplars,
+    exportIntervalMs: options.metrics?.intervalMs ?? metricIntervalMs,
+    exportTimeoutMs: options.metrics?.timeoutMs ?? metricTimeoutMs,
+    views: options.metrics?.views ?? [],
+  });
+  const loggerProvider = !env.logs ? undefined : new LoggerProvider({
+    recorder,
+    activeContext,
+    limits: logLimits.limits,
+    onEmit: options.logs?.onEmit ?? null,
+    minimumSeverity: options.logs?.minimumSeverity ?? 0,
+  });
   const { path } = recorder.file!.mapping;
-  if (!trace.setGlobalTracerProvider(provider)) {
+  const giveBack = registerProviders({ tracerProvider, meterProvider, loggerProvider });
+  if (giveBack === null) {
+    void meterProvider?.shutdown();
     // While its lock is held the name is ours.
     unlinkSync(path);
     recorder.close();
@@ -167,7 +227,7 @@ function startUnguarded(options: StartOptions): Sdk {
         (process.env.OTEL_DENO === "true"
           ? ", here Deno's own: unset OTEL_DENO"
           : " (Deno's own is turned on by OTEL_DENO)"),
-      undo,
+      release,
     );
   }
   return {
@@ -175,17 +235,25 @@ function startUnguarded(options: StartOptions): Sdk {
     get path() {
       return recorder.file?.mapping.path ?? path;
     },
-    tracerProvider: provider,
-    forceFlush: (flush) => provider.forceFlush(flush),
-    shutdown: () => {
-      trace.disable();
-      undo();
-      return provider.shutdown();
+    tracerProvider,
+    meterProvider,
+    loggerProvider,
+    forceFlush: async ({ timeout = DEFAULT_FLUSH_MS } = {}) => {
+      const deadline = performance.now() + timeout;
+      await meterProvider?.collect(timeout);
+      return recorder.taken(Math.max(0, deadline - performance.now()));
+    },
+    shutdown: async () => {
+      giveBack();
+      release();
+      await meterProvider?.shutdown();
+      await loggerProvider?.shutdown();
+      recorder.close();
     },
   };
 }
 
-function notRecording(reason: string, undo: () => void = () => {}, isProblem = true): Sdk {
+function notRecording(reason: string, release: () => void = () => {}, isProblem = true): Sdk {
   if (isProblem) diag.error(reason);
   else diag.info(`nothing is recorded: ${reason}`);
   return {
@@ -193,7 +261,7 @@ function notRecording(reason: string, undo: () => void = () => {}, isProblem = t
     reason,
     forceFlush: () => Promise.resolve(true),
     shutdown: () => {
-      undo();
+      release();
       return Promise.resolve();
     },
   };

@@ -12,6 +12,10 @@ import {
   EventSchema,
   InstrumentationScopeSchema,
   type KeyValueRef,
+  type Measurement,
+  MeasurementSchema,
+  type MetricRef,
+  MetricRefSchema,
   ResourceSchema,
   type SpanEvent,
   SpanEventSchema,
@@ -61,6 +65,16 @@ export class RawFile {
   /** Records of the events ring, decoded. */
   events(): Event[] {
     return this.records(0).map((record) => fromBinary(EventSchema, record));
+  }
+
+  /** Records of the measurements ring, decoded. */
+  measurements(): Measurement[] {
+    return this.records(2).map((record) => fromBinary(MeasurementSchema, record));
+  }
+
+  /** The definition that a measurement names. */
+  metric(ref: bigint): MetricRef {
+    return fromBinary(MetricRefSchema, this.entry(ref));
   }
 
   /** The body of a dictionary entry. */

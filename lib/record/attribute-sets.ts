@@ -1,0 +1,165 @@
+/**
+ * Attribute sets that are known: looked up by their content, encoded once per file.
+ *
+ * @module
+ */
+import type { DictionaryWriter } from "../dictionary/write.ts";
+import type { AttributeSource } from "./attributes.ts";
+import { Shape } from "./shape.ts";
+import { aim, aside, endOfPut, NO_KEY, OK, type Place, putKeyValue, wasCut } from "./value.ts";
+
+/** Sets that one instrument remembers; further ones are encoded every time. */
+const MAX_SETS = 2000;
+/** Attributes of a set that is remembered. */
+const MAX_ATTRIBUTES = 128;
+
+/** Texts of attribute sets are remembered with the set. */
+const NO_SHAPE = new Shape("");
+
+/** A value that can't change behind our back. */
+type Primitive = string | number | boolean;
+
+/** One attribute set, encoded for one file. */
+export class AttributeSet {
+  /** `attributes` fields as 32-bit words, from a word boundary on. */
+  words: Int32Array = new Int32Array(0);
+  /** Bytes of them. */
+  bytes = 0;
+  /** Attributes were cut or left out to fit the slot. */
+  isCut = false;
+  private readonly keys: readonly string[];
+  private readonly values: readonly Primitive[];
+  private dictionary: DictionaryWriter | null = null;
+
+  /** @param keys In the order of the object; `values` likewise. */
+  constructor(keys: readonly string[], values: readonly Primitive[]) {
+    this.keys = keys;
+    this.values = values;
+  }
+
+  /**
+   * Encodes the set for the file of a dictionary, in `room` bytes, with this one-byte tag. False
+   * when the dictionary is full.
+   */
+  bind(dictionary: DictionaryWriter, room: number, tag: number): boolean {
+    if (this.dictionary === dictionary) return true;
+    const encoded = aside(() => this.encode(dictionary, room, tag));
+    if (encoded) this.dictionary = dictionary;
+    return encoded;
+  }
+
+  private encode(dictionary: DictionaryWriter, room: number, tag: number): boolean {
+    const scratch = new Int32Array((room + 7) >> 2);
+    const place: Place = { u8: new Uint8Array(scratch.buffer), i32: scratch };
+    aim(place, room, dictionary, Infinity);
+    let at = 0;
+    let left = 0;
+    for (let i = 0; i < this.keys.length; i++) {
+      const ref = dictionary.intern(this.keys[i]);
+      const result = ref === 0
+        ? (dictionary.full ? NO_KEY : -1)
+        : putKeyValue(at, tag, ref, this.values[i], true, NO_SHAPE, -1);
+      if (result === NO_KEY) return false;
+      if (result === OK) at = endOfPut();
+      else left++;
+    }
+    this.bytes = at;
+    this.words = scratch.slice(0, (at + 3) >> 2);
+    this.isCut = wasCut() || left > 0;
+    return true;
+  }
+}
+
+/** What follows the attributes so far. */
+interface Node {
+  /** The set of the attributes so far, made when it is first asked for. */
+  set: AttributeSet | null;
+  /** The branch that was taken last. */
+  lastKey: string;
+  lastValue: unknown;
+  last: Node | null;
+  /** All branches. */
+  branches: Map<string, Map<Primitive, Node>> | null;
+}
+
+function createNode(): Node {
+  return { set: null, lastKey: "", lastValue: undefined, last: null, branches: null };
+}
+
+/** The attribute sets of one instrument: a tree of keys and values in the order of the objects. */
+export class AttributeSets {
+  private readonly root = createNode();
+  private sets = 0;
+
+  /**
+   * The set with the content of `attributes`; null for one that is to be encoded each time: with
+   * values that are no primitives, unknown and one too many, or unreadable.
+   */
+  find(attributes: AttributeSource | undefined): AttributeSet | null {
+    let node = this.root;
+    if (attributes !== undefined) {
+      try {
+        for (const key in attributes) {
+          const value = attributes[key];
+          if (value === undefined) continue;
+          if (node.lastKey === key && node.lastValue === value && node.last !== null) {
+            node = node.last;
+            continue;
+          }
+          const next = follow(node, key, value);
+          if (next === undefined) return this.add(attributes);
+          node = next;
+        }
+      } catch {
+        // A getter or proxy of the caller's threw: the way that copes with these deals with it.
+        return null;
+      }
+    }
+    return node.set ?? this.add(attributes ?? {});
+  }
+
+  private add(attributes: AttributeSource): AttributeSet | null {
+    if (this.sets >= MAX_SETS) return null;
+    const keys: string[] = [];
+    const values: Primitive[] = [];
+    for (const key in attributes) {
+      const value = attributes[key];
+      if (value === undefined) continue;
+      if (!isPrimitive(value) || key === "" || keys.length === MAX_ATTRIBUTES) return null;
+      keys.push(key);
+      values.push(value);
+    }
+    let node = this.root;
+    for (let i = 0; i < keys.length; i++) node = grow(node, keys[i], values[i]);
+    // A getter may have given something else this time, which is known.
+    if (node.set === null) {
+      node.set = new AttributeSet(keys, values);
+      this.sets++;
+    }
+    return node.set;
+  }
+}
+
+function isPrimitive(value: unknown): value is Primitive {
+  return typeof value === "string" || typeof value === "number" || typeof value === "boolean";
+}
+
+/** The node behind one more attribute; undefined when there is none. */
+function follow(node: Node, key: string, value: unknown): Node | undefined {
+  const next = node.branches?.get(key)?.get(value as Primitive);
+  if (next !== undefined) {
+    node.lastKey = key;
+    node.lastValue = value;
+    node.last = next;
+  }
+  return next;
+}
+
+function grow(node: Node, key: string, value: Primitive): Node {
+  const branches = node.branches ??= new Map();
+  let values = branches.get(key);
+  if (values === undefined) branches.set(key, values = new Map());
+  let next = values.get(value);
+  if (next === undefined) values.set(value, next = createNode());
+  return next;
+}

@@ -1,0 +1,129 @@
+/**
+ * Hands out meters, and collects what their callbacks observe.
+ *
+ * @module
+ */
+import process from "node:process";
+import { clearInterval, clearTimeout, setInterval, setTimeout } from "node:timers";
+import type {
+  Context,
+  Meter as ApiMeter,
+  MeterOptions,
+  MeterProvider as ApiProvider,
+} from "@opentelemetry/api";
+import type { ExemplarFilter, Temporality } from "./config.ts";
+import { Meter, type MeterSettings } from "./meter.ts";
+import { ask } from "./observables.ts";
+import { DEFAULT_FLUSH_MS } from "./provider.ts";
+import type { Recorder } from "./recorder.ts";
+import { asText } from "./span.ts";
+import { checkViews, type View } from "./views.ts";
+
+/** How a meter provider is made. */
+export interface MeterProviderSettings {
+  readonly recorder: Recorder;
+  /** The temporality that definitions ask for. */
+  readonly temporality: Temporality;
+  /** What histograms become. */
+  readonly histograms: "explicit" | "exponential";
+  /** Which measurements carry their span. */
+  readonly exemplars: ExemplarFilter;
+  /** How often callbacks are asked, ms. */
+  readonly exportIntervalMs: number;
+  /** How long they may take, ms. */
+  readonly exportTimeoutMs: number;
+  readonly views: readonly View[];
+  /** The active context. */
+  activeContext(): Context;
+}
+
+/** The meter provider that `start()` makes and registers. */
+export class MeterProvider implements ApiProvider {
+  private readonly meters = new Map<string, Meter>();
+  private readonly settings: MeterSettings;
+  private readonly recorder: Recorder;
+  private readonly intervalMs: number;
+  private readonly timeoutMs: number;
+  private timer: ReturnType<typeof setInterval> | null = null;
+
+  constructor(settings: MeterProviderSettings) {
+    const { recorder, temporality, histograms, exemplars, views, activeContext } = settings;
+    this.recorder = recorder;
+    this.intervalMs = settings.exportIntervalMs;
+    this.timeoutMs = settings.exportTimeoutMs;
+    this.settings = {
+      recorder,
+      temporality,
+      histograms,
+      exemplars,
+      activeContext,
+      views: checkViews(views),
+      isShutDown: false,
+      onCallback: () => this.watch(),
+    };
+  }
+
+  /** The meter of a name, version and schema URL: the same one for the same three. */
+  getMeter(name: string, version?: string, options?: MeterOptions): ApiMeter {
+    const key = `${name}\0${version ?? ""}\0${options?.schemaUrl ?? ""}`;
+    let meter = this.meters.get(key);
+    if (meter === undefined) {
+      const scope = { name: asText(name ?? ""), version, schemaUrl: options?.schemaUrl };
+      meter = new Meter(this.settings, scope);
+      this.recorder.follow(meter);
+      this.meters.set(key, meter);
+    }
+    return meter;
+  }
+
+  /**
+   * Asks the callbacks of all observable instruments and writes what they observe within `timeout`
+   * ms. The process stays alive for them unless `isAside`.
+   */
+  async collect(timeout: number = this.timeoutMs, isAside = false): Promise<void> {
+    if (this.settings.isShutDown) return;
+    const callbacks = this.callbacks();
+    if (callbacks.length === 0) return;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const deadline = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, Math.min(timeout, this.timeoutMs));
+      if (isAside) timer.unref();
+    });
+    await Promise.all(callbacks.map((asked) => ask(asked, deadline)));
+    clearTimeout(timer);
+  }
+
+  /** Collects, and resolves true when the collector has taken all that is written then. */
+  async forceFlush(options?: { timeout?: number }): Promise<boolean> {
+    const timeout = options?.timeout ?? DEFAULT_FLUSH_MS;
+    const deadline = performance.now() + timeout;
+    await this.collect(timeout);
+    return this.recorder.taken(Math.max(0, deadline - performance.now()));
+  }
+
+  /** Collects once more; afterwards nothing is recorded. The file belongs to the SDK, which ends it. */
+  async shutdown(): Promise<void> {
+    if (this.settings.isShutDown) return;
+    await this.collect();
+    this.settings.isShutDown = true;
+    if (this.timer !== null) clearInterval(this.timer);
+    process.removeListener("exit", this.atExit);
+  }
+
+  /** From the first callback on: asks at every interval, and when the process ends. */
+  private watch(): void {
+    if (this.timer !== null || this.settings.isShutDown) return;
+    this.timer = setInterval(() => void this.collect(this.timeoutMs, true), this.intervalMs);
+    this.timer.unref();
+    process.on("exit", this.atExit);
+  }
+
+  /** Promises are not settled any more when the process ends: what was observed at once counts. */
+  private readonly atExit = (): void => {
+    for (const asked of this.callbacks()) ask(asked, null);
+  };
+
+  private callbacks(): ReturnType<Meter["callbacks"]> {
+    return [...this.meters.values()].flatMap((meter) => meter.callbacks());
+  }
+}

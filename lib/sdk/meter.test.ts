@@ -1,0 +1,569 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import {
+  type BatchObservableResult,
+  context,
+  diag,
+  DiagLogLevel,
+  type Meter,
+  metrics,
+  type Observable,
+  type ObservableResult,
+  ROOT_CONTEXT,
+  trace,
+  ValueType,
+} from "@opentelemetry/api";
+import type { Measurement } from "../../proto/gen/mmap_pb.ts";
+import { Random, seed } from "../../tests/support/random.ts";
+import { hex, RawFile } from "../../tests/support/records.ts";
+import { Reader } from "../reader.ts";
+import { type Sdk, start, type StartOptions } from "./start.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "otlp-mmap-meter-"));
+let files = 0;
+
+/** Runs `body` with a recording SDK on a file of its own and returns the file. */
+async function recorded(
+  body: (meter: Meter, sdk: Sdk) => void | Promise<void>,
+  options: StartOptions = {},
+): Promise<RawFile> {
+  const sdk = start({ env: {}, file: join(directory, `${++files}.otlp`), ...options });
+  try {
+    assert.equal(sdk.recording, true, sdk.reason ?? "");
+    await body(metrics.getMeter("scope", "1.2.3", { schemaUrl: "https://schema/1" }), sdk);
+    return new RawFile(sdk.path!);
+  } finally {
+    await sdk.shutdown();
+  }
+}
+
+/** What the API's diag logger was told while `body` ran. */
+async function warnings(body: () => unknown): Promise<string[]> {
+  const lines: string[] = [];
+  const add = (...words: unknown[]): void => void lines.push(words.join(" "));
+  const ignore = (): void => {};
+  diag.setLogger(
+    { error: add, warn: add, info: ignore, debug: ignore, verbose: ignore },
+    { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true },
+  );
+  try {
+    await body();
+  } finally {
+    diag.disable();
+  }
+  return lines;
+}
+
+function valuesOf(file: RawFile): unknown[] {
+  return file.measurements().map(({ value }) => value.value);
+}
+
+function attributesOf(file: RawFile, measurement: Measurement): Record<string, unknown> {
+  return file.attributes(measurement.attributes);
+}
+
+describe("instruments", () => {
+  after(() => rmSync(directory, { recursive: true }));
+
+  it("of every kind write their definition and their values", async () => {
+    const before = BigInt(Date.now()) * 1_000_000n;
+    const file = await recorded((meter) => {
+      meter.createCounter("c", { description: "words", unit: "1", valueType: ValueType.INT })
+        .add(5, { a: "x" });
+      meter.createUpDownCounter("u").add(-1.5);
+      meter.createHistogram("h", { unit: "ms", advice: { explicitBucketBoundaries: [1, 2.5] } })
+        .record(2);
+      meter.createGauge("g", { valueType: ValueType.INT }).record(-7);
+      meter.createHistogram("d").record(0);
+    });
+    const records = file.measurements();
+    assert.deepEqual(records.map(({ value }) => value), [
+      { case: "asLong", value: 5n },
+      { case: "asDouble", value: -1.5 },
+      { case: "asDouble", value: 2 },
+      { case: "asLong", value: -7n },
+      { case: "asDouble", value: 0 },
+    ]);
+    const [c, u, h, g, d] = records.map(({ metricRef }) => file.metric(metricRef));
+    assert.deepEqual([c.name, c.description, c.unit, c.instrument, c.valueType], [
+      "c",
+      "words",
+      "1",
+      1,
+      1,
+    ]);
+    assert.ok(c.createdTimeUnixNano >= before);
+    assert.deepEqual(c.aggregation.case, "sum");
+    assert.ok(c.aggregation.case === "sum" && c.aggregation.value.isMonotonic);
+    assert.equal(c.aggregation.value.aggregationTemporality, 2);
+    assert.ok(u.aggregation.case === "sum" && !u.aggregation.value.isMonotonic);
+    assert.equal(u.valueType, 2);
+    assert.ok(h.aggregation.case === "histogram");
+    assert.deepEqual(h.aggregation.value.bucketBoundaries, [1, 2.5]);
+    assert.equal(g.aggregation.case, "gauge");
+    assert.ok(d.aggregation.case === "histogram");
+    assert.equal(d.aggregation.value.bucketBoundaries.length, 15);
+    assert.deepEqual(attributesOf(file, records[0]), { a: "x" });
+    const { name, schemaUrl, resource } = file.scope(c.instrumentationScopeRef);
+    assert.deepEqual([name, schemaUrl], ["scope", "https://schema/1"]);
+    assert.ok("service.name" in resource);
+    for (const { timeUnixNano } of records) assert.ok(timeUnixNano >= before);
+  });
+
+  it("ask for the temporality and the histograms that are preferred", async () => {
+    const expected = {
+      cumulative: [2, 2, 2, 2, 2],
+      delta: [1, 2, 1, 1, 2],
+      lowmemory: [1, 2, 1, 2, 2],
+    };
+    for (const temporality of ["cumulative", "delta", "lowmemory"] as const) {
+      const file = await recorded(async (meter, sdk) => {
+        meter.createCounter("c").add(1);
+        meter.createUpDownCounter("u").add(1);
+        meter.createHistogram("h").record(1);
+        meter.createObservableCounter("oc").addCallback((result) => result.observe(1));
+        meter.createObservableUpDownCounter("ou").addCallback((result) => result.observe(1));
+        await sdk.meterProvider!.collect();
+      }, { metrics: { temporality, histograms: "exponential" } });
+      const found = file.measurements().map(({ metricRef }) => file.metric(metricRef).aggregation);
+      assert.deepEqual(
+        found.map(({ value }) =>
+          (value as { aggregationTemporality: number }).aggregationTemporality
+        ),
+        expected[temporality],
+      );
+      assert.ok(found[2].case === "exponentialHistogram");
+      assert.deepEqual([found[2].value.maxBuckets, found[2].value.maxScale], [160n, 20n]);
+    }
+  });
+
+  it("write every number as it is", async () => {
+    const random = new Random();
+    const ints = [0, 1, 127, 128, 2 ** 28 - 1, 2 ** 28, 2 ** 31, 2 ** 32, 2 ** 53 - 1, 2 ** 53];
+    ints.push(2 ** 62, ...ints.map((value) => -value), -(2 ** 63));
+    const doubles = [0.1, -0.1, 5e-324, 1.7976931348623157e308, 2 ** 60, -3];
+    for (let i = 0; i < 200; i++) {
+      ints.push(Math.trunc((random.word() / 2 ** 32) * 2 ** (1 + random.below(63))));
+      doubles.push((random.word() / 2 ** 32) * 10 ** (random.below(600) - 300));
+    }
+    const span = () => trace.getTracer("t").startSpan("s");
+    const file = await recorded((meter) => {
+      const int = meter.createUpDownCounter("i", { valueType: ValueType.INT });
+      const double = meter.createUpDownCounter("d");
+      const active = trace.setSpan(ROOT_CONTEXT, span());
+      for (const value of ints) {
+        int.add(value);
+        int.add(value, { key: "value", other: 12.5 });
+        int.add(value, { key: "value" }, active);
+        int.add(value, { list: [1, 2] }, active);
+        int.add(value, { list: [1, 2] });
+      }
+      for (const value of doubles) double.add(value, { key: true }, active);
+    }, { sizes: { measurements: { slots: 4096, slotBytes: 512 } } });
+    const records = file.measurements();
+    assert.deepEqual(
+      valuesOf(file),
+      [...ints.flatMap((value) => Array(5).fill(BigInt(value))), ...doubles],
+      `seed ${seed}`,
+    );
+    for (let i = 0; i < ints.length; i++) {
+      const five = records.slice(i * 5, i * 5 + 5);
+      assert.deepEqual(five.map((record) => attributesOf(file, record)), [
+        {},
+        { key: "value", other: 12.5 },
+        { key: "value" },
+        { list: [1n, 2n] },
+        { list: [1n, 2n] },
+      ]);
+      assert.deepEqual(five.map(({ spanContext }) => spanContext !== undefined), [
+        false,
+        false,
+        true,
+        true,
+        false,
+      ]);
+    }
+  });
+
+  it("carry the span they were measured in, if it is sampled", async () => {
+    let ids: string[] = [];
+    const file = await recorded((meter) => {
+      const counter = meter.createCounter("c");
+      trace.getTracer("t").startActiveSpan("s", (span) => {
+        ids = [span.spanContext().traceId, span.spanContext().spanId];
+        counter.add(1);
+        counter.add(2, {}, ROOT_CONTEXT);
+        span.end();
+      });
+      const foreign = { traceId: "a".repeat(32), spanId: "b".repeat(16), traceFlags: 1 };
+      counter.add(3, {}, trace.setSpanContext(ROOT_CONTEXT, foreign));
+      counter.add(4, {}, trace.setSpanContext(context.active(), { ...foreign, traceFlags: 0 }));
+    });
+    const [one, two, three, four] = file.measurements().map(({ spanContext }) => spanContext);
+    assert.deepEqual([hex(one!.traceId), hex(one!.spanId), one!.flags], [...ids, 1]);
+    assert.deepEqual([two, four], [undefined, undefined]);
+    assert.deepEqual([hex(three!.traceId), hex(three!.spanId)], ["a".repeat(32), "b".repeat(16)]);
+    for (const exemplars of ["always_off", "always_on"] as const) {
+      const other = await recorded((meter) => {
+        meter.createCounter("c").add(
+          1,
+          {},
+          trace.setSpanContext(ROOT_CONTEXT, {
+            traceId: "a".repeat(32),
+            spanId: "b".repeat(16),
+            traceFlags: 0,
+          }),
+        );
+      }, { metrics: { exemplars } });
+      assert.equal(other.measurements()[0].spanContext !== undefined, exemplars === "always_on");
+    }
+  });
+
+  it("know attribute sets by their content, in any object and order", async () => {
+    const random = new Random();
+    const given: Record<string, unknown>[] = [];
+    const reused: Record<string, unknown> = {};
+    const file = await recorded((meter) => {
+      const counter = meter.createCounter("c");
+      for (let i = 0; i < 1500; i++) {
+        // The same object with other contents, fresh ones with the same, in changing order.
+        const fresh: Record<string, unknown> = random.below(2) === 0 ? reused : {};
+        for (const key of Object.keys(fresh)) if (random.below(3) > 0) delete fresh[key];
+        for (let j = random.below(5); j > 0; j--) {
+          fresh[`key ${random.below(6)}`] = random.pick<unknown>([
+            1,
+            "1",
+            1.5,
+            true,
+            "true",
+            -1,
+            0,
+            "",
+            "żółć",
+            "long".repeat(20),
+            undefined,
+            [1, "a"],
+          ]);
+        }
+        given.push({ ...fresh });
+        counter.add(i, fresh as never);
+      }
+    });
+    const records = file.measurements();
+    assert.equal(records.length, 1500);
+    for (let i = 0; i < records.length; i++) {
+      const expected = Object.entries(given[i]).filter(([, value]) => value !== undefined)
+        .map(([key, value]) => [key, meant(value)]);
+      assert.deepEqual(
+        attributesOf(file, records[i]),
+        Object.fromEntries(expected),
+        `seed ${seed}, measurement ${i}`,
+      );
+    }
+    function meant(value: unknown): unknown {
+      if (Array.isArray(value)) return value.map(meant);
+      return Number.isSafeInteger(value) ? BigInt(value as number) : value;
+    }
+  });
+
+  it("take more attribute sets than they remember", async () => {
+    const file = await recorded((meter) => {
+      const counter = meter.createCounter("c");
+      for (let round = 0; round < 2; round++) {
+        for (let i = 0; i < 2100; i++) counter.add(1, { i });
+      }
+    }, { sizes: { measurements: { slots: 8192, slotBytes: 256 } } });
+    const found = file.measurements().map((record) => attributesOf(file, record).i);
+    assert.deepEqual(
+      found,
+      [0, 1].flatMap(() => Array.from({ length: 2100 }, (_, i) => BigInt(i))),
+    );
+  });
+
+  it("cut attributes that do not fit a slot, and say so in the record", async () => {
+    const file = await recorded((meter) => {
+      const counter = meter.createCounter("c");
+      counter.add(1, { long: "x".repeat(1000), after: 1 });
+      counter.add(2, { list: Array(500).fill("y") });
+      counter.add(3, { short: 1 });
+      counter.add(-1, { long: "x".repeat(1000) });
+    });
+    const records = file.measurements();
+    assert.deepEqual(records.map(({ truncated }) => truncated), [true, true, false]);
+    assert.match(attributesOf(file, records[0]).long as string, /^x{300,}$/);
+  });
+
+  it("never throw, and record nothing of what is no measurement", async () => {
+    const hostile = new Proxy({}, {
+      ownKeys(): never {
+        throw new Error("no keys");
+      },
+    });
+    const throwing = {
+      get a(): number {
+        throw new Error("no value");
+      },
+      b: 1,
+    };
+    let lines: string[] = [];
+    const file = await recorded(async (meter) => {
+      const counter = meter.createCounter("c");
+      const histogram = meter.createHistogram("h", { valueType: ValueType.INT });
+      lines = await warnings(() => {
+        for (const value of [NaN, Infinity, -Infinity, "1", null, undefined, {}, 1n, -1, -0.5]) {
+          counter.add(value as never);
+          histogram.record(value as never);
+        }
+        histogram.record(2 ** 63);
+        histogram.record(2.9);
+        counter.add(1, hostile as never);
+        counter.add(2, throwing as never);
+        counter.add(3, null as never);
+        counter.add(4, "text" as never);
+        counter.add(5, { f: () => 1, ok: 1 } as never);
+        counter.add(6, {
+          get nested() {
+            counter.add(100);
+            return "outer";
+          },
+        });
+      });
+    });
+    assert.deepEqual(valuesOf(file), [2n, 1, 2, 3, 4, 5, 100, 100, 6]);
+    const records = file.measurements();
+    assert.deepEqual(attributesOf(file, records[2]), { b: 1n });
+    assert.deepEqual(attributesOf(file, records[5]), { ok: 1n });
+    assert.deepEqual(attributesOf(file, records.at(-1)!), { nested: "outer" });
+    // Each problem of an instrument once.
+    assert.equal(lines.filter((line) => line.includes("instrument c: a value")).length, 1);
+    assert.equal(lines.filter((line) => line.includes("negative")).length, 2);
+    assert.equal(lines.filter((line) => line.includes("fraction")).length, 1);
+  });
+
+  it("are the same for the same, and warn of others with their name", async () => {
+    await recorded(async (meter) => {
+      const first = meter.createCounter("Requests", { unit: "1" });
+      assert.equal(meter.createCounter("requests", { unit: "1" }), first);
+      const lines = await warnings(() => {
+        assert.notEqual(meter.createCounter("requests", { unit: "ms" }), first);
+        assert.notEqual(meter.createHistogram("requests"), first);
+        meter.createCounter("1 bad name");
+        meter.createCounter("u", { unit: "ż" });
+        meter.createHistogram("b", { advice: { explicitBucketBoundaries: [2, 1] } });
+        meter.createHistogram("n", { advice: { explicitBucketBoundaries: "x" as never } });
+      });
+      assert.equal(lines.length, 6, lines.join("\n"));
+      assert.match(lines[0], /requests.*different unit/);
+      assert.match(lines[1], /different instrument, unit/);
+    });
+  });
+
+  it("go on in the next file, definitions and attributes with them", async () => {
+    const sizes = { dictionaryBytes: 16_384 };
+    const place = join(directory, "succession");
+    const sdk = start({ env: {}, file: place, sizes });
+    const counter = metrics.getMeter("m").createCounter("c", { valueType: ValueType.INT });
+    const first = sdk.path!;
+    let total = 0;
+    for (let i = 0; sdk.path === first && i < 2000; i++) {
+      counter.add(1, { [`key ${i} ${"x".repeat(50)}`]: "value" });
+      counter.add(1, { known: "set" });
+      total += 2;
+    }
+    counter.add(1, { known: "set" });
+    total++;
+    const paths = [first, sdk.path!];
+    assert.notEqual(paths[0], paths[1]);
+    const raws = paths.map((path) => new RawFile(path));
+    await sdk.shutdown();
+    const counted = raws.map((file) => file.measurements().length);
+    assert.equal(counted[0] + counted[1], total);
+    const created = raws.map((file) => file.metric(file.measurements()[0].metricRef))
+      .map(({ name, createdTimeUnixNano }) => [name, createdTimeUnixNano]);
+    assert.deepEqual(created[0], created[1]);
+    const last = raws[1].measurements().at(-1)!;
+    assert.deepEqual(raws[1].attributes(last.attributes), { known: "set" });
+  });
+});
+
+describe("views", () => {
+  it("change what becomes of instruments", async () => {
+    const lines: string[] = [];
+    const file = await recorded(async (meter) => {
+      meter.createCounter("renamed").add(1);
+      meter.createCounter("dropped").add(2);
+      meter.createHistogram("latency.a").record(3);
+      meter.createHistogram("both").record(4);
+      meter.createGauge("limited").record(5, { keep: 1, lose: 2 });
+      lines.push(
+        ...await warnings(() =>
+          start({
+            env: {},
+            file: join(directory, "never"),
+            metrics: { views: [{ name: "x" }, { instrumentName: "*", name: "y" }] },
+          })
+        ),
+      );
+    }, {
+      metrics: {
+        views: [
+          { instrumentName: "renamed", name: "new", description: "words" },
+          { instrumentName: "dropped", aggregation: { type: "drop" } },
+          {
+            instrumentName: "latency.*",
+            instrumentType: "histogram",
+            aggregation: { type: "exponential_histogram", maxSize: 20, recordMinMax: false },
+          },
+          {
+            instrumentName: "both",
+            aggregation: { type: "explicit_bucket_histogram", boundaries: [] },
+          },
+          { instrumentName: "both", name: "both.sum", aggregation: { type: "sum" } },
+          { instrumentName: "limited", attributeKeys: ["keep"], aggregationCardinalityLimit: 7 },
+          { instrumentName: "renamed", meterName: "other", name: "never" },
+        ],
+      },
+    });
+    const found = file.measurements().map(({ metricRef, value }) => {
+      const { name, aggregation, ...rest } = file.metric(metricRef);
+      return { name, aggregation, value: value.value, ...rest };
+    });
+    assert.deepEqual(found.map(({ name, value }) => [name, value]), [
+      ["new", 1],
+      ["latency.a", 3],
+      ["both", 4],
+      ["both.sum", 4],
+      ["limited", 5],
+    ]);
+    assert.equal(found[0].description, "words");
+    const exponential = found[1].aggregation;
+    assert.ok(exponential.case === "exponentialHistogram");
+    assert.equal(exponential.value.maxBuckets, 20n);
+    assert.equal(found[1].omitsMinMax, true);
+    assert.ok(found[2].aggregation.case === "histogram");
+    assert.deepEqual(found[2].aggregation.value.bucketBoundaries, []);
+    assert.ok(found[3].aggregation.case === "sum" && found[3].aggregation.value.isMonotonic);
+    assert.deepEqual(
+      [found[4].filtersAttributes, found[4].attributeKeys, found[4].cardinalityLimit],
+      [true, ["keep"], 7],
+    );
+    assert.equal(
+      lines.filter((line) => line.startsWith("metrics view")).length,
+      2,
+      lines.join("\n"),
+    );
+    assert.ok(!readdirSync(directory).includes("never"));
+  });
+});
+
+describe("observable instruments", () => {
+  it("write sums as increments and gauges as they are, the last value of a set in a round", async () => {
+    let round = 0;
+    const file = await recorded(async (meter, sdk) => {
+      meter.createObservableCounter("counter", { valueType: ValueType.INT }).addCallback(
+        (result) => {
+          result.observe([10, 25, 5][round], { a: 1, b: 2 });
+          result.observe([12, 30, 7][round], { b: 2, a: 1 });
+          result.observe(1, { list: ["x"] });
+        },
+      );
+      const up = meter.createObservableUpDownCounter("up");
+      const gauge = meter.createObservableGauge("gauge");
+      const batch = (result: BatchObservableResult): void => {
+        result.observe(up, [3, 1, 1][round]);
+        result.observe(gauge, round);
+        result.observe(meter.createObservableGauge("not asked for"), 1);
+        result.observe({} as Observable, 1);
+      };
+      meter.addBatchObservableCallback(batch, [up, gauge]);
+      meter.addBatchObservableCallback(batch, [gauge, up]);
+      for (; round < 3; round++) await sdk.meterProvider!.collect();
+      meter.removeBatchObservableCallback(batch, [up, gauge]);
+      round = 2;
+    });
+    const by = (name: string): unknown[] =>
+      file.measurements().filter(({ metricRef }) => file.metric(metricRef).name === name)
+        .map(({ value }) => value.value);
+    // 5, then 7: the application's counter began anew.
+    assert.deepEqual(by("counter"), [12n, 1n, 18n, 0n, 7n, 0n]);
+    assert.deepEqual(by("up"), [3, -2, 0]);
+    assert.deepEqual(by("gauge"), [0, 1, 2]);
+    assert.deepEqual(by("not asked for"), []);
+    assert.ok(file.measurements().every(({ spanContext }) => spanContext === undefined));
+  });
+
+  it("heal what a full ring refused", async () => {
+    let value = 0;
+    const file = await recorded(async (meter, sdk) => {
+      const counter = meter.createCounter("filler");
+      meter.createObservableCounter("o").addCallback((result) => result.observe(value));
+      value = 5;
+      await sdk.meterProvider!.collect();
+      for (let i = 0; i < 100; i++) counter.add(1);
+      value = 9;
+      await sdk.meterProvider!.collect();
+      // A reader makes room.
+      const reader = Reader.open(sdk.path!);
+      while (reader.poll().length > 0) reader.release();
+      reader.close();
+      value = 11;
+      await sdk.meterProvider!.collect();
+    }, { sizes: { measurements: { slots: 16, slotBytes: 512 } } });
+    assert.deepEqual(valuesOf(file).at(-1), 6);
+  });
+
+  it("outlive callbacks that throw, reject, never end, or answer too late", async () => {
+    const asked: Record<string, number> = {};
+    let late!: ObservableResult;
+    const lines = await warnings(async () => {
+      const file = await recorded(async (meter, sdk) => {
+        const gauge = meter.createObservableGauge("g");
+        gauge.addCallback(() => {
+          throw new Error("thrown");
+        });
+        gauge.addCallback(() => Promise.reject(new Error("rejected")));
+        gauge.addCallback((result) => {
+          asked.never = (asked.never ?? 0) + 1;
+          late = result;
+          result.observe(1);
+          return new Promise(() => {});
+        });
+        gauge.addCallback(async (result) => {
+          await Promise.resolve();
+          result.observe(2);
+        });
+        gauge.addCallback("no function" as never);
+        await sdk.meterProvider!.collect();
+        late.observe(3);
+        await sdk.meterProvider!.collect();
+      }, { metrics: { timeoutMs: 50 } });
+      assert.deepEqual(valuesOf(file), [2, 1, 2]);
+    });
+    assert.equal(asked.never, 1);
+    assert.equal(lines.filter((line) => line.includes("failed")).length, 2, lines.join("\n"));
+  });
+
+  it("are asked at intervals, and once more at shutdown", async () => {
+    let asked = 0;
+    const sdk = start({
+      env: {},
+      file: join(mkdtempSync(join(tmpdir(), "otlp-mmap-meter-")), "f"),
+      metrics: { intervalMs: 5 },
+    });
+    const gauge = metrics.getMeter("m").createObservableGauge("g");
+    gauge.addCallback(() => void asked++);
+    for (const deadline = Date.now() + 5000; asked < 3 && Date.now() < deadline;) {
+      await new Promise((wake) => setTimeout(wake, 5));
+    }
+    assert.ok(asked >= 3);
+    const path = sdk.path!;
+    await sdk.shutdown();
+    const atShutdown = asked;
+    await new Promise((wake) => setTimeout(wake, 30));
+    assert.equal(asked, atShutdown);
+    rmSync(join(path, ".."), { recursive: true });
+  });
+});

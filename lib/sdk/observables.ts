@@ -1,0 +1,190 @@
+/**
+ * Instruments that are asked: their callbacks give values when observations are collected.
+ *
+ * @module
+ */
+import type {
+  BatchObservableCallback,
+  BatchObservableResult,
+  MetricAttributes,
+  Observable,
+  ObservableCallback,
+  ObservableResult,
+} from "@opentelemetry/api";
+import { diag } from "@opentelemetry/api";
+import { INSTRUMENT_OBSERVABLE_COUNTER } from "../format/fields.ts";
+import { AttributeSets } from "../record/attribute-sets.ts";
+import { Shape } from "../record/shape.ts";
+import { Instrument, type Stream, writeObservation } from "./instruments.ts";
+
+/** Beyond this many attribute sets, those that were not observed the last time are forgotten. */
+const MAX_REMEMBERED = 10_000;
+
+/** What was observed in one round, by attribute set: the last value counts. */
+type Observations = Map<string, { value: number; attributes: MetricAttributes }>;
+
+/** What was last written of an attribute set, for each stream. */
+type LastWritten = Map<string, number[]>;
+
+/** An instrument whose callbacks are asked. */
+export class ObservableInstrument extends Instrument implements Observable {
+  /** The callbacks of this instrument alone. */
+  readonly callbacks: Set<ObservableCallback> = new Set();
+  /** Called when there is one. */
+  onCallback: () => void = () => {};
+  private readonly sets = new AttributeSets();
+  private readonly shape = new Shape("");
+  private last: LastWritten = new Map();
+
+  addCallback(callback: ObservableCallback): void {
+    if (typeof callback !== "function") return this.warn("a callback must be a function");
+    this.callbacks.add(callback);
+    this.onCallback();
+  }
+
+  removeCallback(callback: ObservableCallback): void {
+    this.callbacks.delete(callback);
+  }
+
+  /** Takes a value into `observations`. */
+  observe(observations: Observations, value: unknown, attributes: unknown): void {
+    const accepted = this.accept(value);
+    if (Number.isNaN(accepted)) return;
+    const given = typeof attributes === "object" && attributes !== null
+      ? attributes as MetricAttributes
+      : {};
+    try {
+      // A copy: the value is written later, and the callback may go on changing its object.
+      const copy = { ...given };
+      observations.set(keyOf(copy), { value: accepted, attributes: copy });
+    } catch {
+      this.warn("attributes of an observation could not be read");
+    }
+  }
+
+  /** Writes what was observed in a round. */
+  write(observations: Observations): void {
+    for (const [key, { value, attributes }] of observations) {
+      let last = this.last.get(key);
+      if (last === undefined) this.last.set(key, last = this.streams.map(() => 0));
+      const set = this.sets.find(attributes);
+      for (let i = 0; i < this.streams.length; i++) {
+        const stream = this.streams[i];
+        // What is not written this time is in the difference of the next.
+        const amount = isIncremental(stream) ? this.increment(value, last[i]) : value;
+        const { recorder } = this.settings;
+        if (
+          writeObservation(recorder, stream, amount, this.isInt, set, attributes, this.shape)
+        ) last[i] = value;
+      }
+    }
+    if (this.last.size > MAX_REMEMBERED) {
+      this.last = new Map([...this.last].filter(([key]) => observations.has(key)));
+    }
+  }
+
+  /** A counter that went down has begun anew: all that it says was added since. */
+  private increment(value: number, last: number): number {
+    const began = this.identity.instrument === INSTRUMENT_OBSERVABLE_COUNTER && value < last;
+    return began ? value : value - last;
+  }
+}
+
+/** Sums are written as increments, since existing readers take every measurement for one. */
+function isIncremental({ definition }: Stream): boolean {
+  return definition.aggregation.type === "sum" && definition.instrument >= FIRST_OBSERVABLE;
+}
+
+const FIRST_OBSERVABLE = INSTRUMENT_OBSERVABLE_COUNTER;
+
+/** A text that is the same for attributes with the same content in any order. */
+function keyOf(attributes: MetricAttributes): string {
+  const keys = Object.keys(attributes).filter((key) => attributes[key] !== undefined).sort();
+  return JSON.stringify(keys.map((key) => [key, described(attributes[key])]));
+}
+
+/** JSON has no bigints, and makes null of NaN. */
+function described(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(described);
+  return typeof value === "bigint" || typeof value === "number"
+    ? [typeof value, String(value)]
+    : value;
+}
+
+/** One callback with the instruments it may observe. */
+export interface Asked {
+  readonly callback: ObservableCallback | BatchObservableCallback;
+  /** The one instrument, or those of a batch. */
+  readonly instruments: readonly ObservableInstrument[];
+  readonly isBatch: boolean;
+  /** It was asked and has not answered. */
+  isRunning: boolean;
+  hasFailed: boolean;
+}
+
+/**
+ * Asks one callback. What it observes before it returns, or before the promise it returns is
+ * settled, is written then; what comes after `deadline` settles is ignored. Never throws.
+ */
+export function ask(asked: Asked, deadline: Promise<unknown> | null): Promise<void> | null {
+  if (asked.isRunning) return null;
+  const rounds = new Map<ObservableInstrument, Observations>();
+  let isOpen = true;
+  const observe = (instrument: unknown, value: unknown, attributes: unknown): void => {
+    if (!isOpen || !asked.instruments.includes(instrument as ObservableInstrument)) return;
+    const observable = instrument as ObservableInstrument;
+    let observations = rounds.get(observable);
+    if (observations === undefined) rounds.set(observable, observations = new Map());
+    observable.observe(observations, value, attributes);
+  };
+  const finish = (): void => {
+    if (!isOpen) return;
+    isOpen = false;
+    for (const [instrument, observations] of rounds) instrument.write(observations);
+  };
+  const fail = (error: unknown): void => {
+    if (!asked.hasFailed) {
+      const names = asked.instruments.map(({ identity }) => identity.name).join(", ");
+      diag.error(`a callback of ${names} failed; it is asked again the next time`, error);
+    }
+    asked.hasFailed = true;
+  };
+  let answer: void | Promise<void>;
+  try {
+    if (asked.isBatch) {
+      const result: BatchObservableResult = {
+        observe: (metric, value, attributes) => observe(metric, value, attributes),
+      };
+      answer = (asked.callback as BatchObservableCallback)(result);
+    } else {
+      const [instrument] = asked.instruments;
+      const result: ObservableResult = {
+        observe: (value, attributes) => observe(instrument, value, attributes),
+      };
+      answer = (asked.callback as ObservableCallback)(result);
+    }
+  } catch (error) {
+    fail(error);
+    finish();
+    return null;
+  }
+  if (!isThenable(answer)) {
+    finish();
+    return null;
+  }
+  asked.isRunning = true;
+  const answered = Promise.resolve(answer).catch(fail).then(() => {
+    asked.isRunning = false;
+    finish();
+  });
+  if (deadline === null) {
+    // The process is ending: what there is counts.
+    finish();
+    return null;
+  }
+  return Promise.race([answered, deadline.then(finish)]);
+}
+
+function isThenable(value: unknown): value is Promise<void> {
+  return typeof (value as { then?: unknown } | undefined)?.then === "function";
+}

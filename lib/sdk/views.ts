@@ -1,0 +1,276 @@
+/**
+ * From an instrument to the streams it feeds: the defaults of the specification, and views, which
+ * change them (Metrics SDK, "View").
+ *
+ * @module
+ */
+import { diag } from "@opentelemetry/api";
+import {
+  INSTRUMENT_COUNTER,
+  INSTRUMENT_GAUGE,
+  INSTRUMENT_HISTOGRAM,
+  INSTRUMENT_OBSERVABLE_COUNTER,
+  INSTRUMENT_OBSERVABLE_GAUGE,
+  INSTRUMENT_OBSERVABLE_UP_DOWN_COUNTER,
+  INSTRUMENT_UP_DOWN_COUNTER,
+  TEMPORALITY_CUMULATIVE,
+  TEMPORALITY_DELTA,
+} from "../format/fields.ts";
+import type { Aggregation, MetricDefinition } from "../record/metric.ts";
+import type { Temporality } from "./config.ts";
+import type { ScopeIdentity } from "./recorder.ts";
+
+/** Kinds of instruments, by what MetricRef calls them. */
+export const INSTRUMENT_TYPES = {
+  counter: INSTRUMENT_COUNTER,
+  up_down_counter: INSTRUMENT_UP_DOWN_COUNTER,
+  histogram: INSTRUMENT_HISTOGRAM,
+  gauge: INSTRUMENT_GAUGE,
+  observable_counter: INSTRUMENT_OBSERVABLE_COUNTER,
+  observable_up_down_counter: INSTRUMENT_OBSERVABLE_UP_DOWN_COUNTER,
+  observable_gauge: INSTRUMENT_OBSERVABLE_GAUGE,
+} as const;
+
+/** What the measurements of a view become. */
+export type ViewAggregation =
+  | { readonly type: "default" | "drop" | "sum" | "last_value" }
+  | {
+    readonly type: "explicit_bucket_histogram";
+    /** Inclusive upper bounds. Default: those of the instrument, or the specification's. */
+    readonly boundaries?: readonly number[];
+    /** Default true. */
+    readonly recordMinMax?: boolean;
+  }
+  | {
+    readonly type: "exponential_histogram";
+    /** Buckets of positive, and of negative values, at most. Default 160. */
+    readonly maxSize?: number;
+    /** Scale to begin with. Default 20. */
+    readonly maxScale?: number;
+    /** Default true. */
+    readonly recordMinMax?: boolean;
+  };
+
+/** Which instruments are meant, all conditions together, and what becomes of them. */
+export interface View {
+  /** The name, without regard to case; `*` stands for any characters, `?` for one. */
+  readonly instrumentName?: string;
+  readonly instrumentType?: keyof typeof INSTRUMENT_TYPES;
+  readonly instrumentUnit?: string;
+  readonly meterName?: string;
+  readonly meterVersion?: string;
+  readonly meterSchemaUrl?: string;
+  /** The stream's name. Default: the instrument's. */
+  readonly name?: string;
+  /** The stream's description. Default: the instrument's. */
+  readonly description?: string;
+  readonly aggregation?: ViewAggregation;
+  /** Attributes that are kept. Default: all. */
+  readonly attributeKeys?: readonly string[];
+  /** Series at most. Default: the collector's, 2,000. */
+  readonly aggregationCardinalityLimit?: number;
+}
+
+/** What an instrument is, before any view. */
+export interface InstrumentIdentity {
+  readonly name: string;
+  readonly description: string;
+  readonly unit: string;
+  readonly instrument: number;
+  readonly valueType: number;
+  /** Boundaries that the instrument advises; null for none. */
+  readonly boundaries: readonly number[] | null;
+  readonly createdLow: number;
+  readonly createdHigh: number;
+}
+
+/** What definitions ask for where no view says otherwise. */
+export interface MetricDefaults {
+  readonly temporality: Temporality;
+  readonly histograms: "explicit" | "exponential";
+}
+
+/** The specification's boundaries (Metrics SDK, "Explicit Bucket Histogram Aggregation"). */
+export const DEFAULT_BOUNDARIES: readonly number[] = [
+  0,
+  5,
+  10,
+  25,
+  50,
+  75,
+  100,
+  250,
+  500,
+  750,
+  1000,
+  2500,
+  5000,
+  7500,
+  10000,
+];
+const DEFAULT_MAX_BUCKETS = 160;
+const DEFAULT_MAX_SCALE = 20;
+
+/** The definitions of the streams of an instrument; none for one that is dropped. */
+export function definitionsOf(
+  instrument: InstrumentIdentity,
+  scope: ScopeIdentity,
+  views: readonly View[],
+  defaults: MetricDefaults,
+): MetricDefinition[] {
+  const matching = views.filter((view) => selects(view, instrument, scope));
+  if (matching.length === 0) matching.push({});
+  const definitions: MetricDefinition[] = [];
+  for (const view of matching) {
+    const definition = define(view, instrument, defaults);
+    if (definition !== null) definitions.push(definition);
+  }
+  return definitions;
+}
+
+function define(
+  view: View,
+  instrument: InstrumentIdentity,
+  defaults: MetricDefaults,
+): MetricDefinition | null {
+  const { aggregation: wanted } = view;
+  if (wanted?.type === "drop") return null;
+  const { name, description, unit, valueType, createdLow, createdHigh } = instrument;
+  return {
+    name: view.name ?? name,
+    description: view.description ?? description,
+    unit,
+    aggregation: aggregationOf(wanted ?? { type: "default" }, instrument, defaults),
+    instrument: instrument.instrument,
+    valueType,
+    createdLow,
+    createdHigh,
+    attributeKeys: view.attributeKeys ?? null,
+    cardinalityLimit: view.aggregationCardinalityLimit ?? 0,
+    omitsMinMax: wanted !== undefined && "recordMinMax" in wanted && wanted.recordMinMax === false,
+  };
+}
+
+function aggregationOf(
+  wanted: ViewAggregation,
+  instrument: InstrumentIdentity,
+  { temporality: preference, histograms }: MetricDefaults,
+): Aggregation {
+  const temporality = temporalityOf(instrument.instrument, preference);
+  switch (wanted.type) {
+    case "sum":
+      return { type: "sum", temporality, isMonotonic: isMonotonic(instrument.instrument) };
+    case "last_value":
+      return { type: "gauge" };
+    case "explicit_bucket_histogram": {
+      const boundaries = wanted.boundaries ?? instrument.boundaries ?? DEFAULT_BOUNDARIES;
+      return { type: "histogram", temporality, boundaries };
+    }
+    case "exponential_histogram": {
+      const { maxSize = DEFAULT_MAX_BUCKETS, maxScale = DEFAULT_MAX_SCALE } = wanted;
+      return { type: "exponential", temporality, maxBuckets: maxSize, maxScale };
+    }
+  }
+  switch (instrument.instrument) {
+    case INSTRUMENT_GAUGE:
+    case INSTRUMENT_OBSERVABLE_GAUGE:
+      return { type: "gauge" };
+    case INSTRUMENT_HISTOGRAM:
+      return histograms === "exponential"
+        ? aggregationOf({ type: "exponential_histogram" }, instrument, {
+          temporality: preference,
+          histograms,
+        })
+        : {
+          type: "histogram",
+          temporality,
+          boundaries: instrument.boundaries ?? DEFAULT_BOUNDARIES,
+        };
+    default:
+      return { type: "sum", temporality, isMonotonic: isMonotonic(instrument.instrument) };
+  }
+}
+
+/** Metrics SDK, "Sum Aggregation". */
+function isMonotonic(instrument: number): boolean {
+  return instrument === INSTRUMENT_COUNTER || instrument === INSTRUMENT_OBSERVABLE_COUNTER ||
+    instrument === INSTRUMENT_HISTOGRAM;
+}
+
+/** OTLP metrics exporter, "Additional environment variable configuration". */
+function temporalityOf(instrument: number, preference: Temporality): number {
+  const isDelta = preference !== "cumulative" &&
+    (instrument === INSTRUMENT_COUNTER || instrument === INSTRUMENT_HISTOGRAM ||
+      (preference === "delta" && instrument === INSTRUMENT_OBSERVABLE_COUNTER));
+  return isDelta ? TEMPORALITY_DELTA : TEMPORALITY_CUMULATIVE;
+}
+
+function selects(view: View, instrument: InstrumentIdentity, scope: ScopeIdentity): boolean {
+  const { instrumentName, instrumentType, instrumentUnit } = view;
+  return (instrumentName === undefined || matches(instrumentName, instrument.name)) &&
+    (instrumentType === undefined || INSTRUMENT_TYPES[instrumentType] === instrument.instrument) &&
+    (instrumentUnit === undefined || instrumentUnit === instrument.unit) &&
+    (view.meterName === undefined || view.meterName === scope.name) &&
+    (view.meterVersion === undefined || view.meterVersion === scope.version) &&
+    (view.meterSchemaUrl === undefined || view.meterSchemaUrl === scope.schemaUrl);
+}
+
+function matches(pattern: string, name: string): boolean {
+  const source = pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*")
+    .replaceAll("?", ".");
+  return new RegExp(`^${source}$`, "is").test(name);
+}
+
+/** The views that can be used; says what is wrong with the others. */
+export function checkViews(views: readonly View[]): readonly View[] {
+  return views.filter((view) => {
+    const problem = problemOf(view);
+    if (problem === null) return true;
+    diag.warn(`metrics view ${JSON.stringify(view)}: ${problem}; ignored`);
+    return false;
+  });
+}
+
+function problemOf(view: View): string | null {
+  const { instrumentType, instrumentName, aggregation } = view;
+  const selectors = [
+    instrumentName,
+    instrumentType,
+    view.instrumentUnit,
+    view.meterName,
+    view.meterVersion,
+    view.meterSchemaUrl,
+  ];
+  if (selectors.every((selector) => selector === undefined)) {
+    return "it must say which instruments are meant";
+  }
+  if (instrumentType !== undefined && !Object.hasOwn(INSTRUMENT_TYPES, instrumentType)) {
+    return `instrumentType is not one of ${Object.keys(INSTRUMENT_TYPES).join(", ")}`;
+  }
+  if (view.name !== undefined && (instrumentName === undefined || /[*?]/.test(instrumentName))) {
+    return "a view with a name must select one instrument by its name";
+  }
+  if (aggregation?.type === "explicit_bucket_histogram" && aggregation.boundaries !== undefined) {
+    return boundariesProblem(aggregation.boundaries);
+  }
+  if (aggregation?.type === "exponential_histogram") {
+    const { maxSize = DEFAULT_MAX_BUCKETS, maxScale = DEFAULT_MAX_SCALE } = aggregation;
+    if (!(Number.isInteger(maxSize) && maxSize >= 2)) return "maxSize is not an integer from 2 on";
+    if (!(Number.isInteger(maxScale) && maxScale >= -10 && maxScale <= 20)) {
+      return "maxScale is not an integer from -10 to 20";
+    }
+  }
+  return null;
+}
+
+/** What is wrong with boundaries of a histogram; null for nothing. */
+export function boundariesProblem(boundaries: unknown): string | null {
+  if (!Array.isArray(boundaries)) return "boundaries are no array";
+  for (let i = 0; i < boundaries.length; i++) {
+    if (typeof boundaries[i] !== "number" || !Number.isFinite(boundaries[i])) {
+      return "boundaries are not all finite numbers";
+    }
+    if (i > 0 && !(boundaries[i - 1] < boundaries[i])) return "boundaries do not increase";
+  }
+  return null;
+}
