@@ -1,12 +1,15 @@
 /**
- * Takes records out of the rings of one file and gives them to the assembler.
+ * Takes records out of the rings of one file and gives them to the assembler and the aggregator.
  *
  * @module
  */
 import { readExtension } from "../lib/file/extension.ts";
 import type { Geometry } from "../lib/file/geometry.ts";
 import { RING_COUNT, RING_EVENTS, RING_MEASUREMENTS, RING_SPANS } from "../lib/format/layout.ts";
-import type { Assembler, ProcessState, Source } from "../lib/otlp/assemble.ts";
+import type { Aggregator } from "../lib/metrics/aggregate.ts";
+import { type Assembler, LEFT, WAITS } from "../lib/otlp/assemble.ts";
+import type { Signal } from "../lib/otlp/request.ts";
+import type { ProcessState, Source } from "../lib/otlp/source.ts";
 import type { GrowingFile } from "../lib/dictionary/read.ts";
 import { BAD_LENGTH, Rejection } from "../lib/record/wire.ts";
 import {
@@ -24,6 +27,14 @@ import type { FileViews } from "../lib/ring/write.ts";
 /** Kinds of reasons that are counted. */
 const MAX_REASONS = 50;
 
+/** Where records go. */
+export interface Intake {
+  readonly assembler: Assembler;
+  readonly aggregator: Aggregator;
+  /** Signals of which nothing more is taken now, since too many requests of theirs wait. */
+  readonly blocked: Readonly<Record<Signal, boolean>>;
+}
+
 /** The rings of one file, and what was counted in them since it was opened. */
 export interface Drain {
   readonly rings: readonly RingReader[];
@@ -39,6 +50,11 @@ export interface Drain {
   readonly reasons: Map<string, number>;
   /** Events up to this sequence were written before spans that have all been taken. */
   decidable: number;
+  /**
+   * Where log records are taken from the events ring, while that is not where events of spans are:
+   * behind, since the logs' backend is slow, or ahead, since that of traces is.
+   */
+  logs: RingReader | null;
 }
 
 /** Prepares to drain a file. `file` is a number that no other file has at the same time. */
@@ -64,7 +80,16 @@ export function openDrain(
     rejected: new Array(RING_COUNT).fill(0),
     reasons: new Map(),
     decidable: -1,
+    logs: null,
   };
+}
+
+/** The last sequence of a ring of which nothing more is needed. */
+export function takenTo(drain: Drain, ring: number): number {
+  const { sequence } = drain.rings[ring];
+  return ring === RING_EVENTS && drain.logs !== null
+    ? Math.min(sequence, drain.logs.sequence)
+    : sequence;
 }
 
 /** The sequence up to which a ring is claimed now. */
@@ -76,9 +101,9 @@ function ahead(ring: RingReader): number {
   return Math.min(claimedAhead(ring), ring.geometry.slots);
 }
 
-/** True when all that was claimed so far has been taken or passed. */
-export function isDrained(drain: Drain, ring: number): boolean {
-  return claimedAhead(drain.rings[ring]) === 0;
+/** True when all that was claimed so far, or up to a sequence, has been taken or passed. */
+export function isDrained(drain: Drain, ring: number, limit: number = Infinity): boolean {
+  return takenTo(drain, ring) >= Math.min(claimedTo(drain, ring), limit);
 }
 
 /**
@@ -109,7 +134,7 @@ function reject(drain: Drain, ring: RingReader, error: unknown): void {
 /** Takes up to `limit` span records, none after the sequence `end`. */
 export function drainSpans(
   drain: Drain,
-  assembler: Assembler,
+  { assembler }: Intake,
   limit: number,
   end: number,
 ): void {
@@ -128,12 +153,13 @@ export function drainSpans(
 }
 
 /**
- * Takes up to `limit` event records, none after the sequence `end`. Stops before an event whose span
- * is not open when its start may still be in the spans ring.
+ * Takes up to `limit` event records, none after the sequence `end`: events of spans, and log records
+ * too unless these are blocked. Stops before an event whose span is not open when its start may
+ * still be in the spans ring.
  */
 export function drainEvents(
   drain: Drain,
-  assembler: Assembler,
+  { assembler, blocked }: Intake,
   limit: number,
   end: number,
 ): void {
@@ -143,9 +169,13 @@ export function drainEvents(
   while (next(drain, ring, stop)) {
     try {
       if (!copyRecord(ring, copy)) throw BAD_LENGTH;
-      if (!assembler.takeEvent(source, copy)) {
+      const logs = drain.logs === null && !blocked.logs;
+      const fate = assembler.takeEvent(source, copy, ring.sequence + 1, logs);
+      if (fate === WAITS) {
         if (ring.sequence >= drain.decidable) return;
         assembler.passEvent();
+      } else if (fate === LEFT) {
+        drain.logs ??= { ...ring };
       }
     } catch (error) {
       reject(drain, ring, error);
@@ -154,10 +184,44 @@ export function drainEvents(
   }
 }
 
+/**
+ * Takes the log records among up to `limit` event records: the ones that were left behind, or, while
+ * events of spans wait for spans whose backend is slow, the ones up to the sequence `end`. Returns
+ * how many records it went over.
+ */
+export function drainLogs(
+  drain: Drain,
+  { assembler, blocked }: Intake,
+  limit: number,
+  end: number,
+): number {
+  const ring = drain.rings[RING_EVENTS];
+  if (blocked.traces && ring.sequence < end) drain.logs ??= { ...ring };
+  const { copy, logs, source } = drain;
+  if (logs === null) return 0;
+  const last = blocked.traces ? Math.max(end, ring.sequence) : ring.sequence;
+  const before = logs.sequence;
+  const stop = Math.min(last, before + limit);
+  while (logs.sequence < stop) {
+    if (isReady(logs)) {
+      try {
+        // What is no record is counted where events of spans are taken.
+        if (copyRecord(logs, copy)) assembler.takeLog(source, copy);
+      } catch (error) {
+        reject(drain, ring, error);
+      }
+    } else if (logs.sequence >= ring.sequence && !drain.over) break;
+    advance(logs);
+  }
+  const count = logs.sequence - before;
+  if (logs.sequence === ring.sequence) drain.logs = null;
+  return count;
+}
+
 /** Takes up to `limit` measurements, none after the sequence `end`. */
 export function drainMeasurements(
   drain: Drain,
-  assembler: Assembler,
+  { aggregator }: Intake,
   limit: number,
   end: number,
 ): void {
@@ -167,7 +231,7 @@ export function drainMeasurements(
   while (next(drain, ring, stop)) {
     try {
       if (!copyRecord(ring, copy)) throw BAD_LENGTH;
-      assembler.takeMeasurement(source, copy);
+      aggregator.take(source, copy);
     } catch (error) {
       reject(drain, ring, error);
     }

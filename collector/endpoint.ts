@@ -4,6 +4,8 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import type { Signal } from "../lib/otlp/request.ts";
+import { forEachSignal, PATHS } from "./signals.ts";
 
 /** A URL ready to be connected and posted to. */
 export interface Target {
@@ -22,7 +24,8 @@ export interface Target {
   readonly authorization?: string;
 }
 
-const TRACES_PATH = "v1/traces";
+/** What a base URL may end in that is meant for one signal. */
+const SIGNAL_PATH = new RegExp(`(^|/)(${Object.values(PATHS).join("|")})$`);
 
 function parseUrl(text: string): URL {
   if (!/^https?:\/\//i.test(text)) {
@@ -36,21 +39,24 @@ function parseUrl(text: string): URL {
 }
 
 /**
- * The URL that traces go to under a base URL: `v1/traces` is appended, unless the path already ends
- * in it (OpenTelemetry specification, "Endpoint URLs for OTLP/HTTP").
+ * The URLs that signals go to under a base URL: `v1/traces` and so on are appended (OpenTelemetry
+ * specification, "Endpoint URLs for OTLP/HTTP"). A base that ends in one of these is taken for what
+ * it is without: people give the URL that they know from traces.
  *
  * @throws Error when the text is no http or https URL.
  */
-export function tracesUrl(base: string): string {
+export function signalUrls(base: string): Record<Signal, string> {
   const url = parseUrl(base);
-  const path = url.pathname.replace(/\/+$/, "");
-  url.pathname = path.endsWith(`/${TRACES_PATH}`) ? path : `${path}/${TRACES_PATH}`;
+  const path = url.pathname.replace(/\/+$/, "").replace(SIGNAL_PATH, "").replace(/\/+$/, "");
   url.hash = "";
-  return url.href;
+  return forEachSignal((signal) => {
+    url.pathname = `${path}/${PATHS[signal]}`;
+    return url.href;
+  });
 }
 
 /**
- * A URL that is used as it is (`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`).
+ * A URL that is used as it is (`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` and its siblings).
  *
  * @throws Error when the text is no http or https URL.
  */

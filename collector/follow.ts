@@ -20,8 +20,9 @@ import { MappedFile } from "../lib/file/mapped.ts";
 import { READER_SUFFIX } from "../lib/file/places.ts";
 import { READ_DELIVERED, READ_REJECTED, READ_TORN, RING_COUNT } from "../lib/format/layout.ts";
 import type { Assembler } from "../lib/otlp/assemble.ts";
+import type { Signal } from "../lib/otlp/request.ts";
 import { release } from "../lib/ring/read.ts";
-import { claimedTo, openDrain } from "./drain.ts";
+import { claimedTo, openDrain, takenTo } from "./drain.ts";
 import type { OwnerState } from "../lib/file/owner.ts";
 import type { RoundFile, RoundProcess } from "./round.ts";
 
@@ -33,11 +34,13 @@ export interface FollowedProcess extends RoundProcess {
   readonly files: FollowedFile[];
   /** Uid, or for files without one something unique. */
   key: string;
-  /** Requests that hold spans of it and are not answered yet. */
+  /** Requests that hold something of it and are not answered yet. */
   unanswered: number;
-  /** Spans of it that could not be delivered and may be sent again. */
-  undelivered: number;
-  /** Its open spans were sent; nothing more is expected. */
+  /** Spans, data points and log records of requests that could not be delivered, to be sent again. */
+  readonly undelivered: Record<Signal, number>;
+  /** Time of its last data points, ns since the Unix epoch; 0 before the first. */
+  collectedAt: bigint;
+  /** Its open spans and its last points were sent; nothing more is expected. */
   over: boolean;
 }
 
@@ -192,15 +195,20 @@ function otherReader(file: MappedFile): number | null {
 }
 
 /** Gives back what was taken. Only what nobody has to read again. */
-export function releaseRings(followed: FollowedFile): void {
-  const { rings } = followed.drain;
-  for (let ring = 0; ring < rings.length; ring++) release(rings[ring], rings[ring].sequence);
+export function releaseRings({ drain }: FollowedFile): void {
+  for (let ring = 0; ring < drain.rings.length; ring++) {
+    release(drain.rings[ring], takenTo(drain, ring));
+  }
 }
 
-/** Gives back everything up to a sequence of the spans ring, and everything of the other rings. */
-export function releaseUpTo(followed: FollowedFile, ring: number, sequence: number): void {
-  const { rings } = followed.drain;
-  release(rings[ring], Math.min(rings[ring].sequence, sequence));
+/**
+ * Gives back what was taken from one ring, up to what has to be read again.
+ *
+ * @param first Low 32 bits of the first sequence to be read again, null when there is none.
+ */
+export function releaseBefore({ drain }: FollowedFile, ring: number, first: number | null): void {
+  const taken = takenTo(drain, ring);
+  release(drain.rings[ring], first === null ? taken : taken - (((taken | 0) - first) | 0) - 1);
 }
 
 /** Tells the writer that somebody reads, and how much so far. */

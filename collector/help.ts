@@ -8,22 +8,25 @@
 export const helpText = `
 Without paths, looks at OTLP_MMAP_DIR and SDK_MMAP_EXPORTER_FILE if they are set, and otherwise at
 the default place, /dev/shm/otlp-mmap-<uid> on Linux (as root: that of every user). A file or
-directory that does not exist yet is waited for. Without an endpoint, each span is printed as one
-line on standard output; what goes wrong is said on standard error.
+directory that does not exist yet is waited for. Without an endpoint, each span, log record and data
+point is printed as one line on standard output; what goes wrong is said on standard error.
 
 One collector reads a file. While another one does, following waits for it and says who it is; with
 --once that is an error.
 
 Examples:
-  otlp-mmap collect                                     print the spans of everything that runs
+  otlp-mmap collect                                     print the telemetry of everything that runs
   otlp-mmap collect --endpoint http://localhost:4318    send them to a backend
   otlp-mmap collect --once app.otlp                     what a dead application left, then end
   otlp-mmap collect '/var/lib/app/*.otlp' /run/traces   files of a glob, and a directory
   otlp-mmap collect --endpoint https://otlp.example.com --header authorization='Bearer …'
 
-Environment (a flag wins over a variable, and one with TRACES_ after OTLP_ over one without):
+Environment. A flag wins over a variable, and a variable with TRACES_, METRICS_ or LOGS_ after OTLP_,
+which is for one signal, over the one without:
   OTEL_EXPORTER_OTLP_ENDPOINT            as --endpoint
-  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT     the exact URL, nothing appended
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT     the exact URL for traces, nothing appended; the same with
+                                         METRICS_ and LOGS_. With these alone, signals that have
+                                         none are refused (and counted)
   OTEL_EXPORTER_OTLP_HEADERS             key=value,key=value with percent-encoded values
   OTEL_EXPORTER_OTLP_COMPRESSION         as --compression
   OTEL_EXPORTER_OTLP_TIMEOUT             as --timeout (a plain number is milliseconds)
@@ -31,9 +34,25 @@ Environment (a flag wins over a variable, and one with TRACES_ after OTLP_ over 
   OTEL_EXPORTER_OTLP_CERTIFICATE         PEM file: certificates to trust
   OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE  PEM file: the certificate to show
   OTEL_EXPORTER_OTLP_CLIENT_KEY          PEM file: its private key
+  OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE
+                                         cumulative, delta or lowmemory; unset: as the application
+                                         defined each metric
+  OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION
+                                         explicit_bucket_histogram or
+                                         base2_exponential_bucket_histogram; unset: likewise
+  OTEL_METRICS_EXEMPLAR_FILTER           trace_based (default), always_on or always_off
   OTLP_MMAP_DIR                          directory of the files, when no path is given
   SDK_MMAP_EXPORTER_FILE                 the file, when no path is given
   NO_COLOR                               print without colours
+
+Signals: each is sent for itself, and one that its backend is slow with, or does not take (404, 405
+or 501: refused, and counted), does not hold up the others. An --endpoint that ends in /v1/traces,
+/v1/metrics or /v1/logs is taken for what it is without.
+
+Metrics: points of a living process have the time at which they were collected, those of a process
+that is over the last time that it recorded. They are sent every --metrics-interval, with --once, at
+the end, and when their process is over. The file of --config holds views in the form of
+OpenTelemetry's declarative configuration: "views:", or "meter_provider:" with "views:" in it.
 
 Retrying: while the backend can't be reached or answers 429, 502, 503 or 504, batches are tried
 again, for ever while following, for up to 60 seconds with --once. Other refusals are final.

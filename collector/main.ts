@@ -6,12 +6,17 @@
  */
 import process from "node:process";
 import { runtime, userTempDirectory } from "../ffi/mod.ts";
+import type { Signal } from "../lib/otlp/request.ts";
 import { discover } from "./discover.ts";
-import { ArgumentsExit, type CollectOptions, parseArguments } from "./options.ts";
+import { ArgumentsExit } from "./arguments.ts";
+import type { Destination } from "./destinations.ts";
+import { type CollectOptions, parseArguments } from "./options.ts";
 import { Pipeline } from "./pipeline.ts";
-import { formatRequest, wantsColor } from "./print.ts";
+import { formatRequest, wantsColor } from "./print/print.ts";
 import type { Sink } from "./queue.ts";
-import { createSender } from "./send.ts";
+import { createSender, type Outcome } from "./send.ts";
+import { forEachSignal, ITEMS } from "./signals.ts";
+import { signalVariable } from "./variables.ts";
 
 type Level = "info" | "warn" | "error";
 
@@ -19,17 +24,17 @@ function log(level: Level, message: string): void {
   process.stderr.write(`otlp-mmap: ${level === "info" ? "" : `${level}: `}${message}\n`);
 }
 
-/** Prints one line a span instead of sending. */
-function createPrinter(): Sink {
+/** Prints a line for each item instead of sending. */
+function createPrinter(signal: Signal): Sink {
   const style = { color: wantsColor(process.stdout.isTTY, process.env) };
   return {
-    send(body: Uint8Array, spans: number) {
+    send(body: Uint8Array, items: number) {
       return new Promise((resolve) => {
-        process.stdout.write(formatRequest(body, style), (error) => {
+        process.stdout.write(formatRequest(signal, body, style), (error) => {
           resolve(
             error
-              ? { accepted: 0, rejected: 0, dropped: spans, gaveUp: true, reason: error.message }
-              : { accepted: spans, rejected: 0, dropped: 0 },
+              ? { accepted: 0, rejected: 0, dropped: items, gaveUp: true, reason: error.message }
+              : { accepted: items, rejected: 0, dropped: 0 },
           );
         });
       });
@@ -39,17 +44,35 @@ function createPrinter(): Sink {
   };
 }
 
-function createSink(options: CollectOptions): Sink {
-  if (options.url === undefined) return createPrinter();
-  return createSender({
-    url: options.url,
-    headers: options.headers,
-    compression: options.compression,
-    timeoutMs: options.timeoutMs,
-    tls: options.tls,
-    maxElapsedMs: options.giveUpAfterMs,
-    log,
-  });
+/** Refuses a signal that no endpoint is named for, while there is one for others. */
+function createRefusal(signal: Signal): Sink {
+  let said = false;
+  return {
+    send(_body: Uint8Array, items: number): Promise<Outcome> {
+      if (!said) {
+        const name = signalVariable(signal, "ENDPOINT");
+        log(
+          "warn",
+          `there is no endpoint for ${signal}: ${
+            ITEMS[signal]
+          } are not sent; set --endpoint or ${name}`,
+        );
+      }
+      said = true;
+      return Promise.resolve({ accepted: 0, rejected: items, dropped: 0 });
+    },
+    abort(): void {},
+    close: () => Promise.resolve(),
+  };
+}
+
+function createSink(
+  signal: Signal,
+  destination: Destination | null,
+  { giveUpAfterMs }: CollectOptions,
+): Sink {
+  if (destination === null) return createRefusal(signal);
+  return createSender({ ...destination, signal, maxElapsedMs: giveUpAfterMs, log });
 }
 
 async function main(): Promise<number> {
@@ -62,11 +85,18 @@ async function main(): Promise<number> {
     log: options.once ? (): void => {} : log,
     places: { userTempDirectory },
   });
+  const { aggregation, destinations } = options;
   const pipeline = new Pipeline({
     scan: discovery.scan,
-    sink: createSink(options),
+    sinks: forEachSignal((signal) =>
+      destinations === null
+        ? createPrinter(signal)
+        : createSink(signal, destinations[signal], options)
+    ),
     batchSize: options.batchSize,
     flushIntervalMs: options.flushIntervalMs,
+    metricsIntervalMs: options.metricsIntervalMs,
+    aggregation: { ...aggregation, warn: (message) => log("warn", message) },
     once: options.once,
     keep: options.keep,
     log,

@@ -3,12 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import {
-  ArgumentsExit,
-  type CollectOptions,
-  DEFAULT_BATCH_SIZE,
-  parseArguments,
-} from "./options.ts";
+import type { Signal } from "../lib/otlp/request.ts";
+import { ArgumentsExit } from "./arguments.ts";
+import type { Destination } from "./destinations.ts";
+import { type CollectOptions, DEFAULT_BATCH_SIZE, parseArguments } from "./options.ts";
+import { forEachSignal, PATHS, SIGNALS } from "./signals.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "otlp-mmap-options-"));
 after(() => rmSync(directory, { recursive: true }));
@@ -27,18 +26,36 @@ function exit(args: string[], env: Record<string, string> = {}): ArgumentsExit {
   return assert.fail(`accepted: ${args.join(" ")}`);
 }
 
+/** Where a signal goes. */
+function destination(
+  signal: Signal,
+  args: string[],
+  env: Record<string, string> = {},
+): Destination {
+  const found = collect(args, env).destinations?.[signal];
+  assert.ok(found, `nowhere: ${signal}`);
+  return found;
+}
+
 const E = "OTEL_EXPORTER_OTLP";
+const AGGREGATION = {
+  temporality: "definition",
+  histograms: "definition",
+  exemplars: "trace_based",
+  cardinalityLimit: 2000,
+  maxSeries: 1_000_000,
+  views: [],
+};
 
 describe("collect", () => {
   it("has defaults", () => {
     assert.deepEqual(collect([]), {
       paths: [],
-      headers: [],
-      compression: "none",
-      timeoutMs: 10_000,
-      tls: {},
+      destinations: null,
       batchSize: DEFAULT_BATCH_SIZE,
       flushIntervalMs: 200,
+      metricsIntervalMs: 10_000,
+      aggregation: AGGREGATION,
       once: false,
       keep: false,
       giveUpAfterMs: Infinity,
@@ -64,63 +81,88 @@ describe("collect", () => {
       "17",
       "--flush-interval",
       "1s",
+      "--metrics-interval",
+      "1m",
       "--once",
       "--keep",
     ]);
     assert.deepEqual(options, {
       paths: ["a.otlp", "dir"],
-      url: "http://h:4318/v1/traces",
-      headers: [
-        { name: "A", value: "1=2", source: "--header" },
-        { name: "b", value: "%20", source: "--header" },
-      ],
-      compression: "gzip",
-      timeoutMs: 500,
-      tls: {},
+      destinations: forEachSignal((signal) => ({
+        url: `http://h:4318/${PATHS[signal]}`,
+        headers: [
+          { name: "A", value: "1=2", source: "--header" },
+          { name: "b", value: "%20", source: "--header" },
+        ],
+        compression: "gzip",
+        timeoutMs: 500,
+        tls: {},
+      })),
       batchSize: 17,
       flushIntervalMs: 1000,
+      metricsIntervalMs: 60_000,
+      aggregation: AGGREGATION,
       once: true,
       keep: true,
       giveUpAfterMs: 60_000,
     });
   });
 
-  it("takes a flag before a variable, and a variable for traces before one for all signals", () => {
+  it("takes a flag before a variable, and a variable for a signal before one for all of them", () => {
     const all = {
       [`${E}_ENDPOINT`]: "http://all:1/base",
       [`${E}_COMPRESSION`]: "gzip",
       [`${E}_TIMEOUT`]: "2000",
       [`${E}_PROTOCOL`]: "http/protobuf",
     };
-    const one = collect([], all);
-    assert.equal(one.url, "http://all:1/base/v1/traces");
-    assert.equal(one.compression, "gzip");
-    assert.equal(one.timeoutMs, 2000);
-    const traces = {
-      ...all,
-      [`${E}_TRACES_ENDPOINT`]: "http://traces:1/exactly",
-      [`${E}_TRACES_COMPRESSION`]: "none",
-      [`${E}_TRACES_TIMEOUT`]: "3000",
-    };
-    const two = collect([], traces);
-    assert.equal(two.url, "http://traces:1/exactly");
-    assert.equal(two.compression, "none");
-    assert.equal(two.timeoutMs, 3000);
-    const flags = ["--endpoint", "http://flag:1", "--compression", "gzip", "--timeout", "4s"];
-    const three = collect(flags, traces);
-    assert.equal(three.url, "http://flag:1/v1/traces");
-    assert.equal(three.compression, "gzip");
-    assert.equal(three.timeoutMs, 4000);
+    for (const signal of SIGNALS) {
+      const one = destination(signal, [], all);
+      assert.equal(one.url, `http://all:1/base/${PATHS[signal]}`);
+      assert.equal(one.compression, "gzip");
+      assert.equal(one.timeoutMs, 2000);
+      const some = {
+        ...all,
+        [`${E}_${signal.toUpperCase()}_ENDPOINT`]: "http://one:1/exactly",
+        [`${E}_${signal.toUpperCase()}_COMPRESSION`]: "none",
+        [`${E}_${signal.toUpperCase()}_TIMEOUT`]: "3000",
+      };
+      const two = destination(signal, [], some);
+      assert.equal(two.url, "http://one:1/exactly");
+      assert.equal(two.compression, "none");
+      assert.equal(two.timeoutMs, 3000);
+      for (const other of SIGNALS) {
+        if (other === signal) continue;
+        assert.deepEqual(destination(other, [], some), destination(other, [], all));
+      }
+      const flags = ["--endpoint", "http://flag:1", "--compression", "gzip", "--timeout", "4s"];
+      const three = destination(signal, flags, some);
+      assert.equal(three.url, `http://flag:1/${PATHS[signal]}`);
+      assert.equal(three.compression, "gzip");
+      assert.equal(three.timeoutMs, 4000);
+    }
+  });
+
+  it("sends what an endpoint is named for", () => {
+    const env = { [`${E}_LOGS_ENDPOINT`]: "http://logs" };
+    const { destinations } = collect([], env);
+    assert.equal(destinations?.logs?.url, "http://logs/");
+    assert.deepEqual([destinations?.traces, destinations?.metrics], [null, null]);
   });
 
   it("merges headers by name whatever its case", () => {
-    const options = collect(["--endpoint", "http://h", "--header", "C=flag"], {
+    const args = ["--endpoint", "http://h", "--header", "C=flag"];
+    const env = {
       [`${E}_HEADERS`]: "a=all,b=all%2C1,c=all",
       [`${E}_TRACES_HEADERS`]: "B=traces,c=traces",
-    });
-    assert.deepEqual(options.headers, [
+    };
+    assert.deepEqual(destination("traces", args, env).headers, [
       { name: "a", value: "all", source: `${E}_HEADERS` },
       { name: "B", value: "traces", source: `${E}_TRACES_HEADERS` },
+      { name: "C", value: "flag", source: "--header" },
+    ]);
+    assert.deepEqual(destination("logs", args, env).headers, [
+      { name: "a", value: "all", source: `${E}_HEADERS` },
+      { name: "b", value: "all,1", source: `${E}_HEADERS` },
       { name: "C", value: "flag", source: "--header" },
     ]);
   });
@@ -129,29 +171,35 @@ describe("collect", () => {
     const ca = join(directory, "ca.pem");
     writeFileSync(ca, "PEM");
     const env = { [`${E}_CERTIFICATE`]: ca };
-    assert.deepEqual(collect(["--endpoint", "https://h"], env).tls, {
-      ca: "PEM",
-      cert: undefined,
-      key: undefined,
-    });
-    assert.deepEqual(
-      collect(["--endpoint", "http://h"], { [`${E}_CERTIFICATE`]: "/none" }).tls,
-      {},
-    );
+    const tls = { ca: "PEM", cert: undefined, key: undefined };
+    assert.deepEqual(destination("metrics", ["--endpoint", "https://h"], env).tls, tls);
+    const bad = { [`${E}_CERTIFICATE`]: "/none" };
+    assert.deepEqual(destination("metrics", ["--endpoint", "http://h"], bad).tls, {});
     const https = ["collect", "--endpoint", "https://h"];
+    assert.match(exit(https, bad).message, /_CERTIFICATE names a file/);
     assert.match(
-      exit(https, { [`${E}_CERTIFICATE`]: "/none" }).message,
-      /_CERTIFICATE names a file/,
+      exit(https, { [`${E}_LOGS_CLIENT_KEY`]: ca }).message,
+      /go together: for logs only the key is set/,
     );
-    assert.match(
-      exit(https, { [`${E}_CLIENT_KEY`]: ca }).message,
-      /go together: only the key is set/,
-    );
+  });
+
+  it("says how to aggregate", () => {
+    const env = {
+      [`${E}_METRICS_TEMPORALITY_PREFERENCE`]: "LowMemory",
+      [`${E}_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`]: "base2_exponential_bucket_histogram",
+      OTEL_METRICS_EXEMPLAR_FILTER: "always_off",
+    };
+    assert.deepEqual(collect([], env).aggregation, {
+      ...AGGREGATION,
+      temporality: "lowmemory",
+      histograms: "exponential",
+      exemplars: "always_off",
+    });
   });
 
   it("ignores bad variables about sending when it prints", () => {
     const env = { [`${E}_PROTOCOL`]: "grpc", [`${E}_TIMEOUT`]: "x", [`${E}_HEADERS`]: "x" };
-    assert.equal(collect([], env).url, undefined);
+    assert.equal(collect([], env).destinations, null);
   });
 });
 
@@ -165,6 +213,8 @@ describe("bad arguments", () => {
     [["--batch-size", "0"], {}, /--batch-size.*from 1 to/],
     [["--batch-size", "1.5"], {}, /--batch-size/],
     [["--flush-interval", "-1"], {}, /--flush-interval/],
+    [["--metrics-interval", "0"], {}, /--metrics-interval.*from 1ms/],
+    [["--config", "/none.yaml"], {}, /--config names a file that can't be read.*none\.yaml/],
     [["--nonsense"], {}, /unknown option '--nonsense'/],
     [["--endpoint"], {}, /argument missing/],
     [["--header", "Ho st=x"], {}, /not a valid header name/],
@@ -174,6 +224,13 @@ describe("bad arguments", () => {
     [["--endpoint", "http://h"], { [`${E}_PROTOCOL`]: "grpc" }, /_PROTOCOL "grpc".*http\/protobuf/],
     [["--endpoint", "http://h"], { [`${E}_COMPRESSION`]: "br" }, /_COMPRESSION "br"/],
     [["--endpoint", "http://h"], { [`${E}_TIMEOUT`]: "x" }, /_TIMEOUT "x"/],
+    [["--endpoint", "http://h"], { [`${E}_LOGS_TIMEOUT`]: "x" }, /_LOGS_TIMEOUT "x"/],
+    [
+      [],
+      { [`${E}_METRICS_TEMPORALITY_PREFERENCE`]: "both" },
+      /_PREFERENCE "both".*cumulative, delta or lowmemory/,
+    ],
+    [[], { OTEL_METRICS_EXEMPLAR_FILTER: "x" }, /_FILTER "x".*always_on or always_off/],
   ];
   for (const [args, env, says] of bad) {
     it(`${args.join(" ")} ${Object.entries(env).join(" ")}`, () => {
@@ -199,9 +256,13 @@ describe("help", () => {
     assert.equal(exitCode, 0);
     const words = [
       ..."--endpoint --protocol --header --compression --timeout --batch-size".split(" "),
-      ..."--flush-interval --once --keep --help OTLP_MMAP_DIR SDK_MMAP_EXPORTER_FILE".split(" "),
+      ..."--flush-interval --metrics-interval --config --once --keep --help OTLP_MMAP_DIR SDK_MMAP_EXPORTER_FILE"
+        .split(" "),
       ..."ENDPOINT TRACES_ENDPOINT HEADERS COMPRESSION TIMEOUT PROTOCOL CERTIFICATE".split(" ")
         .map((name) => `${E}_${name}`),
+      ...["TEMPORALITY_PREFERENCE", "DEFAULT_HISTOGRAM_AGGREGATION"]
+        .map((name) => `${E}_METRICS_${name}`),
+      "OTEL_METRICS_EXEMPLAR_FILTER",
       "Exit codes:",
       "Examples:",
     ];

@@ -1,118 +1,18 @@
-import { fromBinary } from "@bufbuild/protobuf";
 import assert from "node:assert/strict";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { after, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { lockFile } from "../ffi/mod.ts";
 import { Writer } from "../lib/writer.ts";
-import { ExportTraceServiceRequestSchema, type Span } from "../proto/gen/otlp_pb.ts";
+import type { Span } from "../proto/gen/otlp_pb.ts";
 import { FileBuilder, idsOf } from "../tests/support/build.ts";
-import { spansOf, vector } from "../tests/support/collect.ts";
+import { vector } from "../tests/support/collect.ts";
 import { record } from "../tests/support/recording.ts";
-import { discover } from "./discover.ts";
-import { Pipeline, type PipelineOptions } from "./pipeline.ts";
-import type { Sink } from "./queue.ts";
-import type { Outcome } from "./send.ts";
+import { putLogs } from "./testing/append.ts";
+import { accept, folders, giveUp, once, run, TestSink, until } from "./testing/run.ts";
 
-const root = mkdtempSync(join(tmpdir(), "otlp-mmap-pipeline-"));
-after(() => rmSync(root, { recursive: true }));
-
-let count = 0;
-function folder(): string {
-  const path = join(root, String(++count));
-  mkdirSync(path);
-  return path;
-}
-
-/** A receiver that can be told to be slow or to fail. */
-class TestSink implements Sink {
-  readonly spans: Span[] = [];
-  readonly sizes: number[] = [];
-  /** Called for each request. */
-  answer: (spans: number) => Promise<Outcome> | Outcome = (spans) => accept(spans);
-  private aborted: (() => void)[] = [];
-
-  async send(body: Uint8Array, spans: number): Promise<Outcome> {
-    const abort = new Promise<Outcome>((resolve) => {
-      this.aborted.push(() => resolve(giveUp(spans)));
-    });
-    const outcome = await Promise.race([this.answer(spans), abort]);
-    if (outcome.accepted > 0) {
-      this.sizes.push(spans);
-      const request = fromBinary(ExportTraceServiceRequestSchema, body);
-      this.spans.push(...spansOf(request).map(({ span }) => span));
-    }
-    return outcome;
-  }
-  abort(): void {
-    for (const each of this.aborted) each();
-    this.aborted = [];
-  }
-  close(): Promise<void> {
-    return Promise.resolve();
-  }
-  get names(): string[] {
-    return this.spans.map(({ name }) => name).sort();
-  }
-}
-
-function accept(spans: number): Outcome {
-  return { accepted: spans, rejected: 0, dropped: 0 };
-}
-
-function giveUp(spans: number): Outcome {
-  return { accepted: 0, rejected: 0, dropped: spans, gaveUp: true };
-}
-
-interface Run {
-  readonly pipeline: Pipeline;
-  readonly sink: TestSink;
-  readonly lines: string[];
-  readonly ended: Promise<number>;
-}
-
-function run(paths: string[], options: Partial<PipelineOptions> = {}, sink = new TestSink()): Run {
-  const lines: string[] = [];
-  const log = (level: string, message: string): void => {
-    lines.push(`${level} ${message}`);
-  };
-  const discovery = discover(paths, {}, { log });
-  const pipeline = new Pipeline({
-    scan: discovery.scan,
-    sink,
-    batchSize: 100,
-    flushIntervalMs: 10,
-    once: false,
-    keep: false,
-    log,
-    ...options,
-  });
-  return { pipeline, sink, lines, ended: pipeline.run() };
-}
-
-/** Runs to the end of what is there. */
-async function once(paths: string[], sink = new TestSink()): Promise<Run & { code: number }> {
-  const started = run(paths, { once: true }, sink);
-  return { ...started, code: await started.ended };
-}
-
-async function until(what: string, condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 2000; i++) {
-    if (condition()) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  assert.fail(`never: ${what}`);
-}
+const folder = folders("pipeline");
 
 function interrupted(span: Span): boolean {
   return span.attributes.some(({ key }) => key === "otlp_mmap.interrupted");
@@ -266,7 +166,7 @@ describe("following", () => {
         written++;
         assert.equal(span.end(), "written");
       }
-      return pipeline.queue.full && !writer.drained;
+      return pipeline.requests.queues.traces.full && !writer.drained;
     });
     release();
     await until("all of them", () => sink.spans.length === written);
@@ -274,6 +174,69 @@ describe("following", () => {
     pipeline.stop();
     await ended;
     assert.equal(sink.spans.length, written);
+  });
+
+  it("delivers logs of a living process, and goes on with them when traces are stuck", async () => {
+    const directory = folder();
+    const sink = new TestSink();
+    let release = (): void => {};
+    const gate = new Promise<void>((resolve) => release = resolve);
+    sink.answer = async (count, signal) => {
+      if (signal === "traces") await gate;
+      return accept(count);
+    };
+    const { pipeline, ended } = run([directory], { batchSize: 1 }, sink);
+    const file = join(directory, "a.otlp");
+    const writer = Writer.create(file);
+    const scope = writer.scope({ name: "s" });
+    for (let i = 0; i < 20; i++) scope.startSpan(`span ${i}`).end();
+    await until("traces are stuck", () => pipeline.requests.queues.traces.full);
+    putLogs(file, "one", "two");
+    await until("both logs", () => sink.logs.length === 2);
+    for (let i = 20; i < 40; i++) scope.startSpan(`span ${i}`).end();
+    putLogs(file, "three");
+    await until("another log", () => sink.logs.length === 3);
+    assert.equal(sink.spans.length, 0);
+    assert.equal(pipeline.summary.spans, 20, "the others wait in the file");
+    release();
+    await until("all spans", () => sink.spans.length === 40);
+    writer.close();
+    await until("no files", () => readdirSync(directory).length === 0);
+    pipeline.stop();
+    await ended;
+    assert.deepEqual(sink.bodies, ["one", "two", "three"]);
+  });
+
+  it("delivers spans when logs are stuck, and takes the file away once they went", async () => {
+    const directory = folder();
+    const sink = new TestSink();
+    let release = (): void => {};
+    const gate = new Promise<void>((resolve) => release = resolve);
+    sink.answer = async (count, signal) => {
+      if (signal === "logs") await gate;
+      return accept(count);
+    };
+    const { pipeline, ended } = run([directory], { batchSize: 1 }, sink);
+    const file = join(directory, "a.otlp");
+    const writer = Writer.create(file);
+    const scope = writer.scope({ name: "s" });
+    scope.startSpan("first").end();
+    const bodies = Array.from({ length: 40 }, (_, i) => `log ${i}`);
+    putLogs(file, ...bodies.slice(0, 20));
+    await until("logs are stuck", () => pipeline.requests.queues.logs.full);
+    putLogs(file, ...bodies.slice(20));
+    scope.startSpan("second").end();
+    await until("the second span", () => sink.spans.length === 2);
+    assert.equal(pipeline.summary.logs, 20, "the others wait in the file");
+    writer.close();
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    assert.ok(existsSync(file), "its logs are not delivered");
+    release();
+    await until("all logs", () => sink.logs.length === 40);
+    await until("no files", () => readdirSync(directory).length === 0);
+    pipeline.stop();
+    await ended;
+    assert.deepEqual(sink.bodies, bodies);
   });
 
   it("retries a file that is still being made, and skips bad ones in a directory", async () => {
@@ -391,6 +354,77 @@ describe("once", () => {
     writer.close();
   });
 
+  it("leaves to the next run only what was not delivered", async () => {
+    for (const refused of ["traces", "logs"] as const) {
+      const directory = folder();
+      const file = join(directory, "a.otlp");
+      const writer = Writer.create(file);
+      const span = writer.scope({ name: "s" }).startSpan("span");
+      span.addEvent("event");
+      span.end();
+      putLogs(file, "log");
+      writer.close();
+      const sink = new TestSink();
+      sink.answer = (count, signal) => signal === refused ? giveUp(count) : accept(count);
+      const first = await once([directory], sink);
+      assert.equal(first.code, 1);
+      const items = refused === "traces" ? "spans" : "log records";
+      assert.ok(first.lines.some((line) => line.includes(`1 ${items} were not delivered`)));
+      assert.ok(existsSync(file));
+      const second = await once([directory]);
+      assert.equal(second.code, 0);
+      if (refused === "traces") {
+        assert.deepEqual([first.sink.names, first.sink.bodies], [[], ["log"]]);
+        assert.deepEqual(second.sink.spans[0].events.map(({ name }) => name), ["event"]);
+        // The events of the span are in the same ring as the logs, which are delivered once more.
+        assert.deepEqual(second.sink.bodies, ["log"]);
+      } else {
+        assert.deepEqual([first.sink.names, first.sink.bodies], [["span"], []]);
+        assert.deepEqual([second.sink.names, second.sink.bodies], [[], ["log"]]);
+      }
+      assert.deepEqual(readdirSync(directory), []);
+    }
+  });
+
+  it("delivers logs of a living owner once, whatever spans are open", async () => {
+    const directory = folder();
+    const file = join(directory, "a.otlp");
+    const writer = Writer.create(file);
+    const open = writer.scope({ name: "s" }).startSpan("open");
+    putLogs(file, "first", "second");
+    const first = await once([directory]);
+    assert.deepEqual([first.code, first.sink.bodies, first.sink.names], [
+      0,
+      ["first", "second"],
+      [],
+    ]);
+    putLogs(file, "third");
+    const second = await once([directory]);
+    assert.deepEqual([second.code, second.sink.bodies], [0, ["third"]]);
+    open.end();
+    const third = await once([directory]);
+    assert.deepEqual([third.sink.bodies, third.sink.names], [[], ["open"]]);
+    writer.close();
+  });
+
+  it("does not let one signal that is refused hold up the others", async () => {
+    const directory = folder();
+    const file = join(directory, "a.otlp");
+    const writer = Writer.create(file);
+    writer.scope({ name: "s" }).startSpan("span").end();
+    putLogs(file, "log");
+    writer.close();
+    const sink = new TestSink();
+    sink.answer = (count, signal) =>
+      signal === "logs" ? { accepted: 0, rejected: count, dropped: 0 } : accept(count);
+    const { code, pipeline } = await once([directory], sink);
+    assert.equal(code, 1);
+    assert.deepEqual(sink.names, ["span"]);
+    assert.deepEqual(readdirSync(directory), []);
+    const { traces, logs } = pipeline.summary.totals;
+    assert.deepEqual([traces.accepted, logs.rejected], [1, 1]);
+  });
+
   it("ends with 2 for a named file that is missing or bad, and delivers the rest", async () => {
     const directory = folder();
     const bad = join(directory, "bad.otlp");
@@ -433,11 +467,18 @@ describe("once", () => {
     builder.put(1, Uint8Array.of(0xff));
     builder.event({ scopeRef, spanContext: idsOf(9), spanEvent: true, eventName: "lost" });
     builder.save(file);
-    const { pipeline } = await once([file]);
-    assert.match(
-      pipeline.describe(),
-      /^1 spans from 1 files; 1 delivered, 0 refused by the backend, 0 dropped; events 1 claimed = 1 read \+ 0 torn \+ 0 unreadable; spans 4 claimed = 2 read \+ 1 torn \+ 1 unreadable; measurements 0 claimed/,
-    );
-    assert.match(pipeline.describe(), /without an open span: 0 records, 1 events/);
+    const { pipeline, lines } = await once([file]);
+    const said = pipeline.describe();
+    assert.deepEqual(said, [
+      "1 spans from 1 files: 1 delivered, 0 refused by the backend, 0 dropped",
+      "0 log records: 0 delivered, 0 refused by the backend, 0 dropped",
+      "0 data points of 0 measurements: 0 delivered, 0 refused by the backend, 0 dropped",
+      "records of the events rings: 1 claimed = 1 read + 0 torn + 0 unreadable",
+      "records of the spans rings: 4 claimed = 2 read + 1 torn + 1 unreadable",
+      "records of the measurements rings: 0 claimed = 0 read + 0 torn + 0 unreadable",
+      "without an open span: 0 records, 1 events",
+      "unreadable, not a readable message: 1",
+    ]);
+    assert.deepEqual(lines, said.map((line) => `info ${line}`));
   });
 });

@@ -28,6 +28,8 @@ export interface Problems {
    * @param failing False for what `recovered` does not end. Default true.
    */
   report(key: string, level: Level, message: string, failing?: boolean): void;
+  /** Something that stays so: said once, never again. */
+  once(key: string, level: Level, message: string): void;
   /** It works again: says `message` if a failing problem was said since the last time it worked. */
   recovered(message: () => string): void;
   /** Says what is still unsaid. */
@@ -41,6 +43,7 @@ export interface Problems {
 export function createProblems(log: Log, now: () => number): Problems {
   // Keys are made from error codes and status codes, so there are at most a few hundred of them.
   const problems = new Map<string, Problem>();
+  const saidOnce = new Set<string>();
   let said = false;
 
   function say(problem: Problem): void {
@@ -69,6 +72,11 @@ export function createProblems(log: Log, now: () => number): Problems {
       }
       say(known);
       said ||= failing;
+    },
+    once(key: string, level: Level, message: string): void {
+      if (saidOnce.has(key)) return;
+      saidOnce.add(key);
+      log(level, message);
     },
     recovered(message: () => string): void {
       if (!said) return;

@@ -1,16 +1,17 @@
 /**
- * Requests on their way: a few at a time are sent, a few more wait, and beyond that the collector
- * stops taking records until there is room again, so that the rings hold what memory need not.
+ * Requests of one signal on their way: a few at a time are sent, a few more wait, and beyond that the
+ * collector stops taking records of that signal until there is room again, so that the rings hold
+ * what memory need not.
  *
  * @module
  */
-import type { Request } from "../lib/otlp/batch.ts";
+import type { Request } from "../lib/otlp/request.ts";
 import type { Outcome } from "./send.ts";
 
-/** Where requests go. */
+/** Where the requests of one signal go. */
 export interface Sink {
-  /** Delivers one ExportTraceServiceRequest. Never rejects. */
-  send(body: Uint8Array, spans: number): Promise<Outcome>;
+  /** Delivers one export request with that many items. Never rejects. */
+  send(body: Uint8Array, items: number): Promise<Outcome>;
   /** Ends every pending send as dropped. */
   abort(reason: string): void;
   close(): Promise<void>;
@@ -55,7 +56,7 @@ export class SendQueue {
   private async send(request: Request): Promise<void> {
     this.running++;
     const body = request.buffer.subarray(0, request.length);
-    const outcome = await this.sink.send(body, request.spans);
+    const outcome = await this.sink.send(body, request.items);
     this.running--;
     this.totals.accepted += outcome.accepted;
     this.totals.rejected += outcome.rejected;

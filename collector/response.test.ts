@@ -5,7 +5,13 @@ import { describe, it } from "node:test";
 import { ExportTraceServiceResponseSchema } from "../proto/gen/otlp_pb.ts";
 import { decodePartialSuccess, decodeStatusMessage, judge, type RequestFacts } from "./response.ts";
 
-const facts: RequestFacts = { spans: 10, bytes: 1234, path: "/v1/traces", headers: [] };
+const facts: RequestFacts = {
+  signal: "traces",
+  items: 10,
+  bytes: 1234,
+  path: "/v1/traces",
+  headers: [],
+};
 
 function answer(
   status: number,
@@ -97,6 +103,15 @@ describe("verdicts", () => {
       judge(answer(200, pb, "\xff\xff"), facts).reason ?? "",
       /no ExportTraceServiceResponse/,
     );
+    const logs: RequestFacts = { ...facts, signal: "logs" };
+    const some = judge(json({ partialSuccess: { rejectedLogRecords: "2" } }), logs);
+    assert.deepEqual([some.rejected, some.reason], [2, "the backend rejected 2 of 10 log records"]);
+    const metrics: RequestFacts = { ...facts, signal: "metrics" };
+    const points = judge(json({ partialSuccess: { rejectedDataPoints: 4 } }), metrics);
+    assert.deepEqual(
+      [points.rejected, points.reason],
+      [4, "the backend rejected 4 of 10 data points"],
+    );
   });
 
   it("does not take a web page for a backend", () => {
@@ -124,7 +139,14 @@ describe("verdicts", () => {
   it("hints at the cause", () => {
     const reason = (status: number, body = "", more = {}, given = facts): string =>
       judge(answer(status, "text/plain", body, more), given).reason ?? "";
-    assert.match(reason(404), /\/v1\/traces/);
+    assert.match(reason(404), /nothing takes traces at .* usually take them at \/v1\/traces/);
+    for (const status of [404, 405, 501]) {
+      const logs: RequestFacts = { ...facts, signal: "logs", path: "/x" };
+      assert.match(
+        reason(status, "", {}, logs),
+        /this backend takes no logs at \/x: .* at \/v1\/logs \(OTEL_EXPORTER_OTLP_LOGS_ENDPOINT/,
+      );
+    }
     assert.match(reason(413), /10 spans in 1234 bytes: lower --batch-size/);
     assert.match(reason(401), /OTEL_EXPORTER_OTLP_HEADERS/);
     const headers = [{ name: "api-key", source: "OTEL_EXPORTER_OTLP_TRACES_HEADERS" }];

@@ -5,12 +5,14 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import type { Signal } from "../lib/otlp/request.ts";
 import type { HttpResponse } from "./connection.ts";
+import { ITEMS, PATHS } from "./signals.ts";
 import { firstLine, printable } from "./text.ts";
 
-/** What `ExportTraceServiceResponse.partial_success` says. */
+/** What `partial_success` of a response says, which has the same fields for every signal. */
 export interface PartialSuccess {
-  /** Spans that were refused. Not checked against what was sent. */
+  /** Items that were refused. Not checked against what was sent. */
   readonly rejected: number;
   readonly message: string;
 }
@@ -19,7 +21,7 @@ export interface PartialSuccess {
 export interface Verdict {
   /** `taken`: don't send again. `refused`: never send again. `retry`: send again later. */
   readonly kind: "taken" | "refused" | "retry";
-  /** For `taken`, spans the backend refused, from 0 to the number sent. */
+  /** For `taken`, items the backend refused, from 0 to the number sent. */
   readonly rejected: number;
   /** What to tell people; absent when there is nothing to tell. */
   readonly reason?: string;
@@ -34,8 +36,9 @@ export interface HeaderOrigin {
 
 /** What is needed to explain an answer. */
 export interface RequestFacts {
-  /** Spans in the request. */
-  readonly spans: number;
+  /** What was sent, and how many items of it. */
+  readonly signal: Signal;
+  readonly items: number;
   /** Bytes of its body as sent. */
   readonly bytes: number;
   /** Path of the request. */
@@ -47,9 +50,18 @@ export interface RequestFacts {
 /** The status codes after which the same request may be sent again (OTLP "Retryable Response Codes"). */
 export const RETRYABLE: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
+/** The status codes that say that there is nothing for this signal at this path. */
+export const UNKNOWN_PATH: ReadonlySet<number> = new Set([404, 405, 501]);
+
 /** The hint for an endpoint that speaks HTTP/2 only. */
 export const GRPC_HINT =
   "this looks like the gRPC port (usually 4317); OTLP/HTTP is usually on port 4318";
+
+const RESPONSES: Record<Signal, string> = {
+  traces: "ExportTraceServiceResponse",
+  metrics: "ExportMetricsServiceResponse",
+  logs: "ExportLogsServiceResponse",
+};
 
 const STATUS_NAMES: Record<number, string> = {
   400: "Bad Request",
@@ -61,6 +73,7 @@ const STATUS_NAMES: Record<number, string> = {
   415: "Unsupported Media Type",
   429: "Too Many Requests",
   500: "Internal Server Error",
+  501: "Not Implemented",
   502: "Bad Gateway",
   503: "Service Unavailable",
   504: "Gateway Timeout",
@@ -118,7 +131,7 @@ function utf8(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
 }
 
-/** Decodes an `ExportTraceServiceResponse`; `undefined` when the bytes are something else. */
+/** Decodes an export response; `undefined` when the bytes are something else. */
 export function decodePartialSuccess(body: Uint8Array): PartialSuccess | undefined {
   let rejected = 0;
   let message = "";
@@ -159,7 +172,11 @@ function jsonPartialSuccess(body: Uint8Array): PartialSuccess | undefined {
   const value = json(body);
   if (value === undefined) return undefined;
   const partial = (value.partialSuccess ?? value.partial_success ?? {}) as Record<string, unknown>;
-  const rejected = Number(partial.rejectedSpans ?? partial.rejected_spans ?? 0);
+  const rejected = Number(
+    partial.rejectedSpans ?? partial.rejected_spans ??
+      partial.rejectedLogRecords ?? partial.rejected_log_records ??
+      partial.rejectedDataPoints ?? partial.rejected_data_points ?? 0,
+  );
   const message = partial.errorMessage ?? partial.error_message;
   return { rejected, message: typeof message === "string" ? message : "" };
 }
@@ -217,13 +234,17 @@ function hint(status: number, response: HttpResponse, facts: RequestFacts): stri
       "final address";
   }
   if (status === 401 || status === 403) return credentialsHint(facts);
-  if (status === 404 || status === 405) {
-    return `nothing takes traces at ${printable(facts.path, 200)}: OTLP/HTTP receivers usually ` +
-      "take them at /v1/traces (OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is used exactly as it is, " +
-      "--endpoint and OTEL_EXPORTER_OTLP_ENDPOINT get /v1/traces appended)";
+  if (UNKNOWN_PATH.has(status)) {
+    const { signal } = facts;
+    const usual = `/${PATHS[signal]}`;
+    const what = signal === "traces" ? "nothing takes traces" : `this backend takes no ${signal}`;
+    return `${what} at ${printable(facts.path, 200)}: OTLP/HTTP receivers usually take them at ` +
+      `${usual} (OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_ENDPOINT is used exactly as it is, ` +
+      `--endpoint and OTEL_EXPORTER_OTLP_ENDPOINT get ${usual} appended)`;
   }
   if (status === 413) {
-    return `the request had ${facts.spans} spans in ${facts.bytes} bytes: lower --batch-size`;
+    return `the request had ${facts.items} ${ITEMS[facts.signal]} in ${facts.bytes} bytes` +
+      (facts.signal === "metrics" ? ": try --compression gzip" : ": lower --batch-size");
   }
   if (status === 415) {
     return "the server does not take OTLP as protobuf, or not compressed: try --compression none";
@@ -271,17 +292,17 @@ function judgeSuccess(response: HttpResponse, facts: RequestFacts): Verdict {
     return {
       kind: "taken",
       rejected: 0,
-      reason: `HTTP ${response.status} with a body that is no ExportTraceServiceResponse; ` +
+      reason: `HTTP ${response.status} with a body that is no ${RESPONSES[facts.signal]}; ` +
         "taken for a full success",
     };
   }
   const wanted = Number.isFinite(partial.rejected) ? Math.trunc(partial.rejected) : 0;
-  const rejected = Math.min(facts.spans, Math.max(0, wanted));
+  const rejected = Math.min(facts.items, Math.max(0, wanted));
   const said = firstLine(partial.message);
   if (rejected === 0 && said === "") return { kind: "taken", rejected: 0 };
   const saying = said === "" ? "" : `: the server says "${said}"`;
   const reason = rejected === 0
     ? `the backend took everything with a warning${saying}`
-    : `the backend rejected ${rejected} of ${facts.spans} spans${saying}`;
+    : `the backend rejected ${rejected} of ${facts.items} ${ITEMS[facts.signal]}${saying}`;
   return { kind: "taken", rejected, reason };
 }

@@ -6,7 +6,9 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { FileBuilder, idsOf, text } from "../tests/support/build.ts";
 import { drainAll, MemoryCollector } from "../tests/support/collect.ts";
 import { Random, seed } from "../tests/support/random.ts";
-import { isIdle, round, ROUND_RECORDS } from "./round.ts";
+import { RING_EVENTS } from "../lib/format/layout.ts";
+import { takenTo } from "./drain.ts";
+import { isIdle, ROUND_RECORDS } from "./round.ts";
 
 function names(collector: MemoryCollector): string[] {
   return collector.spans().map(({ span }) => span.name);
@@ -118,7 +120,7 @@ describe("a round", () => {
       },
     });
     tick(file, 99);
-    for (let i = 0; i < 5; i++) round(collector.process, collector.assembler);
+    for (let i = 0; i < 5; i++) collector.round();
     const [{ span }] = collector.spans();
     assert.equal(span.events.length, 1);
     const { unmatchedEvents } = collector.assembler.counts;
@@ -163,7 +165,7 @@ describe("a round", () => {
     for (let i = 1; i <= 5000; i++) file.simpleSpan(scopeRef, i, "s");
     const collector = new MemoryCollector();
     collector.add(file, { over: false });
-    assert.equal(round(collector.process, collector.assembler), ROUND_RECORDS);
+    assert.equal(collector.round(), ROUND_RECORDS);
     assert.equal(collector.spans().length, ROUND_RECORDS / 2);
     collector.rounds();
     assert.equal(collector.spans().length, 5000 - ROUND_RECORDS / 2);
@@ -210,6 +212,122 @@ function nested(depth: number): ValueInit {
   }
   return value;
 }
+
+describe("a slow backend", () => {
+  function bodies(collector: MemoryCollector): string[] {
+    return collector.logs().map(({ log }) => String(log.body?.value.value));
+  }
+
+  /** Four spans with an event each and a log record before, between and after them. */
+  function mixed(): FileBuilder {
+    const file = new FileBuilder();
+    const scopeRef = file.simpleScope("s");
+    file.event({ scopeRef, body: text("log 0") });
+    for (let i = 1; i <= 4; i++) {
+      start(file, i, scopeRef);
+      tick(file, i);
+      file.event({ scopeRef, body: text(`log ${i}`) });
+      end(file, i);
+    }
+    return file;
+  }
+  const allLogs = ["log 0", "log 1", "log 2", "log 3", "log 4"];
+
+  it("of logs does not hold up spans or their events", () => {
+    const collector = new MemoryCollector();
+    const { drain } = collector.add(mixed());
+    collector.blocked.logs = true;
+    collector.rounds();
+    const spans = collector.spans();
+    assert.equal(spans.length, 4);
+    assert.ok(spans.every(({ span }) => span.events.length === 1));
+    assert.deepEqual(bodies(collector), []);
+    // Nothing of the events ring can be given back yet.
+    assert.equal(takenTo(drain, RING_EVENTS), -1);
+    assert.equal(isIdle(collector.process), false);
+    collector.blocked.logs = false;
+    collector.rounds();
+    assert.deepEqual(bodies(collector), allLogs);
+    assert.deepEqual(collector.spans(), []);
+    assert.equal(takenTo(drain, RING_EVENTS), 8);
+    assert.equal(isIdle(collector.process), true);
+    assert.deepEqual(drain.rejected, [0, 0, 0]);
+  });
+
+  it("of traces does not hold up logs", () => {
+    const collector = new MemoryCollector();
+    const { drain } = collector.add(mixed());
+    collector.blocked.traces = true;
+    collector.rounds();
+    assert.deepEqual(bodies(collector), allLogs);
+    assert.deepEqual(collector.spans(), []);
+    // The events of the spans are still to be taken.
+    assert.equal(takenTo(drain, RING_EVENTS), 0);
+    collector.blocked.traces = false;
+    collector.rounds();
+    const spans = collector.spans();
+    assert.equal(spans.length, 4);
+    assert.ok(spans.every(({ span }) => span.events.length === 1));
+    assert.deepEqual(bodies(collector), []);
+    assert.equal(takenTo(drain, RING_EVENTS), 8);
+    assert.equal(isIdle(collector.process), true);
+  });
+
+  it(`that comes and goes loses nothing and doubles nothing (seed ${seed})`, () => {
+    for (let turn = 0; turn < 50; turn++) {
+      const random = new Random(seed + turn);
+      const file = new FileBuilder({ slots: 4096 });
+      const scopeRef = file.simpleScope("s");
+      const collector = new MemoryCollector();
+      const { drain } = collector.add(file, { over: false });
+      const open: number[] = [];
+      let [spans, logs, unreadable] = [0, 0, 0];
+      for (let step = 0; step < 300; step++) {
+        switch (random.below(8)) {
+          case 0:
+            start(file, ++spans, scopeRef);
+            open.push(spans);
+            break;
+          case 1:
+            if (open.length > 0) end(file, open.splice(random.below(open.length), 1)[0]);
+            break;
+          case 2:
+            if (open.length > 0) tick(file, random.pick(open));
+            break;
+          case 3:
+          case 4:
+            file.event({ scopeRef, body: text(`log ${logs++}`) });
+            break;
+          case 5:
+            file.put(0, Uint8Array.of(0xff));
+            unreadable++;
+            break;
+          case 6:
+            // Read as far as it goes, and refused for its body.
+            file.event({ scopeRef, body: { value: { case: "valueRef", value: 7n } } });
+            unreadable++;
+            break;
+          default:
+            collector.blocked.traces = random.below(2) === 0;
+            collector.blocked.logs = random.below(2) === 0;
+            for (let i = random.below(3); i >= 0; i--) collector.round();
+        }
+      }
+      for (const number of open) end(file, number);
+      collector.blocked.traces = false;
+      collector.blocked.logs = false;
+      collector.rounds();
+      const note = `seed ${seed}, turn ${turn}`;
+      assert.equal(collector.spans().length, spans, note);
+      const expected = Array.from({ length: logs }, (_, i) => `log ${i}`);
+      assert.deepEqual(bodies(collector), expected, note);
+      assert.equal(drain.rejected[RING_EVENTS], unreadable, note);
+      assert.equal(collector.assembler.counts.unmatchedEvents, 0, note);
+      assert.equal(drain.logs, null, note);
+      assert.equal(isIdle(collector.process), true, note);
+    }
+  });
+});
 
 describe("hostile records", () => {
   /** A good span before and after, and between them a start with one attribute. */

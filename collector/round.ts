@@ -1,17 +1,20 @@
 /**
  * One round over all files of one process: its spans first, then its events, and only then the spans
- * that ended, so that an event recorded before the end of its span is always there.
+ * that ended, so that an event recorded before the end of its span is always there. Log records are
+ * taken with the events, measurements last.
  *
  * @module
  */
 import { RING_EVENTS, RING_MEASUREMENTS, RING_SPANS } from "../lib/format/layout.ts";
-import type { Assembler, PairList, ProcessState } from "../lib/otlp/assemble.ts";
+import type { PairList, ProcessState } from "../lib/otlp/source.ts";
 import {
   claimedTo,
   type Drain,
   drainEvents,
+  drainLogs,
   drainMeasurements,
   drainSpans,
+  type Intake,
   isDrained,
 } from "./drain.ts";
 
@@ -47,17 +50,17 @@ export interface RoundProcess {
 export const ROUND_RECORDS = 4096;
 
 /** Does one round. Returns how many records were taken. */
-export function round(process: RoundProcess, assembler: Assembler): number {
+export function round(process: RoundProcess, intake: Intake): number {
   const { files, state } = process;
-  let before = 0;
+  const { assembler, blocked } = intake;
+  let count = 0;
   for (let i = 0; i < files.length; i++) {
     const file = files[i];
-    before += taken(file.drain);
-    file.safe = Math.min(claimedTo(file.drain, RING_EVENTS), file.limits[RING_EVENTS]);
+    count -= taken(file.drain);
+    file.safe = lastOf(file, RING_EVENTS);
   }
 
-  const complete = takeSpans(files, assembler);
-  if (complete) {
+  if (!blocked.traces && takeSpans(files, intake)) {
     for (let i = 0; i < files.length; i++) {
       files[i].drain.decidable = Math.max(files[i].drain.decidable, files[i].safe);
     }
@@ -66,38 +69,42 @@ export function round(process: RoundProcess, assembler: Assembler): number {
     const ended = state.ended;
     state.ended = process.waiting;
     process.waiting = ended;
-    for (let i = 0; i < files.length; i++) {
-      const file = files[i];
-      file.target = Math.min(claimedTo(file.drain, RING_EVENTS), file.limits[RING_EVENTS]);
-    }
+    for (let i = 0; i < files.length; i++) files[i].target = lastOf(files[i], RING_EVENTS);
   }
   let reached = true;
   for (let i = 0; i < files.length; i++) {
-    const { drain, limits, target } = files[i];
-    const end = Math.min(claimedTo(drain, RING_EVENTS), limits[RING_EVENTS]);
-    drainEvents(drain, assembler, ROUND_RECORDS, end);
-    if (drain.rings[RING_EVENTS].sequence < target) reached = false;
-    const last = Math.min(claimedTo(drain, RING_MEASUREMENTS), limits[RING_MEASUREMENTS]);
-    drainMeasurements(drain, assembler, ROUND_RECORDS, last);
+    const file = files[i];
+    const { drain } = file;
+    const end = lastOf(file, RING_EVENTS);
+    drainEvents(drain, intake, ROUND_RECORDS, end);
+    if (drain.rings[RING_EVENTS].sequence < file.target) reached = false;
+    if (!blocked.logs) count += drainLogs(drain, intake, ROUND_RECORDS, end);
+    if (!blocked.metrics) {
+      drainMeasurements(drain, intake, ROUND_RECORDS, lastOf(file, RING_MEASUREMENTS));
+    }
   }
-  if (reached && process.waiting.length > 0) {
+  if (reached && !blocked.traces && process.waiting.length > 0) {
     assembler.emitEnded(process.waiting);
   }
 
-  let after = 0;
-  for (let i = 0; i < files.length; i++) after += taken(files[i].drain);
-  return after - before;
+  for (let i = 0; i < files.length; i++) count += taken(files[i].drain);
+  return count;
+}
+
+/** The last sequence to take for now. */
+function lastOf({ drain, limits }: RoundFile, ring: number): number {
+  return Math.min(claimedTo(drain, ring), limits[ring]);
 }
 
 /** Spans of older generations first. True when all that was there at the start was taken. */
-function takeSpans(files: readonly RoundFile[], assembler: Assembler): boolean {
+function takeSpans(files: readonly RoundFile[], intake: Intake): boolean {
   let complete = true;
   for (let i = 0; i < files.length; i++) {
     const file = files[i];
     const { drain, older } = file;
     const ring = drain.rings[RING_SPANS];
-    const end = Math.min(claimedTo(drain, RING_SPANS), file.limits[RING_SPANS]);
-    if (older === null || older.spansDone) drainSpans(drain, assembler, ROUND_RECORDS, end);
+    const end = lastOf(file, RING_SPANS);
+    if (older === null || older.spansDone) drainSpans(drain, intake, ROUND_RECORDS, end);
     if (ring.sequence < end) complete = false;
     else file.spansDone = file.closed;
   }
@@ -115,7 +122,7 @@ export function isIdle(process: RoundProcess): boolean {
   if (process.waiting.length > 0 || process.state.ended.length > 0) return false;
   for (const { drain, limits } of process.files) {
     for (let ring = 0; ring < drain.rings.length; ring++) {
-      if (!isDrained(drain, ring) && drain.rings[ring].sequence < limits[ring]) return false;
+      if (!isDrained(drain, ring, limits[ring])) return false;
     }
   }
   return true;

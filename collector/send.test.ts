@@ -73,6 +73,7 @@ async function rawBackend(bytes: string, after: "connect" | "request"): Promise<
 function sender(url: string, more: Partial<SenderOptions> = {}): Sender & { lines: string[] } {
   const lines: string[] = [];
   const made = createSender({
+    signal: "traces",
     url,
     backoff: FAST,
     log: (level, message) => void lines.push(`${level} ${message}`),
@@ -405,7 +406,9 @@ describe("refusals", () => {
       });
       const one = sender(url);
       const outcome = await one.send(BODY, 8);
-      assert.deepEqual([outcome.accepted, outcome.rejected, outcome.dropped], [0, 0, 8]);
+      // Nothing at this path at all: the backend does not take the signal.
+      const refused = status === 404 || status === 501 ? [0, 8, 0] : [0, 0, 8];
+      assert.deepEqual([outcome.accepted, outcome.rejected, outcome.dropped], refused);
       assert.equal(outcome.gaveUp, undefined);
       assert.match(outcome.reason ?? "", new RegExp(`^HTTP ${status}.*"no"`));
       assert.match(one.lines[0], /^error .*; 8 spans dropped$/);
@@ -413,6 +416,24 @@ describe("refusals", () => {
       assert.equal(seen.length, 2);
     });
   }
+
+  it("says once that a backend does not take logs, however often it is asked", async () => {
+    const { url, seen } = await backend((response, _, count) => {
+      response.writeHead(count < 4 ? 404 : 200).end();
+    });
+    const one = sender(url, { signal: "logs" });
+    for (let i = 0; i < 3; i++) {
+      const { accepted, rejected, dropped, gaveUp } = await one.send(BODY, 8);
+      assert.deepEqual([accepted, rejected, dropped, gaveUp], [0, 8, 0, undefined]);
+    }
+    assert.equal(one.lines.length, 1, one.lines.join("\n"));
+    assert.match(
+      one.lines[0],
+      /^warn .*this backend takes no logs at .*; 8 log records dropped, and/,
+    );
+    assert.equal((await one.send(BODY, 8)).accepted, 8);
+    assert.equal(seen.length, 4);
+  });
 
   it("reports partial success and does not send it again", async () => {
     const partial = Buffer.from("0a0708031203626164", "hex");

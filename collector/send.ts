@@ -11,22 +11,24 @@ import { createConnections, type HttpResponse, type TlsMaterial } from "./connec
 import { parseTarget, type Target } from "./endpoint.ts";
 import { explainFailure } from "./failure.ts";
 import { createProblems, type Log } from "./problems.ts";
-import { judge, type RequestFacts } from "./response.ts";
+import { judge, type RequestFacts, UNKNOWN_PATH } from "./response.ts";
+import type { Signal } from "../lib/otlp/request.ts";
 import { type Backoff, backoffMs, DEFAULT_BACKOFF, retryAfterMs } from "./retry.ts";
+import { ITEMS } from "./signals.ts";
 
 const gzip = promisify(gzipCallback);
 
-/** What became of a batch. `accepted + rejected + dropped` is the number of its spans. */
+/** What became of a batch. `accepted + rejected + dropped` is the number of its items. */
 export interface Outcome {
-  /** Spans the backend took. */
+  /** Items (spans, data points, log records) the backend took. */
   accepted: number;
-  /** Spans the backend took the request of, but refused (partial success). */
+  /** Items that it refused: part of a request that it took, or a signal that it does not take. */
   rejected: number;
-  /** Spans that were not delivered: the request was refused for good, or retrying was given up. */
+  /** Items that were not delivered: the request was refused for good, or retrying was given up. */
   dropped: number;
-  /** Why spans were rejected or dropped, or what the backend warns about. */
+  /** Why items were rejected or dropped, or what the backend warns about. */
   reason?: string;
-  /** True when retrying was given up: the backend has not refused these spans. */
+  /** True when retrying was given up: the backend has not refused these items. */
   gaveUp?: boolean;
 }
 
@@ -40,6 +42,8 @@ export interface Header {
 
 /** How to send. */
 export interface SenderOptions {
+  /** What is sent there. */
+  readonly signal: Signal;
   /** The URL that is posted to, path included. */
   readonly url: string;
   readonly headers?: readonly Header[];
@@ -70,11 +74,13 @@ export interface SenderState {
 /** Sends batches. */
 export interface Sender {
   /**
-   * Sends one `ExportTraceServiceRequest` (protobuf bytes) and keeps retrying. Never rejects.
+   * Sends one export request of the signal (protobuf bytes) and keeps retrying. Never rejects.
    * Resolves when the backend took it, refused it for good, or trying was given up. The body must
    * stay as it is until then.
+   *
+   * @param count Items in it.
    */
-  send(body: Uint8Array, spans: number): Promise<Outcome>;
+  send(body: Uint8Array, count: number): Promise<Outcome>;
   /**
    * Stops at once: running requests are cut off, every pending send resolves as dropped with
    * `gaveUp`, and so does every later one.
@@ -136,8 +142,9 @@ function requestHeaders(
  * @throws Error when the URL or a header can't be used.
  */
 export function createSender(options: SenderOptions): Sender {
-  const { headers = [], timeoutMs = 10_000, backoff = DEFAULT_BACKOFF, log } = options;
+  const { signal, headers = [], timeoutMs = 10_000, backoff = DEFAULT_BACKOFF, log } = options;
   const { maxElapsedMs = Infinity } = options;
+  const items = ITEMS[signal];
   const target = parseTarget(options.url);
   const compressed = options.compression === "gzip";
   const connections = createConnections(
@@ -193,16 +200,16 @@ export function createSender(options: SenderOptions): Sender {
     problems.recovered(() => {
       const seconds = ((now() - failingSince) / 1000).toFixed(1);
       const after = failures === 0 ? "" : ` after ${seconds} s (failed attempts: ${failures})`;
-      return `${target.url}: takes spans again${after}`;
+      return `${target.url}: takes ${items} again${after}`;
     });
   }
 
-  function dropped(spans: number, reason: string, gaveUp: boolean): Outcome {
-    return { accepted: 0, rejected: 0, dropped: spans, reason, ...(gaveUp ? { gaveUp } : {}) };
+  function dropped(count: number, reason: string, gaveUp: boolean): Outcome {
+    return { accepted: 0, rejected: 0, dropped: count, reason, ...(gaveUp ? { gaveUp } : {}) };
   }
 
   /** One attempt: the outcome, or `undefined` when it has to be made again. */
-  async function attempt(payload: Uint8Array, spans: number): Promise<Outcome | undefined> {
+  async function attempt(payload: Uint8Array, count: number): Promise<Outcome | undefined> {
     let response: HttpResponse;
     try {
       response = await exchange(payload);
@@ -212,7 +219,13 @@ export function createSender(options: SenderOptions): Sender {
       failed(key, message);
       return undefined;
     }
-    const facts: RequestFacts = { spans, bytes: payload.length, path: target.path, headers };
+    const facts: RequestFacts = {
+      signal,
+      items: count,
+      bytes: payload.length,
+      path: target.path,
+      headers,
+    };
     const verdict = judge(response, facts);
     const { kind, rejected, reason } = verdict;
     const key = `HTTP ${response.status}`;
@@ -221,14 +234,21 @@ export function createSender(options: SenderOptions): Sender {
       if (reason !== undefined) {
         problems.report("partial", "warn", `${target.url}: ${reason}`, false);
       }
-      return { accepted: spans - rejected, rejected, dropped: 0, ...(reason ? { reason } : {}) };
+      return { accepted: count - rejected, rejected, dropped: 0, ...(reason ? { reason } : {}) };
     }
     if (kind === "refused") {
       state.ok = false;
       state.lastError = reason;
       if (state.failures++ === 0) failingSince = now();
-      problems.report(key, "error", `${target.url}: ${reason}; ${spans} spans dropped`);
-      return dropped(spans, reason ?? key, false);
+      const message = `${target.url}: ${reason}; ${count} ${items} dropped`;
+      if (!UNKNOWN_PATH.has(response.status)) {
+        problems.report(key, "error", message);
+        return dropped(count, reason ?? key, false);
+      }
+      // Many backends take traces and nothing else: that goes without repeating.
+      if (signal === "traces") problems.report(key, "error", message);
+      else problems.once(key, "warn", `${message}, and so are all that follow`);
+      return { accepted: 0, rejected: count, dropped: 0, reason };
     }
     failed(key, reason ?? key);
     const wait = retryAfterMs(response.headers.get("retry-after"), Date.now()) ?? 0;
@@ -236,7 +256,7 @@ export function createSender(options: SenderOptions): Sender {
     return undefined;
   }
 
-  async function send(body: Uint8Array, spans: number): Promise<Outcome> {
+  async function send(body: Uint8Array, count: number): Promise<Outcome> {
     const started = now();
     let payload = body;
     if (compressed && aborted === undefined) {
@@ -244,8 +264,8 @@ export function createSender(options: SenderOptions): Sender {
         payload = await gzip(body, { level: 1 });
       } catch (error) {
         const reason = `gzip failed (${(error as Error).message})`;
-        problems.report("gzip", "error", `${reason}; ${spans} spans dropped`, false);
-        return dropped(spans, reason, false);
+        problems.report("gzip", "error", `${reason}; ${count} ${items} dropped`, false);
+        return dropped(count, reason, false);
       }
     }
     let nextAttempt = started;
@@ -254,16 +274,16 @@ export function createSender(options: SenderOptions): Sender {
       if (now() + wait - started > maxElapsedMs) {
         const seconds = Math.round((now() - started) / 1000);
         const reason = `given up after ${seconds} s (attempts: ${attempts}): ${state.lastError}`;
-        problems.report("given-up", "error", `${target.url}: ${spans} spans ${reason}`);
-        return dropped(spans, reason, true);
+        problems.report("given-up", "error", `${target.url}: ${count} ${items} ${reason}`);
+        return dropped(count, reason, true);
       }
       if (wait > 0 && aborted === undefined) {
         await sleep(wait);
         // Another batch may have been told to be quiet for longer meanwhile.
         continue;
       }
-      if (aborted !== undefined) return dropped(spans, aborted, true);
-      const outcome = await attempt(payload, spans);
+      if (aborted !== undefined) return dropped(count, aborted, true);
+      const outcome = await attempt(payload, count);
       if (outcome !== undefined) return outcome;
       attempts++;
       nextAttempt = now() + backoffMs(attempts, Math.random(), backoff);

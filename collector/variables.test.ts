@@ -1,19 +1,23 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { parseDuration } from "./durations.ts";
-import { exactUrl, parseTarget, tracesUrl } from "./endpoint.ts";
+import { exactUrl, parseTarget, signalUrls } from "./endpoint.ts";
 import { otlpVariable, parseHeaderList } from "./variables.ts";
 
 describe("variables", () => {
-  it("prefers the one for traces; empty is unset", () => {
+  it("prefers the one for the signal; empty is unset", () => {
     const env = { OTEL_EXPORTER_OTLP_TIMEOUT: "1", OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: "2" };
-    assert.deepEqual(otlpVariable(env, "TIMEOUT"), {
+    assert.deepEqual(otlpVariable(env, "traces", "TIMEOUT"), {
       value: "2",
       source: "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
     });
     const blank = { ...env, OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: " " };
-    assert.equal(otlpVariable(blank, "TIMEOUT")?.value, "1");
-    assert.equal(otlpVariable({}, "TIMEOUT"), undefined);
+    assert.equal(otlpVariable(blank, "traces", "TIMEOUT")?.value, "1");
+    assert.equal(otlpVariable({}, "traces", "TIMEOUT"), undefined);
+    assert.equal(otlpVariable(env, "logs", "TIMEOUT")?.value, "1");
+    const logs = { ...env, OTEL_EXPORTER_OTLP_LOGS_TIMEOUT: "3" };
+    assert.equal(otlpVariable(logs, "logs", "TIMEOUT")?.value, "3");
+    assert.equal(otlpVariable(logs, "metrics", "TIMEOUT")?.value, "1");
   });
 
   it("decodes header lists like baggage", () => {
@@ -47,16 +51,25 @@ describe("durations", () => {
 });
 
 describe("endpoints", () => {
-  it("gets v1/traces appended to a base", () => {
+  it("gets v1/traces and so on appended to a base", () => {
     const cases = {
-      "http://h:4318": "http://h:4318/v1/traces",
-      "http://h:4318/": "http://h:4318/v1/traces",
-      "http://h/otlp/": "http://h/otlp/v1/traces",
-      "http://h/v1/traces": "http://h/v1/traces",
-      "http://h/a/v1/traces/": "http://h/a/v1/traces",
-      "https://h/a?key=1#x": "https://h/a/v1/traces?key=1",
+      "http://h:4318": "http://h:4318",
+      "http://h:4318/": "http://h:4318",
+      "http://h/otlp/": "http://h/otlp",
+      "http://h/v1/traces": "http://h",
+      "http://h/a/v1/traces/": "http://h/a",
+      "http://h/v1/logs": "http://h",
+      "http://h//v1/metrics": "http://h",
+      "http://h/av1/traces": "http://h/av1/traces",
     };
-    for (const [base, url] of Object.entries(cases)) assert.equal(tracesUrl(base), url);
+    for (const [base, prefix] of Object.entries(cases)) {
+      assert.deepEqual(signalUrls(base), {
+        traces: `${prefix}/v1/traces`,
+        metrics: `${prefix}/v1/metrics`,
+        logs: `${prefix}/v1/logs`,
+      });
+    }
+    assert.equal(signalUrls("https://h/a?key=1#x").logs, "https://h/a/v1/logs?key=1");
   });
 
   it("is used as it is where that is asked for", () => {
@@ -79,7 +92,7 @@ describe("endpoints", () => {
 
   it("must be http or https", () => {
     for (const bad of ["localhost:4318", "grpc://h", "http://", "", "http://h:99999"]) {
-      assert.throws(() => tracesUrl(bad), /is not a (valid )?URL/, bad);
+      assert.throws(() => signalUrls(bad), /is not a (valid )?URL/, bad);
     }
   });
 });

@@ -1,9 +1,11 @@
 /**
  * The OTEL_EXPORTER_OTLP_* variables (OpenTelemetry specification, "OpenTelemetry Protocol
- * Exporter"): the one for traces wins over the one for all signals, and empty means unset.
+ * Exporter"): the one for a signal wins over the one for all signals, and empty means unset.
  *
  * @module
  */
+
+import type { Signal } from "../lib/otlp/request.ts";
 
 /** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -21,10 +23,14 @@ export function variable(env: Environment, name: string): Setting | undefined {
   return value === undefined || value === "" ? undefined : { value, source: name };
 }
 
-/** `OTEL_EXPORTER_OTLP_TRACES_<NAME>`, or else `OTEL_EXPORTER_OTLP_<NAME>`. */
-export function otlpVariable(env: Environment, name: string): Setting | undefined {
-  return variable(env, `OTEL_EXPORTER_OTLP_TRACES_${name}`) ??
-    variable(env, `OTEL_EXPORTER_OTLP_${name}`);
+/** The name of the variable that says something of one signal, `OTEL_EXPORTER_OTLP_LOGS_<NAME>`. */
+export function signalVariable(signal: Signal, name: string): string {
+  return `OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_${name}`;
+}
+
+/** `OTEL_EXPORTER_OTLP_TRACES_<NAME>` (and so on), or else `OTEL_EXPORTER_OTLP_<NAME>`. */
+export function otlpVariable(env: Environment, signal: Signal, name: string): Setting | undefined {
+  return variable(env, signalVariable(signal, name)) ?? variable(env, `OTEL_EXPORTER_OTLP_${name}`);
 }
 
 /**

@@ -233,6 +233,8 @@ export const OtlpMetric = {
   sum: 7,
   histogram: 9,
   exponentialHistogram: 10,
+  summary: 11,
+  metadata: 12,
 } as const;
 
 /** OTLP `Gauge`, `Sum`, `Histogram`, `ExponentialHistogram`: the same numbers in each. */
@@ -247,6 +249,7 @@ export const OtlpNumberPoint = {
   /** sfixed64. */
   asInt: 6,
   attributes: 7,
+  flags: 8,
 } as const;
 
 /** OTLP `HistogramDataPoint`. */
@@ -259,6 +262,7 @@ export const OtlpHistogramPoint = {
   explicitBounds: 7,
   exemplars: 8,
   attributes: 9,
+  flags: 10,
   min: 11,
   max: 12,
 } as const;
@@ -275,6 +279,7 @@ export const OtlpExponentialPoint = {
   zeroCount: 7,
   positive: 8,
   negative: 9,
+  flags: 10,
   exemplars: 11,
   min: 12,
   max: 13,

@@ -16,6 +16,7 @@ import {
   TEMPORALITY_DELTA,
   VALUE_INT,
 } from "../format/fields.ts";
+import { DEFAULT_BOUNDARIES } from "../record/metric.ts";
 import { MALFORMED, Rejection } from "../record/wire.ts";
 import { MAX_BLOCK } from "./blocks.ts";
 import {
@@ -61,12 +62,6 @@ export interface Definition {
 /** A definition that does not say what its measurements are to become. */
 const NO_AGGREGATION = new Rejection("a metric without an aggregation");
 const BAD_BOUNDARIES = new Rejection("a histogram whose boundaries do not increase");
-
-/** The specification's boundaries (Metrics SDK, "Explicit Bucket Histogram Aggregation"). */
-export const DEFAULT_BOUNDARIES: readonly number[] = [
-  ...[0, 5, 10, 25, 50, 75, 100, 250, 500, 750],
-  ...[1000, 2500, 5000, 7500, 10000],
-];
 
 /** Reads an entry. Throws a Rejection for one that makes no sense. */
 export function readDefinition(dictionary: DictionaryReader, ref: number): Definition {

@@ -22,9 +22,10 @@ import {
   TEMPORALITY_DELTA,
 } from "../format/fields.ts";
 import type { ScopeEntry } from "../otlp/scopes.ts";
+import { DEFAULT_BOUNDARIES } from "../record/metric.ts";
 import { putVarint } from "../record/wire.ts";
 import { KeyFilter } from "./attribute-set.ts";
-import { DEFAULT_BOUNDARIES, type Definition, isObservable, type Kind } from "./definition.ts";
+import { type Definition, isObservable, type Kind } from "./definition.ts";
 import { DEFAULT_MAX_BUCKETS, MAX_SCALE } from "./exponential.ts";
 import { NO_SERIES } from "./series.ts";
 import type { AttributeKeys, StreamSettings } from "./views.ts";

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { DEFAULT_BOUNDARIES } from "../record/metric.ts";
 import {
   INSTRUMENT_COUNTER,
   INSTRUMENT_GAUGE,
@@ -17,12 +18,6 @@ import { MAX_SCALE, MIN_SCALE } from "./bucket-index.ts";
 import { DEFAULT_MAX_BUCKETS, MAX_BUCKETS, MIN_BUCKETS } from "./exponential.ts";
 import type { Aggregation, AttributeKeys, Selector, StreamSettings, View } from "./views.ts";
 import { ConfigFile, type Field, listOf } from "./yaml-fields.ts";
-
-/** The specification's boundaries of explicit histograms where nobody says others. */
-export const DEFAULT_BOUNDARIES: readonly number[] = [
-  ...[0, 5, 10, 25, 50, 75, 100, 250, 500, 750],
-  ...[1000, 2500, 5000, 7500, 10000],
-];
 
 const INSTRUMENT_TYPES: Readonly<Record<string, number>> = {
   counter: INSTRUMENT_COUNTER,

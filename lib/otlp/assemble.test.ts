@@ -1,127 +1,13 @@
-import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import {
-  type AnyValueSchema,
-  type KeyValueRefSchema,
-  SpanEventSchema,
-  type SpanKind,
-  type StatusCode,
-} from "../../proto/gen/mmap_pb.ts";
-import type { AnyValue, KeyValue, Span } from "../../proto/gen/otlp_pb.ts";
+import { SpanEventSchema, type SpanKind, type StatusCode } from "../../proto/gen/mmap_pb.ts";
+import type { Span } from "../../proto/gen/otlp_pb.ts";
 import { FileBuilder, idsOf, text } from "../../tests/support/build.ts";
 import { drainAll, MemoryCollector } from "../../tests/support/collect.ts";
 import { Random, seed } from "../../tests/support/random.ts";
 import { DEFAULT_LIMITS } from "./assemble.ts";
-
-type ValueInit = MessageInitShape<typeof AnyValueSchema>;
-type PairInit = MessageInitShape<typeof KeyValueRefSchema>;
-/** A value in a form in which two are the same exactly when they are deeply equal. */
-type Plain = string | { list: Plain[] } | { map: [string, Plain][] };
-
-function plain(any: AnyValue | undefined): Plain {
-  const held = any?.value;
-  switch (held?.case) {
-    case undefined:
-      return "empty";
-    case "arrayValue":
-      return { list: held.value.values.map(plain) };
-    case "kvlistValue":
-      return { map: held.value.values.map((pair) => [pair.key, plain(pair.value)]) };
-    case "bytesValue":
-      return `bytes ${held.value.join()}`;
-    case "doubleValue":
-      return `double ${Object.is(held.value, -0) ? "-0" : held.value}`;
-    default:
-      return `${held?.case} ${held?.value}`;
-  }
-}
-
-function attributes(pairs: readonly KeyValue[]): Record<string, Plain> {
-  const result: Record<string, Plain> = {};
-  for (const pair of pairs) {
-    assert.ok(!Object.hasOwn(result, pair.key), `key ${pair.key} twice`);
-    result[pair.key] = plain(pair.value);
-  }
-  return result;
-}
-
-class Source {
-  readonly random: Random;
-  readonly file: FileBuilder;
-  constructor(random: Random, file: FileBuilder) {
-    this.random = random;
-    this.file = file;
-  }
-
-  text(max = 40): string {
-    const letters = ["a", "b", "ü", "ł", "漢", "🚲", "-", "\n", " "];
-    const length = this.random.below(10) === 0
-      ? this.random.below(max * 6)
-      : this.random.below(max);
-    return Array.from({ length }, () => this.random.pick(letters)).join("");
-  }
-
-  value(depth = 0): [ValueInit, Plain] {
-    const { random } = this;
-    switch (random.below(depth > 3 ? 7 : 10)) {
-      case 0:
-        return [{}, "empty"];
-      case 1:
-        return this.wrap("boolValue", random.below(2) === 1);
-      case 2:
-        return this.wrap("intValue", BigInt.asIntN(64, random.bits64()));
-      case 3: {
-        const value = random.pick([0, -0, NaN, Infinity, 1.5, -1e300, random.word() / 7]);
-        const init: ValueInit = { value: { case: "doubleValue", value } };
-        return [init, `double ${Object.is(value, -0) ? "-0" : value}`];
-      }
-      case 4: {
-        const value = new Uint8Array(random.below(200)).map(() => random.below(256));
-        return [{ value: { case: "bytesValue", value } }, `bytes ${value.join()}`];
-      }
-      case 7: {
-        const values = Array.from({ length: random.below(5) }, () => this.value(depth + 1));
-        return [
-          { value: { case: "arrayValue", value: { values: values.map(([init]) => init) } } },
-          { list: values.map(([, expected]) => expected) },
-        ];
-      }
-      case 8: {
-        const pairs = Array.from({ length: random.below(5) }, () => this.pair(depth + 1));
-        return [
-          { value: { case: "kvlistValue", value: { values: pairs.map(([init]) => init) } } },
-          { map: pairs.map(([, key, expected]) => [key, expected]) },
-        ];
-      }
-      case 9: {
-        const [init, expected] = this.value(depth + 1);
-        return [{ value: { case: "valueRef", value: this.file.value(init) } }, expected];
-      }
-      default:
-        return this.wrap("stringValue", this.text());
-    }
-  }
-
-  private wrap(name: string, value: unknown): [ValueInit, Plain] {
-    return [{ value: { case: name, value } } as ValueInit, `${name} ${value}`];
-  }
-
-  pair(depth = 0): [PairInit, string, Plain] {
-    const key = this.random.pick(["", "a", "b", "http.method", "ключ", "k".repeat(200), "c", "d"]);
-    const [value, expected] = this.value(depth);
-    const keyRef = key === "" ? 0n : this.file.string(key);
-    return [{ keyRef, value }, key, expected];
-  }
-
-  pairs(into: Record<string, Plain>, max = 8): PairInit[] {
-    return Array.from({ length: this.random.below(max) }, () => {
-      const [init, key, expected] = this.pair();
-      into[key] = expected;
-      return init;
-    });
-  }
-}
+import { attributes, type Plain, RandomValues, type ValueInit } from "./testing/values.ts";
 
 interface Expected {
   name: string;
@@ -174,7 +60,7 @@ function seen(span: Span): Expected {
 
 /** Records of random spans, interleaved; returns what must come out, by first byte of the id. */
 function writeRandom(file: FileBuilder, random: Random, spans: number): Map<number, Expected> {
-  const source = new Source(random, file);
+  const source = new RandomValues(random, file);
   const scopeRef = file.simpleScope("random");
   const expected = new Map<number, Expected>();
   const open: number[] = [];

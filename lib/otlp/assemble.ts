@@ -1,40 +1,30 @@
 /**
- * Records become spans: each record of the spans and events rings is transcoded and added to its
- * open span, and a span that ended goes into the batch.
+ * Records become spans and log records: each record of the spans ring, and each event of a span, is
+ * transcoded and added to its open span, and a span that ended goes into its batch; the other events
+ * are log records and go into theirs.
  *
  * @module
  */
 import { DictionaryReader, type GrowingFile } from "../dictionary/read.ts";
 import { RefTable } from "../dictionary/refs.ts";
-import {
-  AnyValue,
-  BYTES,
-  FIXED64,
-  OtlpKeyValue,
-  OtlpSpan,
-  SpanEvent,
-  Status,
-  tag,
-  VARINT,
-} from "../format/fields.ts";
-import {
-  decodeEvent,
-  decodeMeasurement,
-  decodeSpan,
-  type EventRecord,
-  type SpanRecord,
-} from "../record/decode.ts";
+import { BYTES, FIXED64, OtlpSpan, SpanEvent, tag, VARINT } from "../format/fields.ts";
+import { decodeEvent, decodeSpan, type EventRecord, type SpanRecord } from "../record/decode.ts";
 import { BAD_ID, STARTED_TWICE, TOO_LARGE } from "../record/wire.ts";
 import type { RecordCopy } from "../ring/read.ts";
 import { SCRATCH_BYTES, SCRATCH_LIMIT } from "./arena.ts";
 import { Batch } from "./batch.ts";
+import { foundLog, putLogRecord } from "./logs.ts";
+import { INTERRUPTED, INTERRUPTIONS, TRUNCATED_SPAN } from "./marks.ts";
 import { ScopeCache, type ScopeEntry } from "./scopes.ts";
+import { isLater, noteTime, PairList, type ProcessState, type Source } from "./source.ts";
 import {
   ATTRIBUTES,
   BLOCK,
   DROPPED_ATTRIBUTES,
   DROPPED_EVENTS,
   DROPPED_LINKS,
+  EVENT_FILE,
+  EVENT_SEQUENCE,
   FILE,
   FLAG_ENDED,
   FLAG_REPEATED,
@@ -48,6 +38,7 @@ import {
   PROCESS,
   SCOPE,
   SEQUENCE,
+  SEVERAL_FILES,
   SpanTable,
   START_HIGH,
   START_LOW,
@@ -57,13 +48,15 @@ import { found, putCount, putEnd, putEvent, putLinks, putSpanFields } from "./tr
 import { countFields, keepLast } from "./unique.ts";
 import { aim, expectKeys, repeatedKeys, seenKeys, ValueCache } from "./values.ts";
 
+export type { ProcessState, Source } from "./source.ts";
+
 /** What one collector holds at most. */
 export interface Limits {
   /** Open spans of all processes; beyond it the one that started first is sent as it is. */
   readonly openSpans: number;
-  /** Bytes of open spans and of the batch, likewise. */
+  /** Bytes of open spans and of the batches, likewise. */
   readonly bytes: number;
-  /** Attributes of one span; more are dropped and counted on it. */
+  /** Attributes of one span or log record; more are dropped and counted on it. */
   readonly attributes: number;
 }
 
@@ -74,53 +67,9 @@ export const DEFAULT_LIMITS: Limits = {
   attributes: 1024,
 };
 
-/** A list of pairs of numbers that keeps its memory. */
-export class PairList {
-  /** The pairs, two words each. */
-  words: Int32Array = new Int32Array(16);
-  /** Words in use. */
-  length = 0;
-
-  /** Adds a pair. */
-  push(first: number, second: number): void {
-    if (this.length === this.words.length) {
-      const grown = new Int32Array(this.words.length * 2);
-      grown.set(this.words);
-      this.words = grown;
-    }
-    this.words[this.length++] = first;
-    this.words[this.length++] = second;
-  }
-}
-
-/** A process that writes files: what its files have in common. */
-export interface ProcessState {
-  /** Index in `Assembler.processes`. */
-  readonly index: number;
-  readonly scopes: ScopeCache;
-  /** The latest time in its records, ns since the Unix epoch: low and high 32 bits. */
-  lastLow: number;
-  lastHigh: number;
-  /** Spans that ended and are not in a batch yet: pairs of index and use. */
-  ended: PairList;
-}
-
-/** One file, as far as its records are concerned. */
-export interface Source {
-  /** A number that no other file has at the same time. */
-  readonly file: number;
-  readonly process: ProcessState;
-  readonly dictionary: DictionaryReader;
-  readonly values: ValueCache;
-  /** Indexes of scopes by ref. */
-  readonly scopes: RefTable;
-  /** Its writer marks events of spans; without that they are guessed. */
-  readonly marksSpanEvents: boolean;
-}
-
 /** What was counted since the start. */
 export interface AssemblyCounts {
-  /** Spans handed to batches. */
+  /** Spans handed to their batch. */
   spans: number;
   /** Of these, spans whose end was never recorded. */
   interrupted: number;
@@ -130,12 +79,22 @@ export interface AssemblyCounts {
   unmatched: number;
   /** Events of spans that are not open. */
   unmatchedEvents: number;
-  /** Log records and measurements, which are passed. */
-  logs: number;
-  measurements: number;
   /** Spans for which there was no memory. */
   lost: number;
+  /** Log records handed to their batch. */
+  logs: number;
+  /** Log records for which there was no memory. */
+  lostLogs: number;
 }
+
+/** What became of a record of the events ring. */
+export type EventFate = typeof TAKEN | typeof WAITS | typeof LEFT;
+/** It is where it belongs. */
+export const TAKEN = 0;
+/** Its span is not open: to be looked at again after the spans ring, or passed with `passEvent`. */
+export const WAITS = 1;
+/** It is a log record, and these are not wanted now. */
+export const LEFT = 2;
 
 const TRACE_HEAD = tag(OtlpSpan.traceId, BYTES) | 16 << 8;
 const SPAN_HEAD = tag(OtlpSpan.spanId, BYTES) | 8 << 8;
@@ -143,7 +102,6 @@ const NAME = tag(OtlpSpan.name, BYTES);
 const ATTRIBUTE = tag(OtlpSpan.attributes, BYTES);
 const END_TIME = tag(OtlpSpan.endTime, FIXED64);
 const END_TIME_BYTES = 9;
-const STATUS = tag(OtlpSpan.status, BYTES);
 const D_ATTRIBUTES = tag(OtlpSpan.droppedAttributes, VARINT);
 const D_EVENTS = tag(OtlpSpan.droppedEvents, VARINT);
 const D_LINKS = tag(OtlpSpan.droppedLinks, VARINT);
@@ -151,59 +109,34 @@ const D_LINKS = tag(OtlpSpan.droppedLinks, VARINT);
 /** A span needs no more than this beyond its fields (an end after the span is full). */
 const END_BYTES = 64 << 10;
 
-/** Field `attributes` with a key and the value true. */
-function trueAttribute(key: string): Uint8Array {
-  const text = new TextEncoder().encode(key);
-  const bytes = [tag(OtlpKeyValue.key, BYTES), text.length, ...text];
-  bytes.push(tag(OtlpKeyValue.value, BYTES), 2, tag(AnyValue.bool, VARINT), 1);
-  return Uint8Array.of(ATTRIBUTE, bytes.length, ...bytes);
-}
-
-/** Part of the span was cut off to fit a slot. */
-const TRUNCATED = trueAttribute("otlp_mmap.truncated");
-/** The end of the span was not recorded. */
-const INTERRUPTED = trueAttribute("otlp_mmap.interrupted");
-
-/** Field `status` of an error. */
-function errorStatus(message: string): Uint8Array {
-  const text = new TextEncoder().encode(message);
-  const bytes = [tag(Status.message, BYTES), text.length, ...text, tag(Status.code, VARINT), 2];
-  return Uint8Array.of(STATUS, bytes.length, ...bytes);
-}
-
-/** Why a span has no end. */
-export const INTERRUPTIONS = {
-  died: errorStatus("the process ended before the span did"),
-  closed: errorStatus("the process shut down before the span ended"),
-  evicted: errorStatus("the collector held too many open spans"),
-} as const;
-
-/** All open spans of all processes, and the batch they go into. */
+/** All open spans of all processes, and the batches that they and log records go into. */
 export class Assembler {
   readonly table: SpanTable = new SpanTable();
-  readonly batch: Batch = new Batch(this.table.arena);
+  readonly spans: Batch = new Batch("traces", this.table.arena);
+  readonly logs: Batch = new Batch("logs", this.table.arena);
   readonly counts: AssemblyCounts = {
     spans: 0,
     interrupted: 0,
     evicted: 0,
     unmatched: 0,
     unmatchedEvents: 0,
-    logs: 0,
-    measurements: 0,
     lost: 0,
+    logs: 0,
+    lostLogs: 0,
   };
   /** By index; null where a process is forgotten. */
   readonly processes: (ProcessState | null)[] = [];
 
   private readonly limits: Limits;
-  private readonly onSpan: () => void;
+  private readonly onAdded: (batch: Batch) => void;
   private readonly scopes: (ScopeEntry | null)[] = [];
 
   /**
-   * @param onSpan Called after each span that was added to the batch: the moment to seal it.
+   * @param onAdded Called after each span or log record that was added to its batch: the moment to
+   * seal that.
    */
-  constructor(onSpan: () => void, limits: Limits = DEFAULT_LIMITS) {
-    this.onSpan = onSpan;
+  constructor(onAdded: (batch: Batch) => void, limits: Limits = DEFAULT_LIMITS) {
+    this.onAdded = onAdded;
     this.limits = limits;
   }
 
@@ -222,7 +155,7 @@ export class Assembler {
     return process;
   }
 
-  /** Forgets a process that has no open spans and nothing in the batch. */
+  /** Forgets a process that has no open spans and nothing in a batch. */
   removeProcess(process: ProcessState): void {
     for (const scope of process.scopes.indexes()) this.scopes[scope] = null;
     this.processes[process.index] = null;
@@ -271,8 +204,7 @@ export class Assembler {
     if (index >= 0) throw STARTED_TWICE;
     if ((t0 | t1 | t2 | t3) === 0 || (s0 | s1) === 0) throw BAD_ID;
 
-    let scope = record.scopeRef > 0 ? source.scopes.get(record.scopeRef) : -1;
-    if (scope < 0) scope = this.loadScope(source, record.scopeRef);
+    const scope = this.scopeIndex(source, record.scopeRef);
     const out = table.arena.bytes;
     aim(out, SCRATCH_LIMIT, source.dictionary, source.values);
     expectKeys(0);
@@ -377,22 +309,18 @@ export class Assembler {
   }
 
   /**
-   * Takes a record of the events ring. False when its span is not open: the record is to be looked
-   * at again after the spans ring, or passed with `passEvent`.
+   * Takes a record of the events ring.
+   *
+   * @param logs Take log records too.
    */
-  takeEvent(source: Source, copy: RecordCopy): boolean {
+  takeEvent(source: Source, copy: RecordCopy, sequence: number, logs: boolean): EventFate {
     const record = decodeEvent(copy.u8, copy.start, copy.end);
     const { view } = copy;
-    if (record.time !== 0) {
-      noteTime(
-        source.process,
-        view.getInt32(record.time, true),
-        view.getInt32(record.time + 4, true),
-      );
-    }
+    noteRecordTime(source, copy, record);
     if (!isEventOfSpan(record, source.marksSpanEvents)) {
-      this.counts.logs++;
-      return true;
+      if (!logs) return LEFT;
+      this.putLog(source, copy, record);
+      return TAKEN;
     }
     const { table } = this;
     const process = source.process.index;
@@ -404,28 +332,53 @@ export class Assembler {
     const s1 = view.getInt32(record.spanId + 4, true);
     const hash = table.hash(process, t0, t1, t2, t3, s0, s1);
     const index = table.find(hash, process, t0, t1, t2, t3, s0, s1);
-    if (index < 0) return false;
+    if (index < 0) return WAITS;
     const base = SpanTable.base(index);
     const out = table.arena.bytes;
     aim(out, SCRATCH_LIMIT, source.dictionary, source.values);
     const length = putEvent(copy, copy.start, copy.end, record, out, 0);
     if (!this.keep(index, length, 0)) table.meta[base + DROPPED_EVENTS]++;
+    else if (table.meta[base + EVENT_FILE] === 0) {
+      table.meta[base + EVENT_FILE] = source.file;
+      table.meta[base + EVENT_SEQUENCE] = sequence | 0;
+    } else if (table.meta[base + EVENT_FILE] !== source.file) {
+      table.meta[base + EVENT_FILE] = SEVERAL_FILES;
+    }
     if (record.truncated) table.meta[base + FLAGS] |= FLAG_TRUNCATED;
-    return true;
+    return TAKEN;
+  }
+
+  /**
+   * Takes a record of the events ring if it is a log record, whose event `takeEvent` left or will
+   * leave: that is also where a record that cannot be read at all is thrown out.
+   */
+  takeLog(source: Source, copy: RecordCopy): void {
+    let record: EventRecord;
+    try {
+      record = decodeEvent(copy.u8, copy.start, copy.end);
+    } catch {
+      return;
+    }
+    noteRecordTime(source, copy, record);
+    if (!isEventOfSpan(record, source.marksSpanEvents)) this.putLog(source, copy, record);
+  }
+
+  private putLog(source: Source, copy: RecordCopy, record: EventRecord): void {
+    // Marked as an event of a span that it does not name: neither the one nor the other.
+    if (record.isSpanEvent) throw BAD_ID;
+    const out = this.table.arena.bytes;
+    const { attributes } = this.limits;
+    aim(out, SCRATCH_LIMIT, source.dictionary, source.values);
+    const end = putLogRecord(copy, copy.start, copy.end, record, out, 0, attributes);
+    const scope = this.scopeOf(source, foundLog.scopeRef);
+    if (this.logs.add(scope, 0, end, end, 0)) this.counts.logs++;
+    else this.counts.lostLogs++;
+    this.onAdded(this.logs);
   }
 
   /** Counts an event whose span is not there. */
   passEvent(): void {
     this.counts.unmatchedEvents++;
-  }
-
-  /** Takes a record of the measurements ring: only its time is looked at. */
-  takeMeasurement(source: Source, copy: RecordCopy): void {
-    const time = decodeMeasurement(copy.u8, copy.start, copy.end);
-    if (time !== 0) {
-      noteTime(source.process, copy.view.getInt32(time, true), copy.view.getInt32(time + 4, true));
-    }
-    this.counts.measurements++;
   }
 
   /** Puts spans that ended into the batch: a list from `ProcessState.ended`, empty afterwards. */
@@ -472,39 +425,19 @@ export class Assembler {
     return count;
   }
 
-  /**
-   * The low 32 bits of the sequence of the first start from a file whose span is still open, null
-   * when there is none.
-   */
-  firstOpen(file: number): number | null {
-    const { table } = this;
-    for (let index = table.oldest; index !== NONE;) {
-      const base = SpanTable.base(index);
-      if (table.meta[base + FILE] === file) return table.meta[base + SEQUENCE];
-      index = table.meta[base + NEXT];
-    }
-    return null;
-  }
-
-  /** True when the batch in the making holds spans of a process. */
+  /** True when a batch in the making holds something of a process. */
   isBatched(process: ProcessState): boolean {
-    for (const scope of process.scopes.indexes()) if (this.scopes[scope]!.spans > 0) return true;
-    return false;
+    return this.spans.holds(process.index) || this.logs.holds(process.index);
   }
 
-  /** Open spans of a process. */
-  openSpans(process: ProcessState): number {
-    const { table } = this;
-    let count = 0;
-    for (let index = table.oldest; index !== NONE;) {
-      const base = SpanTable.base(index);
-      if (table.meta[base + PROCESS] === process.index) count++;
-      index = table.meta[base + NEXT];
-    }
-    return count;
+  /** The scope that a ref of a file names. Throws a Rejection for what is no scope. */
+  scopeOf(source: Source, ref: number): ScopeEntry {
+    return this.scopes[this.scopeIndex(source, ref)]!;
   }
 
-  private loadScope(source: Source, ref: number): number {
+  private scopeIndex(source: Source, ref: number): number {
+    const known = ref > 0 ? source.scopes.get(ref) : -1;
+    if (known >= 0) return known;
     const { process, dictionary, values } = source;
     const scope = process.scopes.load(ref, process.index, dictionary, values, this.scopes);
     source.scopes.set(ref, scope);
@@ -578,20 +511,20 @@ export class Assembler {
       counts.interrupted++;
     }
     if ((meta[base + FLAGS] & FLAG_TRUNCATED) !== 0) {
-      out.u8.set(TRUNCATED, to);
-      to += TRUNCATED.length;
+      out.u8.set(TRUNCATED_SPAN, to);
+      to += TRUNCATED_SPAN.length;
     }
     to = putCount(out.u8, to, D_ATTRIBUTES, meta[base + DROPPED_ATTRIBUTES]);
     to = putCount(out.u8, to, D_EVENTS, meta[base + DROPPED_EVENTS]);
     to = putCount(out.u8, to, D_LINKS, meta[base + DROPPED_LINKS]);
     const length = meta[base + LENGTH];
-    if (this.batch.add(scope, meta[base + BLOCK], length, SCRATCH_BYTES, to - SCRATCH_BYTES)) {
+    if (this.spans.add(scope, meta[base + BLOCK], length, SCRATCH_BYTES, to - SCRATCH_BYTES)) {
       counts.spans++;
     } else {
       counts.lost++;
     }
     table.remove(index);
-    this.onSpan();
+    this.onAdded(this.spans);
   }
 }
 
@@ -602,14 +535,6 @@ function isEventOfSpan(record: EventRecord, marked: boolean): boolean {
   return !record.isLog && (record.nameRef !== 0 || record.nameEnd > record.nameStart);
 }
 
-function isLater(low: number, high: number, thanLow: number, thanHigh: number): boolean {
-  return high >>> 0 > thanHigh >>> 0 ||
-    (high === thanHigh && low >>> 0 > thanLow >>> 0);
-}
-
-function noteTime(process: ProcessState, low: number, high: number): void {
-  if (isLater(low, high, process.lastLow, process.lastHigh)) {
-    process.lastLow = low;
-    process.lastHigh = high;
-  }
+function noteRecordTime({ process }: Source, { view }: RecordCopy, { time }: EventRecord): void {
+  if (time !== 0) noteTime(process, view.getInt32(time, true), view.getInt32(time + 4, true));
 }

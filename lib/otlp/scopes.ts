@@ -39,7 +39,7 @@ import {
   type ValueCache,
 } from "./values.ts";
 
-/** A resource as the fields of a ResourceSpans. */
+/** A resource as the fields of a ResourceSpans, ResourceLogs or ResourceMetrics. */
 export interface ResourceEntry {
   /** Field `resource`. */
   readonly head: Uint8Array;
@@ -47,8 +47,10 @@ export interface ResourceEntry {
   readonly tail: Uint8Array;
 }
 
-/** A scope as the fields of a ScopeSpans, and its spans in the batch in the making. */
+/** A scope as the fields of a ScopeSpans, ScopeLogs or ScopeMetrics. */
 export interface ScopeEntry {
+  /** Its index in the list of all scopes; used again once its process is forgotten. */
+  readonly index: number;
   readonly resource: ResourceEntry;
   /** Index of the process it belongs to. */
   readonly process: number;
@@ -56,12 +58,6 @@ export interface ScopeEntry {
   readonly head: Uint8Array;
   /** Field `schema_url`, or nothing. */
   readonly tail: Uint8Array;
-  /** Block of the arena with the `spans` fields; -1 when there is none. */
-  block: number;
-  blockClass: number;
-  /** Bytes and spans in it. */
-  length: number;
-  spans: number;
 }
 
 /** More scopes than this in one process are refused. */
@@ -100,16 +96,8 @@ export class ScopeCache {
     if (this.scopes.size >= MAX_SCOPES) throw TOO_LARGE;
     let index = all.indexOf(null);
     if (index < 0) index = all.length;
-    all[index] = {
-      resource: resource.entry,
-      process,
-      head: scope.head,
-      tail: scope.tail,
-      block: -1,
-      blockClass: 0,
-      length: 0,
-      spans: 0,
-    };
+    const { head, tail } = scope;
+    all[index] = { index, resource: resource.entry, process, head, tail };
     this.scopes.set(key, index);
     return index;
   }

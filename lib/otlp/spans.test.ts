@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Random, seed } from "../../tests/support/random.ts";
-import { BLOCK, LENGTH, NEXT, NONE, SpanTable } from "./spans.ts";
+import {
+  BLOCK,
+  EVENT_FILE,
+  EVENT_SEQUENCE,
+  LENGTH,
+  NEXT,
+  NONE,
+  SEVERAL_FILES,
+  SpanTable,
+} from "./spans.ts";
 
 describe("the table of open spans", () => {
   it(`finds what is in it, keeps its bytes and the order of starts (seed ${seed})`, () => {
@@ -68,5 +77,34 @@ describe("the table of open spans", () => {
     for (const { index } of model.values()) table.remove(index);
     assert.equal(table.arena.inUse, 0);
     assert.equal(table.count, 0);
+  });
+
+  it("knows the first events of a process's spans by file, of the spans there are", () => {
+    const table = new SpanTable();
+    const add = (number: number): number => {
+      const hash = table.hash(1, number, 0, 0, 0, number, 0);
+      return table.insert(hash, 1, number, 0, 0, 0, number, 0, 10);
+    };
+    const setEvent = (index: number, file: number, sequence: number): void => {
+      const base = SpanTable.base(index);
+      table.meta[base + EVENT_FILE] = file;
+      table.meta[base + EVENT_SEQUENCE] = sequence;
+    };
+    const first = add(1);
+    const second = add(2);
+    assert.equal(table.firstEvent(1, 7, 0), null);
+    setEvent(first, 7, 2 ** 31 - 1);
+    // Sequences go on beyond 31 bits.
+    setEvent(second, 7, -(2 ** 31));
+    assert.equal(table.firstEvent(1, 7, 0), 2 ** 31 - 1);
+    assert.deepEqual([table.firstEvent(1, 8, 0), table.firstEvent(2, 7, 0)], [null, null]);
+    table.remove(first);
+    assert.equal(table.firstEvent(1, 7, 0), -(2 ** 31));
+    table.remove(second);
+    const again = add(3);
+    assert.ok(again === first || again === second, "the place is used again");
+    assert.equal(table.firstEvent(1, 7, 0), null);
+    setEvent(again, SEVERAL_FILES, 0);
+    assert.deepEqual([table.firstEvent(1, 7, 42), table.firstEvent(2, 7, 42)], [42, null]);
   });
 });

@@ -38,12 +38,21 @@ export const FILE = 22;
 export const SEQUENCE = 23;
 /** Counts how often the place was used, so that a stale index is noticed. */
 export const USE = 24;
-const STRIDE = 25;
+/**
+ * Which file the first of its events that was kept came from (0: none), and at which sequence;
+ * SEVERAL_FILES when others came from other files.
+ */
+export const EVENT_FILE = 25;
+export const EVENT_SEQUENCE = 26;
+const STRIDE = 27;
 
 export const FLAG_ENDED = 1;
 export const FLAG_TRUNCATED = 2;
 /** Keys or names may be there twice. */
 export const FLAG_REPEATED = 4;
+
+/** In EVENT_FILE: not one file. */
+export const SEVERAL_FILES = -1;
 
 /** Most bytes one span may take. */
 export const MAX_SPAN_BYTES = 1 << 20;
@@ -172,6 +181,7 @@ export class SpanTable {
     meta[base + DROPPED_ATTRIBUTES] = 0;
     meta[base + DROPPED_EVENTS] = 0;
     meta[base + DROPPED_LINKS] = 0;
+    meta[base + EVENT_FILE] = 0;
     meta[base + USE]++;
     if (this.newest >= 0) meta[this.newest * STRIDE + NEXT] = index;
     else this.oldest = index;
@@ -241,6 +251,44 @@ export class SpanTable {
     const at = this.meta[base + BLOCK] + this.meta[base + LENGTH];
     moveBytes(this.arena.bytes, from, to - from, at);
     this.meta[base + LENGTH] += to - from;
+  }
+
+  /** Spans of a process. */
+  countOf(process: number): number {
+    const { meta } = this;
+    let count = 0;
+    for (let index = this.oldest; index !== NONE; index = meta[index * STRIDE + NEXT]) {
+      if (meta[index * STRIDE + PROCESS] === process) count++;
+    }
+    return count;
+  }
+
+  /** The low 32 bits of the sequence of the first start from a file, null when there is none. */
+  firstStart(file: number): number | null {
+    const { meta } = this;
+    for (let index = this.oldest; index !== NONE; index = meta[index * STRIDE + NEXT]) {
+      if (meta[index * STRIDE + FILE] === file) return meta[index * STRIDE + SEQUENCE];
+    }
+    return null;
+  }
+
+  /**
+   * The same for the first event of a span.
+   *
+   * @param unread What the answer is when that is not known: the first that was there to be read.
+   */
+  firstEvent(process: number, file: number, unread: number): number | null {
+    const { meta } = this;
+    let first: number | null = null;
+    for (let index = this.oldest; index !== NONE; index = meta[index * STRIDE + NEXT]) {
+      const base = index * STRIDE;
+      if (meta[base + PROCESS] !== process) continue;
+      if (meta[base + EVENT_FILE] === SEVERAL_FILES) return unread;
+      if (meta[base + EVENT_FILE] !== file) continue;
+      const sequence = meta[base + EVENT_SEQUENCE];
+      if (first === null || ((sequence - first) | 0) < 0) first = sequence;
+    }
+    return first;
   }
 
   private rehash(): void {

@@ -49,7 +49,7 @@ describe("rotel", { skip: rotel.missing ?? false }, () => {
     try {
       await post(receiver.http);
       await receiver.received(3);
-      assert.equal(receiver.spanCount(), 3);
+      assert.equal(receiver.count(), 3);
       assert.match(receiver.output(), /Name +: span 2/);
     } finally {
       await receiver.stop();
@@ -62,7 +62,7 @@ describe("rotel", { skip: rotel.missing ?? false }, () => {
       await post(receiver.http);
       await post(receiver.http);
       await receiver.received(6);
-      assert.equal(receiver.spanCount(), 6);
+      assert.equal(receiver.count(), 6);
       assert.doesNotMatch(receiver.output(), /span 2/);
     } finally {
       await receiver.stop();

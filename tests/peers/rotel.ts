@@ -5,6 +5,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { type AddressInfo, createServer } from "node:net";
+import type { Signal } from "../../lib/otlp/request.ts";
 import { type Peer, peer } from "./peer.ts";
 
 /** From OTLP_MMAP_ROTEL: its executable, or why there is none, as the reason of a skipped test. */
@@ -18,12 +19,12 @@ export type Rotel = {
   grpc: string;
   /** What it printed so far. */
   output: () => string;
-  /** Spans it says it has received. */
-  spanCount: () => number;
+  /** Spans, data points or log records it says it has received. */
+  count: () => number;
   /** Resolves once it has printed the text; rejects with all it printed when that takes too long (ms). */
   printed: (text: string | RegExp, timeout?: number) => Promise<void>;
   /** Resolves once it has received that many spans; rejects as `printed` does. */
-  received: (spans: number, timeout?: number) => Promise<void>;
+  received: (count: number, timeout?: number) => Promise<void>;
   /** Ends it. */
   stop: () => Promise<void>;
 };
@@ -32,7 +33,9 @@ export type Rotel = {
 export type RotelOptions = {
   /** Base URL that it forwards to, as OTLP over HTTP with gzip; without one it forgets what it received. */
   forwardTo?: string;
-  /** `detailed` prints every field of every span, `basic` only how many came. */
+  /** The signal that it prints and counts. Default traces. */
+  signal?: Signal;
+  /** `detailed` prints every field of every span, `basic` only how many items came. */
   verbosity?: "basic" | "detailed";
 };
 
@@ -56,7 +59,8 @@ export async function startRotel(options: RotelOptions = {}): Promise<Rotel> {
   throw failure;
 }
 
-async function start({ forwardTo, verbosity = "detailed" }: RotelOptions): Promise<Rotel> {
+async function start(options: RotelOptions): Promise<Rotel> {
+  const { forwardTo, signal = "traces", verbosity = "detailed" } = options;
   if (rotel.path === undefined) throw new Error(rotel.missing);
   const [httpPort, grpcPort] = [await freePort(), await freePort()];
   const exporter = forwardTo === undefined ? ["--exporter", "blackhole"] : [
@@ -68,7 +72,7 @@ async function start({ forwardTo, verbosity = "detailed" }: RotelOptions): Promi
     ...["--otlp-grpc-endpoint", `127.0.0.1:${grpcPort}`],
     ...["--otlp-http-endpoint", `127.0.0.1:${httpPort}`],
     ...exporter,
-    ...["--debug-log", "traces", "--debug-log-verbosity", verbosity],
+    ...["--debug-log", signal, "--debug-log-verbosity", verbosity],
   ], { stdio: ["ignore", "pipe", "pipe"] });
 
   let output = "";
@@ -90,7 +94,7 @@ async function start({ forwardTo, verbosity = "detailed" }: RotelOptions): Promi
     }
   };
   const http = `http://127.0.0.1:${httpPort}`;
-  const spanCount = (): number => countSpans(output);
+  const count = (): number => countItems(output, signal);
   try {
     await until(() => answers(http), START_TIMEOUT, "before it answered");
   } catch (error) {
@@ -101,25 +105,27 @@ async function start({ forwardTo, verbosity = "detailed" }: RotelOptions): Promi
     http,
     grpc: `http://127.0.0.1:${grpcPort}`,
     output: () => output,
-    spanCount,
+    count,
     printed: (text, timeout = 10_000) =>
       until(
         () => typeof text === "string" ? output.includes(text) : text.test(output),
         timeout,
         `before it printed ${text}`,
       ),
-    received: (spans, timeout = 10_000) =>
-      until(() => spanCount() >= spans, timeout, `before it had received ${spans} spans`),
+    received: (wanted, timeout = 10_000) =>
+      until(() => count() >= wanted, timeout, `before it had received ${wanted} of ${signal}`),
     stop: () => stop(child),
   };
 }
 
-function countSpans(output: string): number {
-  let spans = output.match(/^Span #\d+/gm)?.length ?? 0;
-  for (const [, count] of output.matchAll(/"Received traces\."[^}]*"spans":(\d+)/g)) {
-    spans += Number(count);
-  }
-  return spans;
+/** What it calls the number of items that came, spans, data points or log records. */
+const COUNTED: Record<Signal, string> = { traces: "spans", metrics: "metrics", logs: "logs" };
+
+function countItems(output: string, signal: Signal): number {
+  let items = signal === "traces" ? output.match(/^Span #\d+/gm)?.length ?? 0 : 0;
+  const line = new RegExp(`"Received ${signal}\\."[^}]*"${COUNTED[signal]}":(\\d+)`, "g");
+  for (const [, count] of output.matchAll(line)) items += Number(count);
+  return items;
 }
 
 async function answers(http: string): Promise<boolean> {

@@ -7,19 +7,36 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { gunzipSync } from "node:zlib";
 import { readFileSync } from "node:fs";
-import { type Drain, openDrain } from "../../collector/drain.ts";
+import { type Drain, type Intake, openDrain } from "../../collector/drain.ts";
 import { isIdle, round, type RoundFile, type RoundProcess } from "../../collector/round.ts";
+import { Aggregator, type AggregatorOptions } from "../../lib/metrics/aggregate.ts";
 import type { GrowingFile } from "../../lib/dictionary/read.ts";
 import { readGeometry } from "../../lib/file/geometry.ts";
-import { Assembler, INTERRUPTIONS, type Limits, PairList } from "../../lib/otlp/assemble.ts";
+import { Assembler, type Limits } from "../../lib/otlp/assemble.ts";
+import { INTERRUPTIONS } from "../../lib/otlp/marks.ts";
+import { PairList } from "../../lib/otlp/source.ts";
 import type { FileViews } from "../../lib/ring/write.ts";
 import {
+  type ExponentialHistogramDataPoint,
+  type ExportLogsServiceRequest,
+  ExportLogsServiceRequestSchema,
+  type ExportMetricsServiceRequest,
+  ExportMetricsServiceRequestSchema,
   type ExportTraceServiceRequest,
   ExportTraceServiceRequestSchema,
+  type HistogramDataPoint,
+  type LogRecord,
+  type Metric,
+  type NumberDataPoint,
+  type ResourceLogs,
+  type ResourceMetrics,
   type ResourceSpans,
+  type ScopeLogs,
+  type ScopeMetrics,
   type ScopeSpans,
   type Span,
 } from "../../proto/gen/otlp_pb.ts";
+import type { Batch } from "../../lib/otlp/batch.ts";
 
 /** A file in memory. */
 export interface MemoryFile extends FileViews, GrowingFile {
@@ -32,6 +49,30 @@ export interface CollectedSpan {
   readonly scope: ScopeSpans;
   readonly resource: ResourceSpans;
 }
+
+/** A log record with what it belongs to. */
+export interface CollectedLog {
+  readonly log: LogRecord;
+  readonly scope: ScopeLogs;
+  readonly resource: ResourceLogs;
+}
+
+/** A metric with what it belongs to. */
+export interface CollectedMetric {
+  readonly metric: Metric;
+  readonly scope: ScopeMetrics;
+  readonly resource: ResourceMetrics;
+}
+
+/** What a collector without variables and views does with measurements. */
+export const AGGREGATION: AggregatorOptions = {
+  temporality: "definition",
+  histograms: "definition",
+  exemplars: "trace_based",
+  cardinalityLimit: 2000,
+  maxSeries: 1_000_000,
+  views: [],
+};
 
 /** Reads one of the files other implementations left behind. */
 export function vector(name: string): MemoryFile {
@@ -56,12 +97,21 @@ export function memoryFile(bytes: Uint8Array): MemoryFile {
 /** An assembler and one process, to which files in memory are added. */
 export class MemoryCollector {
   readonly assembler: Assembler;
+  readonly aggregator: Aggregator;
   readonly process: RoundProcess;
+  /** The requests with spans that came out. */
   readonly requests: ExportTraceServiceRequest[] = [];
+  /** Signals of which nothing is taken. */
+  readonly blocked = { traces: false, metrics: false, logs: false };
+  private readonly intake: Intake;
 
-  constructor(limits?: Limits) {
+  constructor(limits?: Limits, aggregation: AggregatorOptions = AGGREGATION) {
     this.assembler = new Assembler(() => {}, limits);
     this.process = { state: this.assembler.addProcess(), files: [], waiting: new PairList() };
+    const { assembler } = this;
+    this.aggregator = new Aggregator((source, ref) => assembler.scopeOf(source, ref), aggregation);
+    this.aggregator.addProcess(this.process.state.index);
+    this.intake = { assembler, aggregator: this.aggregator, blocked: this.blocked };
   }
 
   /** Adds a file. `over`: its owner is gone. */
@@ -89,11 +139,17 @@ export class MemoryCollector {
     return added;
   }
 
+  /** One round. Returns how many records were taken. */
+  round(): number {
+    return round(this.process, this.intake);
+  }
+
   /** Rounds until there is nothing left to take (or only what must be waited for). */
   rounds(): void {
-    while (round(this.process, this.assembler) > 0 || !isIdle(this.process)) {
-      if (this.process.files.some(({ drain }) => !drain.over)) {
-        if (round(this.process, this.assembler) === 0) break;
+    while (this.round() > 0 || !isIdle(this.process)) {
+      const { traces, metrics, logs } = this.blocked;
+      if (traces || metrics || logs || this.process.files.some(({ drain }) => !drain.over)) {
+        if (this.round() === 0) break;
       }
     }
   }
@@ -105,14 +161,38 @@ export class MemoryCollector {
 
   /** Every span that came out since the last call. */
   spans(): CollectedSpan[] {
-    const request = this.assembler.batch.seal();
-    if (request === null) return [];
-    const bytes = request.buffer.slice(0, request.length);
-    this.assembler.batch.recycle(request);
-    const message = fromBinary(ExportTraceServiceRequestSchema, bytes);
-    this.requests.push(message);
-    return spansOf(message);
+    const bytes = sealed(this.assembler.spans);
+    if (bytes === null) return [];
+    const request = fromBinary(ExportTraceServiceRequestSchema, bytes);
+    this.requests.push(request);
+    return spansOf(request);
   }
+
+  /** Every log record that came out since the last call. */
+  logs(): CollectedLog[] {
+    const bytes = sealed(this.assembler.logs);
+    return bytes === null ? [] : logsOf(fromBinary(ExportLogsServiceRequestSchema, bytes));
+  }
+
+  /** Every metric that has points, as of the last time in the records. */
+  metrics(): CollectedMetric[] {
+    const { lastLow, lastHigh } = this.process.state;
+    const metrics: CollectedMetric[] = [];
+    this.aggregator.collect(lastLow, lastHigh, (request) => {
+      const bytes = request.buffer.slice(0, request.length);
+      this.aggregator.recycle(request);
+      metrics.push(...metricsOf(fromBinary(ExportMetricsServiceRequestSchema, bytes)));
+    });
+    return metrics;
+  }
+}
+
+function sealed(batch: Batch): Uint8Array | null {
+  const request = batch.seal();
+  if (request === null) return null;
+  const bytes = request.buffer.slice(0, request.length);
+  batch.recycle(request);
+  return bytes;
 }
 
 /** The spans of a request, flat. */
@@ -122,11 +202,48 @@ export function spansOf(request: ExportTraceServiceRequest): CollectedSpan[] {
   );
 }
 
+/** The log records of a request, flat. */
+export function logsOf(request: ExportLogsServiceRequest): CollectedLog[] {
+  return request.resourceLogs.flatMap((resource) =>
+    resource.scopeLogs.flatMap((scope) => scope.logRecords.map((log) => ({ log, scope, resource })))
+  );
+}
+
+/** The metrics of a request, flat. */
+export function metricsOf(request: ExportMetricsServiceRequest): CollectedMetric[] {
+  return request.resourceMetrics.flatMap((resource) =>
+    resource.scopeMetrics.flatMap((scope) =>
+      scope.metrics.map((metric) => ({ metric, scope, resource }))
+    )
+  );
+}
+
+/** The data points of a metric. */
+export function pointsOf(
+  { data, name }: Metric,
+): (NumberDataPoint | HistogramDataPoint | ExponentialHistogramDataPoint)[] {
+  if (data.case === undefined || data.case === "summary") throw new Error(`${name}: ${data.case}`);
+  return data.value.dataPoints;
+}
+
+/** What is in a file whose owner is gone. */
+export interface Drained {
+  readonly spans: CollectedSpan[];
+  readonly logs: CollectedLog[];
+  readonly metrics: CollectedMetric[];
+  readonly collector: MemoryCollector;
+}
+
 /** Everything in a file whose owner is gone. */
-export function drainAll(file: MemoryFile): { spans: CollectedSpan[]; collector: MemoryCollector } {
+export function drainAll(file: MemoryFile): Drained {
   const collector = new MemoryCollector();
   collector.add(file);
   collector.rounds();
   collector.interrupt();
-  return { spans: collector.spans(), collector };
+  return {
+    spans: collector.spans(),
+    logs: collector.logs(),
+    metrics: collector.metrics(),
+    collector,
+  };
 }

@@ -10,11 +10,20 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { ROOT } from "../../tools/runtimes.ts";
 import {
   type AnyValue,
+  ExportLogsServiceRequestSchema,
+  ExportMetricsServiceRequestSchema,
   ExportTraceServiceRequestSchema,
   type KeyValue,
 } from "../../proto/gen/otlp_pb.ts";
 import { type Sink, startSink } from "../peers/sink.ts";
-import { type CollectedSpan, spansOf } from "./collect.ts";
+import {
+  type CollectedLog,
+  type CollectedMetric,
+  type CollectedSpan,
+  logsOf,
+  metricsOf,
+  spansOf,
+} from "./collect.ts";
 import { commandLineOf, ownRuntime, plainEnvironment, type RuntimeName } from "./runtimes.ts";
 
 /** How a process ended. */
@@ -99,6 +108,8 @@ export function startCollector(
 /** What the collector delivered of files in which nothing is going on any more. */
 export interface Collected {
   readonly spans: CollectedSpan[];
+  readonly logs: CollectedLog[];
+  readonly metrics: CollectedMetric[];
   /** What it wrote. */
   readonly text: string;
 }
@@ -119,7 +130,12 @@ export async function collectOnce(
     if (code !== 0) {
       throw new Error(`the collector ended with ${signal ?? code}: ${collector.text()}`);
     }
-    return { spans: receivedBy(sink), text: collector.text() };
+    return {
+      spans: receivedBy(sink),
+      logs: logsReceivedBy(sink),
+      metrics: metricsReceivedBy(sink),
+      text: collector.text(),
+    };
   } finally {
     await sink.stop();
   }
@@ -128,6 +144,18 @@ export async function collectOnce(
 /** Every span a receiver was sent, in the order of arrival. */
 export function receivedBy(sink: Sink): CollectedSpan[] {
   return sink.bodies.flatMap((body) => spansOf(fromBinary(ExportTraceServiceRequestSchema, body)));
+}
+
+/** Every log record that a receiver was sent. */
+export function logsReceivedBy(sink: Sink): CollectedLog[] {
+  return sink.logs.flatMap((body) => logsOf(fromBinary(ExportLogsServiceRequestSchema, body)));
+}
+
+/** Every metric that a receiver was sent, as often as it was. */
+export function metricsReceivedBy(sink: Sink): CollectedMetric[] {
+  return sink.metrics.flatMap((body) =>
+    metricsOf(fromBinary(ExportMetricsServiceRequestSchema, body))
+  );
 }
 
 /** Resolves with all spans once there are `count` of them; rejects after `timeout` ms. */

@@ -1,0 +1,118 @@
+/**
+ * Values as people give them, on the command line or in a variable: the same parsers for both.
+ *
+ * @module
+ */
+import { InvalidArgumentError } from "commander";
+import { parseDuration } from "./durations.ts";
+import { exactUrl, signalUrls } from "./endpoint.ts";
+import { type Header, headerProblem } from "./send.ts";
+import { printable } from "./text.ts";
+import type { Setting } from "./variables.ts";
+
+/** Thrown where a command-line program ends: the help was asked for, or an argument is bad. */
+export class ArgumentsExit extends Error {
+  /** 0: `message` goes to standard output; 2: to standard error. */
+  readonly exitCode: 0 | 2;
+  constructor(exitCode: 0 | 2, message: string) {
+    super(message);
+    this.name = "ArgumentsExit";
+    this.exitCode = exitCode;
+  }
+}
+
+const MAX_BATCH_SIZE = 65_536;
+const HOUR_MS = 3_600_000;
+
+/** Milliseconds of a duration, 1 ms to 1 h. */
+export function duration(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === undefined) throw new InvalidArgumentError("It is no duration such as 10s or 500ms.");
+  if (ms < 1 || ms > HOUR_MS) throw new InvalidArgumentError("It is not from 1ms to 1h.");
+  return ms;
+}
+
+/** How many items a request may have. */
+export function batchSize(text: string): number {
+  const count = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (count < 1 || count > MAX_BATCH_SIZE) {
+    throw new InvalidArgumentError(`It is no whole number from 1 to ${MAX_BATCH_SIZE}.`);
+  }
+  return count;
+}
+
+/** One of some words, in any case. */
+export function oneOf<T extends string>(...words: readonly T[]): (text: string) => T {
+  return (text) => {
+    const found = words.find((word) => word === text.toLowerCase());
+    if (found !== undefined) return found;
+    const rest = words.slice(0, -1).join(", ");
+    throw new InvalidArgumentError(`It is not ${rest} or ${words[words.length - 1]}.`);
+  };
+}
+
+/** How a request's body is compressed. */
+export const compression: (text: string) => "gzip" | "none" = oneOf("gzip", "none");
+
+/** The protocol, of which there is one. */
+export function protocol(text: string): string {
+  if (text !== "http/protobuf") {
+    throw new InvalidArgumentError("Only http/protobuf is supported.");
+  }
+  return text;
+}
+
+/** The text again, if it is a base URL. */
+export function baseEndpoint(text: string): string {
+  checkUrl(() => signalUrls(text));
+  return text;
+}
+
+/** A URL as it is used. */
+export function exactEndpoint(text: string): string {
+  return checkUrl(() => exactUrl(text));
+}
+
+function checkUrl<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    throw new InvalidArgumentError(printable((error as Error).message) + ".");
+  }
+}
+
+/** A request header. */
+export function header(name: string, value: string, source: string): Header {
+  const problem = headerProblem(name, value);
+  if (problem !== undefined) {
+    throw new InvalidArgumentError(`Header "${printable(name, 60)}": ${problem}.`);
+  }
+  return { name, value, source };
+}
+
+/** The same from NAME=VALUE. */
+export function headerFlag(text: string): Header {
+  const equals = text.indexOf("=");
+  if (equals <= 0) throw new InvalidArgumentError("It is not NAME=VALUE.");
+  const value = text.slice(equals + 1).trim();
+  return header(text.slice(0, equals).trim(), value, "--header");
+}
+
+/**
+ * Applies a flag's parser to a variable, with the variable named when the value is bad.
+ *
+ * @param secret The value is not repeated.
+ */
+export function fromVariable<T>(
+  setting: Setting | undefined,
+  parse: (text: string) => T,
+  secret = false,
+): T | undefined {
+  if (setting === undefined) return undefined;
+  try {
+    return parse(setting.value);
+  } catch (error) {
+    const shown = secret ? "" : ` "${printable(setting.value, 200)}"`;
+    throw new ArgumentsExit(2, `${setting.source}${shown} is invalid. ${(error as Error).message}`);
+  }
+}

@@ -1,0 +1,285 @@
+/**
+ * The files that are followed and the processes they belong to: found, opened, asked whether their
+ * owner lives, closed, removed.
+ *
+ * @module
+ */
+import { SystemError } from "../ffi/mod.ts";
+import { FormatError } from "../lib/file/geometry.ts";
+import { ownerState } from "../lib/file/owner.ts";
+import { LEFTOVER_SUFFIX } from "../lib/file/places.ts";
+import { RING_NAMES } from "../lib/format/layout.ts";
+import type { Assembler } from "../lib/otlp/assemble.ts";
+import { PairList } from "../lib/otlp/source.ts";
+import type { Candidate, Scan } from "./discover.ts";
+import { claimedTo } from "./drain.ts";
+import {
+  beat,
+  closeFile,
+  type FollowedFile,
+  type FollowedProcess,
+  inodeOf,
+  openFile,
+} from "./follow.ts";
+import { forEachSignal } from "./signals.ts";
+import type { Log } from "./problems.ts";
+import { printable } from "./text.ts";
+import { explainOpenFailure, Watchlist } from "./watchlist.ts";
+
+/** A file that could not be removed is tried again after this, milliseconds. */
+const RETIRE_AGAIN_MS = 1000;
+
+/** How files are followed. */
+export interface FilesOptions {
+  /** Looks for files. */
+  readonly scan: () => Scan;
+  /** Take what is there, and end. */
+  readonly once: boolean;
+  /** Don't remove drained files of dead owners. */
+  readonly keep: boolean;
+  readonly log: Log;
+}
+
+/** What was found in the files that are closed. */
+export interface Ledger {
+  /** By ring: records taken or passed, and how many of these were torn or unreadable. */
+  readonly rings: readonly { taken: number; torn: number; unreadable: number }[];
+  /** How often each reason for the latter was met. */
+  readonly reasons: Map<string, number>;
+}
+
+/** All files and processes. */
+export class Files {
+  readonly processes = new Map<string, FollowedProcess>();
+  readonly watchlist: Watchlist;
+  readonly ledger: Ledger = {
+    rings: RING_NAMES.map(() => ({ taken: 0, torn: 0, unreadable: 0 })),
+    reasons: new Map(),
+  };
+  /** Files opened so far. */
+  opened = 0;
+  /** What this says the program should end with. */
+  exitCode = 0;
+
+  private readonly options: FilesOptions;
+  private readonly assembler: Assembler;
+  private readonly onProcess: (process: FollowedProcess) => void;
+  private readonly followed = new Map<string, FollowedFile>();
+  private nextId = 1;
+
+  /** @param onProcess Called for each process that is new. */
+  constructor(
+    options: FilesOptions,
+    assembler: Assembler,
+    onProcess: (process: FollowedProcess) => void,
+  ) {
+    this.options = options;
+    this.assembler = assembler;
+    this.onProcess = onProcess;
+    this.watchlist = new Watchlist(options.once, options.log);
+  }
+
+  /** Looks for files and opens the new ones. */
+  scan(now: number): void {
+    const found = this.options.scan();
+    if (this.options.once) {
+      for (const path of found.missing) {
+        this.options.log("error", `${printable(path)}: there is no such file`);
+        this.exitCode = 2;
+      }
+      if (found.refused.length > 0) this.exitCode = 2;
+    }
+    for (const candidate of found.files) {
+      if (!this.followed.has(candidate.path)) this.tryOpen(candidate, now);
+    }
+    this.noteFaults();
+  }
+
+  /** Takes what the watchlist knows into the exit code. */
+  noteFaults(): void {
+    if (this.watchlist.namedFault) this.exitCode = 2;
+    else if (this.watchlist.inUse && this.options.once) this.exitCode = this.exitCode || 1;
+  }
+
+  private tryOpen(candidate: Candidate, now: number): void {
+    const { path, named } = candidate;
+    if (!this.watchlist.isWorthTrying(path)) return;
+    try {
+      const inode = inodeOf(path);
+      for (const file of this.followed.values()) {
+        if (file.inode !== inode) continue;
+        // The same file under another name: set aside, or linked twice.
+        if (!file.file.mapping.isAtPath(file.path)) this.rename(file, path);
+        return;
+      }
+      const { assembler, options } = this;
+      const opened = openFile(
+        this.nextId++,
+        path,
+        named,
+        options.once,
+        assembler,
+        (uid) => this.findProcess(uid),
+      );
+      if ("followed" in opened) {
+        this.followed.set(path, opened.followed);
+        this.opened++;
+        this.watchlist.opened(path);
+      } else if ("unfinished" in opened) {
+        this.watchlist.unfinishedFile(path, named, opened.unfinished, now);
+      } else {
+        this.watchlist.heldFile(path, opened.heldBy);
+      }
+    } catch (error) {
+      if (error instanceof FormatError) this.watchlist.faulty(path, named, error.message);
+      else if (error instanceof SystemError || isNodeError(error)) {
+        const message = explainOpenFailure(path, error);
+        if (message !== null) this.watchlist.faulty(path, named, message);
+      } else throw error;
+    }
+  }
+
+  private rename(file: FollowedFile, path: string): void {
+    this.followed.delete(file.path);
+    file.path = path;
+    this.followed.set(path, file);
+  }
+
+  private findProcess(uid: string | null): FollowedProcess {
+    const key = uid ?? `file ${this.nextId}`;
+    let process = this.processes.get(key);
+    if (process?.over) {
+      // It goes on after all, in a file that was not there yet; what it had is on its way.
+      this.processes.delete(key);
+      process.key = `${key} until ${this.nextId}`;
+      this.processes.set(process.key, process);
+      process = undefined;
+    }
+    if (process === undefined) {
+      process = {
+        state: this.assembler.addProcess(),
+        files: [],
+        waiting: new PairList(),
+        key,
+        unanswered: 0,
+        undelivered: forEachSignal(() => 0),
+        collectedAt: 0n,
+        over: false,
+      };
+      this.processes.set(key, process);
+      this.onProcess(process);
+    }
+    return process;
+  }
+
+  /** The process with an index of the assembler's. */
+  byIndex(index: number): FollowedProcess {
+    for (const process of this.processes.values()) {
+      if (process.state.index === index) return process;
+    }
+    throw new Error(`there is no process ${index}`);
+  }
+
+  /** Finds out whose owner is gone. */
+  askOwners(now: number): void {
+    const { once } = this.options;
+    for (const file of this.followed.values()) {
+      if (file.owner !== "writing") continue;
+      // Who maps a file is costly to find out, and somebody who writes is alive.
+      const taken = file.drain.rings.reduce((sum, ring) => sum + ring.taken, 0);
+      const quiet = taken === file.seen;
+      file.seen = taken;
+      if (file.extension === null && !quiet && !once) continue;
+      file.owner = once && file.extension === null
+        ? "dead"
+        : ownerState(file.path, file.file, file.extension, file.geometry.timeUnixNano);
+      if (file.owner === "writing") continue;
+      file.closed = true;
+      // A file made anew in place has other records now than the ones that were claimed.
+      file.drain.over = file.owner !== "replaced";
+      file.supersededSince = now;
+      // What was claimed until the owner was gone is to be taken as well.
+      if (once) file.limits = file.limits.map((_, ring) => claimedTo(file.drain, ring));
+    }
+  }
+
+  /** Tells every writer that somebody reads, and notices files that were truncated. */
+  look(): void {
+    for (const file of this.followed.values()) {
+      // Nothing protects a mapping against somebody who makes the file shorter: notice what can be.
+      if (file.file.mapping.refresh() >= file.geometry.dictionary) {
+        beat(file);
+        continue;
+      }
+      const what = "the file was truncated; it is given up";
+      this.options.log("error", `${printable(file.path)}: ${what}`);
+      this.abandon(file);
+      this.watchlist.finished(file.path, false);
+    }
+  }
+
+  /**
+   * Closes a file that is read to its end, and removes it if that is ours to do. Stays as it is when
+   * its owner still looks at it.
+   */
+  retire(file: FollowedFile): void {
+    if (performance.now() < file.retireAfter) return;
+    const remove = this.mayRemove(file);
+    // Held until the name is gone, so that no writer who wants the name can get it in between.
+    if (remove && !this.options.once && !file.file.mapping.lock()) {
+      file.retireAfter = performance.now() + RETIRE_AGAIN_MS;
+      return;
+    }
+    this.close(file, remove && (!this.options.once || file.file.mapping.lock()));
+  }
+
+  private mayRemove(file: FollowedFile): boolean {
+    // Files of other writers are theirs to reuse.
+    if (this.options.keep || file.extension === null || file.owner === "replaced") return false;
+    return !file.named || file.path.endsWith(LEFTOVER_SUFFIX);
+  }
+
+  /** Stops reading a file without touching its memory, which may not be there any more. */
+  private abandon(file: FollowedFile): void {
+    this.count(file);
+    file.file.close();
+    file.lock.release();
+  }
+
+  private count(file: FollowedFile): void {
+    const { drain, process, path } = file;
+    const { rings, reasons } = this.ledger;
+    for (let ring = 0; ring < drain.rings.length; ring++) {
+      rings[ring].taken += drain.rings[ring].taken;
+      rings[ring].torn += drain.torn[ring];
+      rings[ring].unreadable += drain.rejected[ring];
+    }
+    for (const [reason, count] of drain.reasons) {
+      reasons.set(reason, (reasons.get(reason) ?? 0) + count);
+    }
+    // Files that continue it wait for nothing any more.
+    file.spansDone = true;
+    process.files.splice(process.files.indexOf(file), 1);
+    this.followed.delete(path);
+  }
+
+  /** Closes a file, with `remove` for good; otherwise it is not opened again as it is. */
+  close(file: FollowedFile, remove: boolean): void {
+    this.count(file);
+    try {
+      closeFile(file, remove);
+    } catch (error) {
+      this.options.log("warn", `${printable(file.path)}: ${(error as Error).message}`);
+    }
+    if (!remove) this.watchlist.finished(file.path, file.owner === "replaced");
+  }
+}
+
+/** True when a file that continues this one is there. */
+export function hasSuccessor(file: FollowedFile): boolean {
+  return file.process.files.some(({ older }) => older === file);
+}
+
+function isNodeError(error: unknown): error is Error & { code: string } {
+  return error instanceof Error && typeof (error as { code?: unknown }).code === "string";
+}

@@ -1,0 +1,74 @@
+/**
+ * What is said at the end: what became of every record, span, log record and data point.
+ *
+ * @module
+ */
+import { RING_NAMES } from "../lib/format/layout.ts";
+import type { AggregationCounts } from "../lib/metrics/aggregate.ts";
+import type { AssemblyCounts } from "../lib/otlp/assemble.ts";
+import type { Signal } from "../lib/otlp/request.ts";
+import type { Ledger } from "./files.ts";
+
+/** What a summary is made of. */
+export interface Counted {
+  /** Files read. */
+  readonly files: number;
+  readonly spans: AssemblyCounts;
+  readonly metrics: AggregationCounts;
+  /** Items by what became of them. */
+  readonly totals: Readonly<
+    Record<
+      Signal,
+      { readonly accepted: number; readonly rejected: number; readonly dropped: number }
+    >
+  >;
+  readonly ledger: Ledger;
+  /** Open spans of living owners that were not sent, and where they are now. */
+  readonly open: number;
+  readonly openAre: string;
+}
+
+/** The lines of a summary. */
+export function describe(counted: Counted): string[] {
+  const { files, spans, metrics, totals, ledger, open, openAre } = counted;
+  const fate = (signal: Signal): string => {
+    const { accepted, rejected, dropped } = totals[signal];
+    return `${accepted} delivered, ${rejected} refused by the backend, ${dropped} dropped`;
+  };
+  const notes = [
+    spans.interrupted > 0 ? `${spans.interrupted} of them interrupted` : "",
+    spans.evicted > 0 ? `${spans.evicted} sent early because too many were open` : "",
+    open > 0 ? `${open} still open, ${openAre}` : "",
+    spans.lost > 0 ? `${spans.lost} lost for want of memory` : "",
+  ].filter((note) => note !== "");
+  const more = notes.length > 0 ? ` (${notes.join(", ")})` : "";
+  const lostLogs = spans.lostLogs > 0 ? ` (${spans.lostLogs} lost for want of memory)` : "";
+  const lines = [
+    `${spans.spans} spans from ${files} files${more}: ${fate("traces")}`,
+    `${spans.logs} log records${lostLogs}: ${fate("logs")}`,
+    `${metrics.points} data points of ${metrics.measurements} measurements: ${fate("metrics")}`,
+  ];
+  const { nonFinite, negative, dropped, overflowed } = metrics;
+  const apart = [
+    nonFinite > 0 ? `${nonFinite} left out as not finite` : "",
+    negative > 0 ? `${negative} left out as negative increments of monotonic sums` : "",
+    dropped > 0 ? `${dropped} dropped by views` : "",
+    overflowed > 0 ? `${overflowed} in series of an overflow` : "",
+  ].filter((part) => part !== "");
+  if (apart.length > 0) lines.push(`of the measurements: ${apart.join(", ")}`);
+  ledger.rings.forEach(({ taken, torn, unreadable }, ring) => {
+    const read = taken - torn - unreadable;
+    lines.push(
+      `records of the ${
+        RING_NAMES[ring]
+      } rings: ${taken} claimed = ${read} read + ${torn} torn + ` +
+        `${unreadable} unreadable`,
+    );
+  });
+  const { unmatched, unmatchedEvents } = spans;
+  if (unmatched + unmatchedEvents > 0) {
+    lines.push(`without an open span: ${unmatched} records, ${unmatchedEvents} events`);
+  }
+  for (const [reason, count] of ledger.reasons) lines.push(`unreadable, ${reason}: ${count}`);
+  return lines;
+}
