@@ -16,6 +16,8 @@ import { denoPath, ROOT } from "../tools/runtimes.ts";
 /** Arguments that make a benchmark quick, by name, in the order in which they run. */
 const BENCHMARKS: Record<string, readonly string[]> = {
   spans: ["--quick"],
+  logs: ["--quick"],
+  measurements: ["--quick"],
   allocations: ["--quick"],
   collector: ["--spans", "500000"],
 };

@@ -70,20 +70,23 @@ export class AttributeSet {
   }
 }
 
-/** What follows the attributes so far. */
+/** What follows the attributes so far: at first few, which are looked at one by one, then a map. */
 interface Node {
   /** The set of the attributes so far, made when it is first asked for. */
   set: AttributeSet | null;
-  /** The branch that was taken last. */
-  lastKey: string;
-  lastValue: unknown;
-  last: Node | null;
-  /** All branches. */
-  branches: Map<string, Map<Primitive, Node>> | null;
+  readonly keys: string[];
+  readonly values: Primitive[];
+  readonly nodes: Node[];
+  /** Index of the one that was taken last. */
+  last: number;
+  more: Map<string, Map<Primitive, Node>> | null;
 }
 
+/** Nodes that are looked at one by one. */
+const FEW = 8;
+
 function createNode(): Node {
-  return { set: null, lastKey: "", lastValue: undefined, last: null, branches: null };
+  return { set: null, keys: [], values: [], nodes: [], last: 0, more: null };
 }
 
 /** The attribute sets of one instrument: a tree of keys and values in the order of the objects. */
@@ -102,11 +105,10 @@ export class AttributeSets {
         for (const key in attributes) {
           const value = attributes[key];
           if (value === undefined) continue;
-          if (node.lastKey === key && node.lastValue === value && node.last !== null) {
-            node = node.last;
-            continue;
-          }
-          const next = follow(node, key, value);
+          const { last } = node;
+          const next = node.keys[last] === key && node.values[last] === value
+            ? node.nodes[last]
+            : follow(node, key, value);
           if (next === undefined) return this.add(attributes);
           node = next;
         }
@@ -140,26 +142,37 @@ export class AttributeSets {
   }
 }
 
+/** NaN is not equal to itself. */
 function isPrimitive(value: unknown): value is Primitive {
-  return typeof value === "string" || typeof value === "number" || typeof value === "boolean";
+  return typeof value === "string" || typeof value === "boolean" ||
+    (typeof value === "number" && !Number.isNaN(value));
 }
 
 /** The node behind one more attribute; undefined when there is none. */
 function follow(node: Node, key: string, value: unknown): Node | undefined {
-  const next = node.branches?.get(key)?.get(value as Primitive);
-  if (next !== undefined) {
-    node.lastKey = key;
-    node.lastValue = value;
-    node.last = next;
+  const { keys, values } = node;
+  for (let i = 0; i < keys.length; i++) {
+    if (values[i] === value && keys[i] === key) {
+      node.last = i;
+      return node.nodes[i];
+    }
   }
-  return next;
+  return node.more?.get(key)?.get(value as Primitive);
 }
 
 function grow(node: Node, key: string, value: Primitive): Node {
-  const branches = node.branches ??= new Map();
-  let values = branches.get(key);
-  if (values === undefined) branches.set(key, values = new Map());
-  let next = values.get(value);
-  if (next === undefined) values.set(value, next = createNode());
+  const known = follow(node, key, value);
+  if (known !== undefined) return known;
+  const next = createNode();
+  if (node.keys.length < FEW) {
+    node.keys.push(key);
+    node.values.push(value);
+    node.nodes.push(next);
+    return next;
+  }
+  const more = node.more ??= new Map<string, Map<Primitive, Node>>();
+  const values = more.get(key);
+  if (values === undefined) more.set(key, new Map([[value, next]]));
+  else values.set(value, next);
   return next;
 }

@@ -34,6 +34,12 @@ export type Aggregation =
     readonly maxScale: number;
   };
 
+/** The specification's boundaries (Metrics SDK, "Explicit Bucket Histogram Aggregation"). */
+export const DEFAULT_BOUNDARIES: readonly number[] = [
+  ...[0, 5, 10, 25, 50, 75, 100, 250, 500, 750],
+  ...[1000, 2500, 5000, 7500, 10000],
+];
+
 /** What a MetricRef says. Numbers are those of lib/format/fields.ts. */
 export interface MetricDefinition {
   readonly name: string;

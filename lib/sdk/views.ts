@@ -16,7 +16,11 @@ import {
   TEMPORALITY_CUMULATIVE,
   TEMPORALITY_DELTA,
 } from "../format/fields.ts";
-import type { Aggregation, MetricDefinition } from "../record/metric.ts";
+import {
+  type Aggregation,
+  DEFAULT_BOUNDARIES,
+  type MetricDefinition,
+} from "../record/metric.ts";
 import type { Temporality } from "./config.ts";
 import type { ScopeIdentity } from "./recorder.ts";
 
@@ -90,24 +94,6 @@ export interface MetricDefaults {
   readonly histograms: "explicit" | "exponential";
 }
 
-/** The specification's boundaries (Metrics SDK, "Explicit Bucket Histogram Aggregation"). */
-export const DEFAULT_BOUNDARIES: readonly number[] = [
-  0,
-  5,
-  10,
-  25,
-  50,
-  75,
-  100,
-  250,
-  500,
-  750,
-  1000,
-  2500,
-  5000,
-  7500,
-  10000,
-];
 const DEFAULT_MAX_BUCKETS = 160;
 const DEFAULT_MAX_SCALE = 20;
 
