@@ -85,7 +85,7 @@ describe("metrics", () => {
     assert.ok(last.every(({ time }, i) => i === 0 || time > last[i - 1].time));
     await new Promise((resolve) => setTimeout(resolve, 100));
     assert.equal(sums(sink).length, last.length);
-    assert.equal(pipeline.requests.aggregator.hasPoints(), false, "its series are forgotten");
+    assert.equal(pipeline.requests.aggregator.hasPoints(0), false, "its series are forgotten");
     pipeline.stop();
     assert.equal(await ended, 0);
   });

@@ -46,9 +46,12 @@ export interface PipelineOptions {
 const SCAN_MS = 500;
 const OWNER_MS = 1000;
 const HEARTBEAT_MS = 1000;
-/** Sleep after a round that found something, and at most, milliseconds. */
+/** Sleep after a round that found much, that found something, and at most, milliseconds. */
 const BUSY_SLEEP_MS = 2;
-const IDLE_SLEEP_MS = 40;
+const CALM_SLEEP_MS = 20;
+const IDLE_SLEEP_MS = 80;
+/** Records in a round that are much: after a longer sleep rings could be full. */
+const BUSY_RECORDS = 256;
 /** A file in the state `superseded` without a next one: its process is taken to be over after this. */
 const SUCCESSOR_MS = 5000;
 /** How long --once waits for records that are claimed and not published. */
@@ -158,6 +161,7 @@ export class Pipeline {
         if (files.watchlist.namedFault) this.stopping = true;
         nextScan = now + SCAN_MS;
       }
+      requests.beginRound(now);
       const taken = this.rounds();
       if (now >= nextOwners) {
         files.askOwners(now);
@@ -182,8 +186,9 @@ export class Pipeline {
         sleep = BUSY_SLEEP_MS;
         continue;
       }
-      sleep = taken > 0 ? BUSY_SLEEP_MS : Math.min(IDLE_SLEEP_MS, sleep * 1.5);
-      await this.sleep(sleep);
+      if (taken >= BUSY_RECORDS) sleep = BUSY_SLEEP_MS;
+      else sleep = taken > 0 ? CALM_SLEEP_MS : Math.min(IDLE_SLEEP_MS, sleep * 1.5);
+      await this.sleep(Math.min(sleep, requests.untilFlush()));
     }
     const deadline = performance.now() + LAST_DRAIN_MS;
     while (performance.now() < deadline) {

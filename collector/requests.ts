@@ -58,6 +58,10 @@ export class Requests {
   /** When the first item of the batch in the making came, milliseconds. */
   private readonly since = { traces: 0, logs: 0 };
 
+  /** Begin of this round, and of the last. */
+  private roundAt = performance.now();
+  private recordedSince = this.roundAt;
+
   constructor(options: RequestOptions, events: RequestEvents) {
     this.options = options;
     this.events = events;
@@ -94,6 +98,22 @@ export class Requests {
     blocked.traces = queues.traces.full;
     blocked.logs = queues.logs.full;
     blocked.metrics = !lives && queues.metrics.full;
+  }
+
+  /** A round begins: what it finds may have been recorded right after the last one. */
+  beginRound(now: number): void {
+    this.recordedSince = this.roundAt;
+    this.roundAt = now;
+  }
+
+  /** Milliseconds until a batch has waited for long enough; Infinity where there is none. */
+  untilFlush(): number {
+    const { spans, logs } = this.assembler;
+    const since = Math.min(
+      spans.items > 0 ? this.since.traces : Infinity,
+      logs.items > 0 ? this.since.logs : Infinity,
+    );
+    return Math.max(1, since + this.options.flushIntervalMs - performance.now());
   }
 
   /** Sends the batches that waited for long enough. */
@@ -135,7 +155,7 @@ export class Requests {
     process.collectedAt = time;
     const low = Number(time & 0xffffffffn) | 0;
     const high = Number(time >> 32n) | 0;
-    this.aggregator.collect(low, high, (request) => this.push(request), index);
+    this.aggregator.collect(index, low, high, (request) => this.push(request));
   }
 
   /** Ends every request on its way as dropped. */
@@ -149,7 +169,7 @@ export class Requests {
   }
 
   private added(batch: Batch): void {
-    if (batch.items === 1) this.since[batch.signal] = performance.now();
+    if (batch.items === 1) this.since[batch.signal] = this.recordedSince;
     if (batch.items >= this.options.batchSize || batch.bytes >= MAX_REQUEST_BYTES) {
       this.seal(batch);
     }

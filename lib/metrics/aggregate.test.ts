@@ -434,12 +434,12 @@ describe("aggregation", () => {
       bench.measure(h, i, [["i", int(i)]]);
     }
     bench.collector.rounds();
-    const { aggregator } = bench.collector;
+    const { aggregator, process } = bench.collector;
     const sizes: number[] = [];
     const buffers = new Set<Uint8Array>();
     let items = 0;
     for (let round = 0; round < 3; round++) {
-      aggregator.collect(0, 1, (request) => {
+      aggregator.collect(process.state.index, 0, 1, (request) => {
         sizes.push(request.length);
         items += request.items;
         buffers.add(request.buffer);

@@ -213,35 +213,38 @@ export class Aggregator {
     this.takeUnknown(source, metrics, hash, copy);
   }
 
-  /** Whether a collection would find data points, of one process or of all. */
-  hasPoints(process?: number): boolean {
-    for (const stream of this.streams) {
-      if (stream === null || (process !== undefined && stream.process !== process)) continue;
-      if (stream.measured > 0 || (stream.count > 0 && isExportedAlways(stream))) return true;
+  /** Whether a collection of a process would find data points. */
+  hasPoints(process: number): boolean {
+    for (const scopes of this.processes.get(process)?.resources.values() ?? []) {
+      for (const { streams } of scopes) {
+        for (const index of streams) {
+          const stream = this.streams[index]!;
+          if (stream.measured > 0 || (stream.count > 0 && isExportedAlways(stream))) return true;
+        }
+      }
     }
     return false;
   }
 
   /**
-   * Makes requests of all that there is to export, of one process or of all, and begins the next
-   * interval. `nowLow` and `nowHigh` are the time of the points, ns since the epoch.
+   * Makes requests of all that there is to export of a process, and begins the next interval.
+   * `nowLow` and `nowHigh` are the time of the points, ns since the epoch.
    */
   collect(
+    process: number,
     nowLow: number,
     nowHigh: number,
     emit: (request: Request) => void,
-    process?: number,
   ): void {
+    const metrics = this.processes.get(process);
+    if (metrics === undefined) return;
     const { encoder } = this;
     encoder.begin(nowLow, nowHigh, emit);
-    for (const [index, { resources }] of this.processes) {
-      if (process !== undefined && index !== process) continue;
-      for (const [resource, scopes] of resources) {
-        encoder.resource(index, resource);
-        for (const { scope, streams } of scopes) {
-          encoder.scope(scope);
-          for (let i = 0; i < streams.length; i++) this.collectStream(streams[i], nowLow, nowHigh);
-        }
+    for (const [resource, scopes] of metrics.resources) {
+      encoder.resource(process, resource);
+      for (const { scope, streams } of scopes) {
+        encoder.scope(scope);
+        for (let i = 0; i < streams.length; i++) this.collectStream(streams[i], nowLow, nowHigh);
       }
     }
     this.counts.points += encoder.finish();

@@ -16,11 +16,7 @@ import {
   TEMPORALITY_CUMULATIVE,
   TEMPORALITY_DELTA,
 } from "../format/fields.ts";
-import {
-  type Aggregation,
-  DEFAULT_BOUNDARIES,
-  type MetricDefinition,
-} from "../record/metric.ts";
+import { type Aggregation, DEFAULT_BOUNDARIES, type MetricDefinition } from "../record/metric.ts";
 import type { Temporality } from "./config.ts";
 import type { ScopeIdentity } from "./recorder.ts";
 

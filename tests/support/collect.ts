@@ -176,9 +176,9 @@ export class MemoryCollector {
 
   /** Every metric that has points, as of the last time in the records. */
   metrics(): CollectedMetric[] {
-    const { lastLow, lastHigh } = this.process.state;
+    const { index, lastLow, lastHigh } = this.process.state;
     const metrics: CollectedMetric[] = [];
-    this.aggregator.collect(lastLow, lastHigh, (request) => {
+    this.aggregator.collect(index, lastLow, lastHigh, (request) => {
       const bytes = request.buffer.slice(0, request.length);
       this.aggregator.recycle(request);
       metrics.push(...metricsOf(fromBinary(ExportMetricsServiceRequestSchema, bytes)));
