@@ -18,6 +18,7 @@ const BENCHMARKS: Record<string, readonly string[]> = {
   spans: ["--quick"],
   logs: ["--quick"],
   measurements: ["--quick"],
+  aggregation: ["--quick"],
   allocations: ["--quick"],
   collector: ["--spans", "500000"],
 };

@@ -4,32 +4,31 @@
  *
  * @module
  */
-import { type Bytes, copyBytes, createBytes } from "../record/bytes.ts";
+import type { Bytes } from "../record/bytes.ts";
 import { NO_SERIES, ROW_WORDS, type SeriesPool, USE } from "./series.ts";
 
-/** What is remembered of one file; beyond it remembering starts over. */
-const MAX_ENTRIES = 1 << 20;
-const MAX_BYTES = 128 << 20;
-/** Longer attributes are looked up each time. */
+/** What is remembered of one file, in words; beyond it remembering starts over. */
+const MAX_WORDS = 32 << 20;
+/** Longer attributes are looked up each time. Bytes. */
 const MAX_LENGTH = 4096;
 
-// Words of an entry.
-const METRIC = 0;
-const START = 1;
+// An entry is a few words and the attributes, side by side: with many series, what is far apart is
+// as slow as memory is.
+const HASH = 0;
+const METRIC = 1;
 const LENGTH = 2;
 const SERIES = 3;
 const USE_OF = 4;
-const HASH = 5;
-const ENTRY_WORDS = 6;
+const ATTRIBUTES = 5;
 
 /** What one file's records were found to belong to. */
 export class KnownRecords {
-  private entries = new Int32Array(ENTRY_WORDS * 64);
+  private words = new Int32Array(1024);
+  /** Words in use; the first stays empty. */
+  private used = 1;
   private count = 0;
-  /** Entry plus 1 by hash. */
+  /** Where entries are by hash; 0 for none. */
   private table = new Int32Array(128);
-  private bytes = createBytes(4096);
-  private used = 0;
 
   /** The series of a record, NO_SERIES where it is not known. */
   find(
@@ -40,24 +39,11 @@ export class KnownRecords {
     end: number,
     hash: number,
   ): number {
-    const { table, entries } = this;
-    const mask = table.length - 1;
-    const length = end - start;
-    for (let at = hash & mask;; at = (at + 1) & mask) {
-      const entry = table[at];
-      if (entry === 0) return NO_SERIES;
-      const word = (entry - 1) * ENTRY_WORDS;
-      if (
-        entries[word + HASH] === hash && entries[word + METRIC] === metricRef &&
-        entries[word + LENGTH] === length &&
-        isSame(this.bytes, entries[word + START], from, start, length)
-      ) {
-        const found = entries[word + SERIES];
-        if (series.words[found * ROW_WORDS + USE] === entries[word + USE_OF]) return found;
-        // Gone: the next look-up says which one it is now.
-        return NO_SERIES;
-      }
-    }
+    const entry = this.entryOf(metricRef, from, start, end - start, hash);
+    if (entry === 0) return NO_SERIES;
+    const found = this.words[entry + SERIES];
+    // Gone: the next look-up says which one it is now.
+    return series.words[found * ROW_WORDS + USE] === this.words[entry + USE_OF] ? found : NO_SERIES;
   }
 
   /** Remembers the series of a record. */
@@ -72,38 +58,25 @@ export class KnownRecords {
   ): void {
     const length = end - start;
     if (length > MAX_LENGTH) return;
-    const use = series.words[found * ROW_WORDS + USE];
-    const known = this.entryOf(metricRef, from, start, length, hash);
-    if (known >= 0) {
-      this.entries[known + SERIES] = found;
-      this.entries[known + USE_OF] = use;
-      return;
+    let entry = this.entryOf(metricRef, from, start, length, hash);
+    if (entry === 0) {
+      entry = this.append(length);
+      const { words } = this;
+      words[entry + HASH] = hash;
+      words[entry + METRIC] = metricRef;
+      words[entry + LENGTH] = length;
+      for (let i = 0; i < length; i += 4) {
+        words[entry + ATTRIBUTES + (i >> 2)] = wordAt(from, start + i, length - i);
+      }
+      this.count++;
+      if (this.count * 2 > this.table.length) this.rehash();
+      else this.place(entry);
     }
-    if (this.count === MAX_ENTRIES || this.used + length > MAX_BYTES) this.clear();
-    const word = this.count * ENTRY_WORDS;
-    if (word === this.entries.length) {
-      const grown = new Int32Array(this.entries.length * 2);
-      grown.set(this.entries);
-      this.entries = grown;
-    }
-    if (this.used + length > this.bytes.u8.length - 8) {
-      const grown = createBytes(Math.max(this.bytes.u8.length * 2, this.used + length));
-      grown.u8.set(this.bytes.u8.subarray(0, this.used));
-      this.bytes = grown;
-    }
-    copyBytes(from, start, length, this.bytes, this.used);
-    this.entries[word + METRIC] = metricRef;
-    this.entries[word + START] = this.used;
-    this.entries[word + LENGTH] = length;
-    this.entries[word + SERIES] = found;
-    this.entries[word + USE_OF] = use;
-    this.entries[word + HASH] = hash;
-    this.used += length;
-    this.count++;
-    if (this.count * 2 > this.table.length) this.rehash();
-    else this.place(this.count);
+    this.words[entry + SERIES] = found;
+    this.words[entry + USE_OF] = series.words[found * ROW_WORDS + USE];
   }
 
+  /** Where the entry of a record is, 0 for none. */
   private entryOf(
     metricRef: number,
     from: Bytes,
@@ -111,59 +84,82 @@ export class KnownRecords {
     length: number,
     hash: number,
   ): number {
-    const { table, entries } = this;
+    const { table, words } = this;
     const mask = table.length - 1;
     for (let at = hash & mask;; at = (at + 1) & mask) {
       const entry = table[at];
-      if (entry === 0) return -1;
-      const word = (entry - 1) * ENTRY_WORDS;
+      if (entry === 0) return 0;
       if (
-        entries[word + HASH] === hash && entries[word + METRIC] === metricRef &&
-        entries[word + LENGTH] === length &&
-        isSame(this.bytes, entries[word + START], from, start, length)
-      ) return word;
+        words[entry + HASH] === hash && words[entry + METRIC] === metricRef &&
+        words[entry + LENGTH] === length && isSame(words, entry + ATTRIBUTES, from, start, length)
+      ) return entry;
     }
   }
 
-  private clear(): void {
-    this.count = 0;
-    this.used = 0;
-    this.table.fill(0);
+  /** Room for one more entry. */
+  private append(length: number): number {
+    const bytes = ATTRIBUTES + ((length + 3) >> 2);
+    if (this.used + bytes > MAX_WORDS) {
+      this.used = 1;
+      this.count = 0;
+      this.table.fill(0);
+    }
+    if (this.used + bytes > this.words.length) {
+      const grown = new Int32Array(Math.max(this.words.length * 2, this.used + bytes));
+      grown.set(this.words);
+      this.words = grown;
+    }
+    const entry = this.used;
+    this.used += bytes;
+    return entry;
   }
 
   private place(entry: number): void {
     const mask = this.table.length - 1;
-    let at = this.entries[(entry - 1) * ENTRY_WORDS + HASH] & mask;
+    let at = this.words[entry + HASH] & mask;
     while (this.table[at] !== 0) at = (at + 1) & mask;
     this.table[at] = entry;
   }
 
   private rehash(): void {
     this.table = new Int32Array(this.table.length * 2);
-    for (let entry = 1; entry <= this.count; entry++) this.place(entry);
+    for (let entry = 1; entry < this.used;) {
+      this.place(entry);
+      entry += ATTRIBUTES + ((this.words[entry + LENGTH] + 3) >> 2);
+    }
   }
 }
 
 /** A hash of a metric and bytes, four at a time. */
 export function hashOfRecord(metricRef: number, from: Bytes, start: number, end: number): number {
-  const { view, u8 } = from;
+  const { view } = from;
   let hash = Math.imul(metricRef, 0x9e3779b1);
   let at = start;
   for (; at + 4 <= end; at += 4) {
     hash = Math.imul(hash ^ view.getInt32(at, true), 0x85ebca6b);
     hash ^= hash >>> 15;
   }
-  for (; at < end; at++) hash = Math.imul(hash ^ u8[at], 0x01000193);
+  if (at < end) hash = Math.imul(hash ^ wordAt(from, at, end - at), 0x85ebca6b);
   return hash ^ (hash >>> 13);
 }
 
-function isSame(a: Bytes, aStart: number, b: Bytes, bStart: number, length: number): boolean {
-  const first = a.view;
-  const second = b.view;
+function isSame(
+  words: Int32Array,
+  first: number,
+  from: Bytes,
+  start: number,
+  length: number,
+): boolean {
+  const { view } = from;
   let i = 0;
   for (; i + 4 <= length; i += 4) {
-    if (first.getInt32(aStart + i, true) !== second.getInt32(bStart + i, true)) return false;
+    if (words[first + (i >> 2)] !== view.getInt32(start + i, true)) return false;
   }
-  for (; i < length; i++) if (a.u8[aStart + i] !== b.u8[bStart + i]) return false;
-  return true;
+  return i === length || words[first + (i >> 2)] === wordAt(from, start + i, length - i);
+}
+
+/** The word at a byte, with zeros for what is behind the last `rest` bytes. */
+function wordAt({ view }: Bytes, at: number, rest: number): number {
+  const word = view.getInt32(at, true);
+  return rest >= 4 ? word : word & ((1 << (8 * rest)) - 1);
 }
