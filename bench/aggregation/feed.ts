@@ -4,7 +4,7 @@
  * @module
  */
 import { create, toBinary } from "@bufbuild/protobuf";
-import { Aggregator } from "../../lib/metrics/aggregate.ts";
+import type { Aggregator } from "../../lib/metrics/aggregate.ts";
 import type { Source } from "../../lib/otlp/source.ts";
 import { createCopy, type RecordCopy } from "../../lib/ring/read.ts";
 import { readGeometry } from "../../lib/file/geometry.ts";
