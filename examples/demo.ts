@@ -12,10 +12,19 @@
  */
 import { readdirSync } from "node:fs";
 import process from "node:process";
-import { type Account, compare, holds, idOf, type Journal, openSpans } from "./demo/account.ts";
+import {
+  type Account,
+  compare,
+  compareRecords,
+  holds,
+  idOf,
+  type Journal,
+  openSpans,
+  recordsHold,
+} from "./demo/account.ts";
 import { newTraceId, type Order, order, orders, STATUS } from "./demo/orders.ts";
 import { Stage, until } from "./demo/programs.ts";
-import { startReceiver } from "./demo/receiver.ts";
+import { type Receiver, startReceiver } from "./demo/receiver.ts";
 import { type DemoSpan, drawTrace, type Paint } from "./demo/traces.ts";
 
 /** Orders before the kill. */
@@ -61,9 +70,9 @@ process.exit();
 async function demo(): Promise<boolean> {
   say(bold("1. A collector, and two services that record into memory-mapped files"));
   explain(
-    "Each start and end of a span is in the file when the call returns: the services have no",
+    "Each start and end of a span, log record and measurement is in the file when the call returns:",
   );
-  explain("queue of spans to lose, and no connection to the collector.");
+  explain("the services have no queue to lose, and no connection to the collector.");
   const receiver = await startReceiver();
   const collector = stage.collector(receiver.endpoint);
   const stock = stage.service("stock", "bun");
@@ -125,9 +134,7 @@ async function demo(): Promise<boolean> {
   if (await collector.ended !== 0) {
     throw new Error(`the collector ended with an error: ${collector.errors().trim()}`);
   }
-  for (const line of collector.errors().trim().split("; ")) {
-    if (!/ 0 claimed /.test(line)) explain(line);
-  }
+  for (const line of collector.errors().trim().split("\n")) explain(line);
 
   const { spans } = receiver;
   const traceOf = (item: string) => answered.find((each) => each.item === item)!.traceId;
@@ -140,17 +147,26 @@ async function demo(): Promise<boolean> {
   show(spans, traceOf("soup"));
   say(bold("The wedding cake: the spans that were open in the stock when it was killed are there"));
   show(spans, traceId);
+  say(bold("What the services logged in that trace, the stock up to the moment of its death"));
+  for (const { service, severity, text } of logsOf(receiver, traceId)) {
+    say(`   ${paint.service(service)} ${severity} ${text}`);
+  }
+  say();
+  say(bold("What they measured: their counters, and durations by the HTTP instrumentation"));
+  for (const line of seriesLines(receiver)) say(`   ${line}`);
+  say();
 
-  return prove(spans, shop.journal(), stock.journal(), traceId);
+  return prove(receiver, shop.journal(), stock.journal(), traceId);
 }
 
 /** Compares what the services noted with what arrived, and says so. */
 function prove(
-  spans: readonly DemoSpan[],
+  receiver: Receiver,
   shop: Journal,
   stock: Journal,
   cakeTrace: string,
 ): boolean {
+  const { spans } = receiver;
   const of = (name: string) => spans.filter(({ service }) => service === name);
   const accounts = { shop: compare(shop, of("shop")), stock: compare(stock, of("stock")) };
   say(
@@ -182,9 +198,20 @@ function prove(
       "One more call arrived: the kill came after its record, before the stock wrote it down.",
     );
   }
+  const recorded = {
+    shop: recordsOf(receiver, "shop", shop),
+    stock: recordsOf(receiver, "stock", stock),
+  };
+  say("               logged  arrived  missing  doubled  counted   summed");
+  for (const [name, account] of Object.entries(recorded)) {
+    const { emitted, arrived, missing, unreported, counted, summed } = account;
+    const counts = [emitted, arrived, missing.length, unreported.length, counted, summed];
+    say(`   ${paint.service(name.padEnd(7))}${counts.map((n) => `${n}`.padStart(9)).join("")}`);
+  }
   const strangers = spans.filter(({ service }) => service !== "shop" && service !== "stock").length;
   // One thread, so at most one call was under way when the stock was killed.
   const proven = holds(accounts.shop, 0) && holds(accounts.stock, 1) && strangers === 0 &&
+    recordsHold(recorded.shop, 0) && recordsHold(recorded.stock, 1) &&
     openInCake.length > 0 && marked === openInCake.length;
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   say(
@@ -194,6 +221,49 @@ function prove(
   );
   if (!proven) { for (const account of Object.values(accounts)) complain(account); }
   return proven;
+}
+
+/** The log records and counters of a service, against what it noted. */
+function recordsOf({ logs, series }: Receiver, name: string, journal: Journal) {
+  const summed = [...series.values()]
+    .filter((each) =>
+      each.service === name && each.sum === undefined && /^(shop|stock)\./.test(each.name)
+    )
+    .reduce((sum, { value }) => sum + value, 0);
+  return compareRecords(journal, logs.filter(({ service }) => service === name), summed);
+}
+
+/** The log records of a trace in order of time. */
+function logsOf({ logs }: Receiver, traceId: string) {
+  return logs.filter((log) => log.traceId === traceId).sort((a, b) => Number(a.time - b.time));
+}
+
+/** A line for each counter, and for each histogram of a service. */
+function seriesLines({ series, spans }: Receiver): string[] {
+  const lines: string[] = [];
+  const totals = new Map<string, { count: number; sum: number; linked: number }>();
+  const traces = new Set(spans.map(({ traceId }) => traceId));
+  for (const { service, name, attributes, value, sum, exemplars } of series.values()) {
+    if (sum === undefined) {
+      if (/^(shop|stock)\./.test(name)) {
+        lines.push(`${paint.service(service)} ${name} ${paint.dim(attributes)} = ${value}`);
+      }
+      continue;
+    }
+    const key = `${paint.service(service)} ${name}`;
+    const total = totals.get(key) ?? { count: 0, sum: 0, linked: 0 };
+    total.count += value;
+    total.sum += sum;
+    total.linked += exemplars.filter((traceId) => traces.has(traceId)).length;
+    totals.set(key, total);
+  }
+  for (const [key, { count, sum, linked }] of totals) {
+    const mean = (sum / count * 1000).toFixed(1);
+    lines.push(
+      `${key}: ${count} values, ${mean} ms each, ${linked} exemplars that lead to a trace`,
+    );
+  }
+  return lines.sort();
 }
 
 /** Says which spans are wrong. */

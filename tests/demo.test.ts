@@ -6,7 +6,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, describe, it } from "node:test";
-import { compare, holds, openSpans, readJournal } from "../examples/demo/account.ts";
+import {
+  compare,
+  compareRecords,
+  holds,
+  openSpans,
+  readJournal,
+  recordsHold,
+} from "../examples/demo/account.ts";
+import type { DemoLog } from "../examples/demo/signals.ts";
 import type { DemoSpan } from "../examples/demo/traces.ts";
 import { ROOT } from "../tools/runtimes.ts";
 import { commandLineOf, ownRuntime } from "./support/runtimes.ts";
@@ -61,6 +69,17 @@ describe("the demo", () => {
       assert.ok(Math.abs(arrived - finished - cutOff) <= Number(isKilled), text);
       assert.deepEqual([missing, doubled], [0, 0], text);
     }
+    for (const name of ["shop", "stock"]) {
+      const counts = [...text.matchAll(new RegExp(`^ +${name} ${" +(\\d+)".repeat(6)}$`, "gm"))];
+      assert.equal(counts.length, 2, text);
+      const [emitted, arrived, missing, , counted, summed] = counts[1].slice(1).map(Number);
+      assert.ok(emitted > 200 && arrived >= emitted && arrived - emitted <= 1, text);
+      assert.equal(missing, 0, text);
+      assert.ok(counted > 200 && summed >= counted && summed - counted <= 1, text);
+    }
+    assert.match(text, /^ {3}stock INFO the oven is on, for 60 s$/m);
+    assert.match(text, /^ {3}stock stock\.reserved stock\.item=wedding-cake = 1$/m);
+    assert.match(text, / http\.server\.request\.duration: \d+ values, .* [1-9]\d* exemplars /);
     assert.match(text, /^Nothing is missing and nothing came twice\./m);
     assertNothingIsLeft(text);
   });
@@ -113,5 +132,21 @@ describe("the demo's account", () => {
 
   it("does not hold when nothing was recorded", () => {
     assert.equal(holds(compare(readJournal(""), []), 0), false);
+    assert.equal(recordsHold(compareRecords(readJournal(""), [], 0), 0), false);
+  });
+
+  it("sees log records and sums that are missing, or more than there should be", () => {
+    const noted = readJournal("log t a one\nlog t a one\nlog t b two\nadd 1 c\nadd 2 c\n");
+    const log = (spanId: string, text: string): DemoLog => ({
+      ...{ service: "s", traceId: "t", severity: "INFO", time: 0n },
+      ...{ spanId, text },
+    });
+    const all = [log("a", "one"), log("b", "two"), log("a", "one")];
+    assert.equal(recordsHold(compareRecords(noted, all, 3), 0), true);
+    assert.equal(recordsHold(compareRecords(noted, all.slice(1), 3), 0), false);
+    assert.equal(recordsHold(compareRecords(noted, [...all, all[0]], 3), 0), false);
+    assert.equal(recordsHold(compareRecords(noted, [...all, all[0]], 4), 1), true);
+    assert.equal(recordsHold(compareRecords(noted, all, 2), 1), false);
+    assert.equal(recordsHold(compareRecords(noted, all, 5), 1), false);
   });
 });

@@ -48,11 +48,14 @@ describe("examples", () => {
     } finally {
       child.kill("SIGKILL");
     }
-    const spans = (await runCollector(ownRuntime, place, "--once").output).trimEnd().split("\n");
+    const lines = (await runCollector(ownRuntime, place, "--once").output).trimEnd().split("\n");
+    const spans = lines.filter((line) => line.includes(" span="));
     assert.deepEqual(
       spans.map((span) => / greeter (\S+ \S+)/.exec(span)?.[1]).sort(),
       ["GET client", "GET server", "GET server", "capitalize internal"],
     );
+    const durations = lines.filter((line) => line.includes(" http.server.request.duration "));
+    assert.deepEqual(durations.map((line) => /count=(\d+)/.exec(line)?.[1]), ["2"]);
     assert.equal(new Set(spans.map((span) => /trace=(\w+)/.exec(span)?.[1])).size, 1);
   });
 });

@@ -6,7 +6,7 @@
  * @module
  */
 import process from "node:process";
-import { SpanStatusCode, trace } from "@opentelemetry/api";
+import { logs, metrics, SeverityNumber, SpanStatusCode, trace } from "@opentelemetry/api";
 import { serve } from "../../lib/http/deno.ts";
 import { instrumentFetch } from "../../lib/http/mod.ts";
 
@@ -14,6 +14,8 @@ import { instrumentFetch } from "../../lib/http/mod.ts";
 instrumentFetch();
 
 const tracer = trace.getTracer("shop", "1.0.0");
+const logger = logs.getLogger("shop", "1.0.0");
+const sold = metrics.getMeter("shop", "1.0.0").createCounter("shop.orders");
 const prices: Record<string, number> = { tea: 4, cake: 6, soup: 7, pie: 5, "wedding-cake": 400 };
 
 /** An order: a span of our own around the call of the stock. */
@@ -22,10 +24,22 @@ function buy(item: string, shop: string): Promise<Response> {
     try {
       const answer = await fetch(`${process.env.STOCK_URL}/reserve/${item}?shop=${shop}`);
       span.addEvent("stock answered", { "stock.status": answer.status });
+      sold.add(1, { "order.item": item, "stock.status": answer.status });
+      logger.emit({
+        severityNumber: SeverityNumber.INFO,
+        severityText: "INFO",
+        body: `${item}: the stock says ${answer.status}`,
+      });
       if (answer.status >= 500) throw new Error(`the stock answered ${answer.status}`);
       return new Response(await answer.text(), { status: answer.status });
     } catch (error) {
       span.recordException(error as Error);
+      logger.emit({
+        severityNumber: SeverityNumber.ERROR,
+        severityText: "ERROR",
+        body: `${item}: cannot be ordered now`,
+        exception: error,
+      });
       span.setStatus({ code: SpanStatusCode.ERROR, message: "the stock cannot be asked" });
       return new Response("try again later\n", { status: 503 });
     } finally {

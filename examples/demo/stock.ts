@@ -6,7 +6,7 @@
  * @module
  */
 import process from "node:process";
-import { type Span, trace } from "@opentelemetry/api";
+import { logs, metrics, SeverityNumber, type Span, trace } from "@opentelemetry/api";
 import { serve } from "../../lib/http/bun.ts";
 import { instrumentFetch } from "../../lib/http/mod.ts";
 
@@ -14,11 +14,18 @@ import { instrumentFetch } from "../../lib/http/mod.ts";
 instrumentFetch();
 
 const tracer = trace.getTracer("stock", "1.0.0");
+const logger = logs.getLogger("stock", "1.0.0");
+const reserved = metrics.getMeter("stock", "1.0.0").createCounter("stock.reserved");
 /** How long that takes, ms. */
 const baking: Record<string, number> = { pie: 150, "wedding-cake": 60_000 };
 
+function log(body: string): void {
+  logger.emit({ severityNumber: SeverityNumber.INFO, severityText: "INFO", body });
+}
+
 async function bake(ms: number): Promise<void> {
   const span = tracer.startSpan("bake", { attributes: { "bake.ms": ms } });
+  log(`the oven is on, for ${ms / 1000} s`);
   await new Promise((resolve) => setTimeout(resolve, ms));
   span.end();
 }
@@ -30,7 +37,9 @@ async function reserve(item: string, shop: string, span: Span): Promise<Response
   span.addEvent("priced", { "stock.price": Number(await price.text()) });
   if (item === "soup") throw new Error("the pot is empty");
   if (item === "cake") return new Response("sold out\n", { status: 409 });
+  reserved.add(1, { "stock.item": item });
   if (item in baking) await bake(baking[item]);
+  log(`reserved ${item}`);
   return new Response("reserved\n");
 }
 

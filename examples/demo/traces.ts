@@ -33,7 +33,7 @@ export interface DemoSpan {
 export function decodeSpans(body: Uint8Array): DemoSpan[] {
   const { resourceSpans } = fromBinary(ExportTraceServiceRequestSchema, body);
   return resourceSpans.flatMap(({ resource, scopeSpans }) => {
-    const service = text(resource?.attributes ?? [], "service.name");
+    const service = textOf(resource?.attributes ?? [], "service.name");
     return scopeSpans.flatMap(({ spans }) =>
       spans.map((span) => ({
         service,
@@ -52,10 +52,10 @@ export function decodeSpans(body: Uint8Array): DemoSpan[] {
 }
 
 function labelOf(name: string, kind: Span_SpanKind, attributes: readonly KeyValue[]): string {
-  const method = text(attributes, "http.request.method");
-  if (kind === Span_SpanKind.SERVER) return `serves ${method} ${text(attributes, "url.path")}`;
+  const method = textOf(attributes, "http.request.method");
+  if (kind === Span_SpanKind.SERVER) return `serves ${method} ${textOf(attributes, "url.path")}`;
   if (kind !== Span_SpanKind.CLIENT) return name;
-  return `calls ${method} ${new URL(text(attributes, "url.full")).pathname}`;
+  return `calls ${method} ${new URL(textOf(attributes, "url.full")).pathname}`;
 }
 
 /** How words are coloured. */
@@ -95,11 +95,13 @@ export function drawTrace(spans: readonly DemoSpan[], paint: Paint): string[] {
   return lines;
 }
 
-function text(attributes: readonly KeyValue[], key: string): string {
+/** The text of an attribute, "" for none. */
+export function textOf(attributes: readonly KeyValue[], key: string): string {
   const value = attributes.find((attribute) => attribute.key === key)?.value?.value;
   return value?.case === "stringValue" ? value.value : "";
 }
 
-function hex(bytes: Uint8Array): string {
+/** Bytes as hexadecimal digits. */
+export function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString("hex");
 }
