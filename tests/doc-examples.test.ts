@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
+import packageJson from "../package.json" with { type: "json" };
 import { ROOT } from "../tools/runtimes.ts";
 import { ownRuntime, start } from "./support/runtimes.ts";
 
@@ -42,17 +43,20 @@ function sources(): string[] {
     readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
       .map((name) => join(folder, name))
   );
-  return ["mod.ts", "register.ts", ...folders]
+  return ["mod.ts", "register.ts", "testing.ts", ...folders]
     .filter((file) => file.endsWith(".ts") && !/\.test\.ts$|testdata/.test(file)).sort();
 }
+
+const EXPORTS: Record<string, string> = packageJson.exports;
 
 /** The example as a program that can be anywhere. */
 function programOf(code: string): string {
   return code.replace(/from "([^".][^"]*)"/g, (_, name: string) => {
     if (name.startsWith("node:")) return `from "${name}"`;
-    const url = name === "otlp-mmap"
-      ? pathToFileURL(join(ROOT, "mod.ts")).href
-      : import.meta.resolve(name);
+    const own = /^otlp-mmap(\/.*)?$/.exec(name);
+    const url = own === null
+      ? import.meta.resolve(name)
+      : pathToFileURL(join(ROOT, EXPORTS[`.${own[1] ?? ""}`])).href;
     return `from "${url}"`;
   });
 }

@@ -25,7 +25,7 @@ export interface FileSizes {
   events?: Partial<RingSize>;
   /** Starts, attributes, links, renames and ends of spans. Default 8,192 slots of 1,024 bytes. */
   spans?: Partial<RingSize>;
-  /** Measurements. Default 2,048 slots of 512 bytes. */
+  /** Measurements. Default 4,096 slots of 512 bytes. */
   measurements?: Partial<RingSize>;
   /** The most bytes the dictionary may take; the file grows towards it. Default 16 MiB. */
   dictionaryBytes?: number;
@@ -45,7 +45,7 @@ export interface FileOptions extends FileSizes {
 const DEFAULTS = [
   { slots: 2048, slotBytes: 2048 },
   { slots: 8192, slotBytes: 1024 },
-  { slots: 2048, slotBytes: 512 },
+  { slots: 4096, slotBytes: 512 },
 ] as const;
 const DEFAULT_DICTIONARY_BYTES = 16 * 1024 * 1024;
 /** The dictionary's room when the file is made. */
