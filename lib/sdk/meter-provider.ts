@@ -108,6 +108,7 @@ export class MeterProvider implements ApiProvider {
     this.settings.isShutDown = true;
     if (this.timer !== null) clearInterval(this.timer);
     process.removeListener("exit", this.atExit);
+    process.removeListener("uncaughtExceptionMonitor", this.atExit);
   }
 
   /** From the first callback on: asks at every interval, and when the process ends. */
@@ -116,6 +117,8 @@ export class MeterProvider implements ApiProvider {
     this.timer = setInterval(() => void this.collect(this.timeoutMs, true), this.intervalMs);
     this.timer.unref();
     process.on("exit", this.atExit);
+    // Deno has no "exit" after an exception that nobody caught.
+    process.on("uncaughtExceptionMonitor", this.atExit);
   }
 
   /** Promises are not settled any more when the process ends: what was observed at once counts. */
