@@ -100,8 +100,8 @@ export class AttributeSets {
    */
   find(attributes: AttributeSource | undefined): AttributeSet | null {
     let node = this.root;
-    if (attributes !== undefined) {
-      try {
+    try {
+      if (attributes !== undefined) {
         for (const key in attributes) {
           const value = attributes[key];
           if (value === undefined) continue;
@@ -112,12 +112,12 @@ export class AttributeSets {
           if (next === undefined) return this.add(attributes);
           node = next;
         }
-      } catch {
-        // A getter or proxy of the caller's threw: the way that copes with these deals with it.
-        return null;
       }
+      return node.set ?? this.add(attributes ?? {});
+    } catch {
+      // A getter or proxy of the caller's threw: the way that copes with these deals with it.
+      return null;
     }
-    return node.set ?? this.add(attributes ?? {});
   }
 
   private add(attributes: AttributeSource): AttributeSet | null {

@@ -321,6 +321,14 @@ describe("instruments", () => {
         histogram.record(2.9);
         counter.add(1, hostile as never);
         counter.add(2, throwing as never);
+        let asked = 0;
+        counter.add(2.5, {
+          get later() {
+            // Fine when it is looked for, and not when it is to be remembered.
+            if (++asked === 2) throw new Error("the second time");
+            return "value";
+          },
+        });
         counter.add(3, null as never);
         counter.add(4, "text" as never);
         counter.add(5, { f: () => 1, ok: 1 } as never);
@@ -332,10 +340,10 @@ describe("instruments", () => {
         });
       });
     });
-    assert.deepEqual(valuesOf(file), [2n, 1, 2, 3, 4, 5, 100, 100, 6]);
+    assert.deepEqual(valuesOf(file), [2n, 1, 2, 2.5, 3, 4, 5, 100, 100, 6]);
     const records = file.measurements();
     assert.deepEqual(attributesOf(file, records[2]), { b: 1n });
-    assert.deepEqual(attributesOf(file, records[5]), { ok: 1n });
+    assert.deepEqual(attributesOf(file, records[6]), { ok: 1n });
     assert.deepEqual(attributesOf(file, records.at(-1)!), { nested: "outer" });
     // Each problem of an instrument once.
     assert.equal(lines.filter((line) => line.includes("instrument c: a value")).length, 1);

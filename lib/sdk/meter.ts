@@ -64,7 +64,7 @@ export class Meter implements ApiMeter {
   private scopeRef = 0;
   /** By their name in lower case: names that differ in case alone are the same. */
   private readonly instruments = new Map<string, Instrument[]>();
-  private readonly asked = new Map<ObservableCallback, Map<ObservableInstrument, Asked>>();
+  private readonly asked = new WeakMap<ObservableCallback, Map<ObservableInstrument, Asked>>();
   private batches: Asked[] = [];
 
   constructor(settings: MeterSettings, scope: ScopeIdentity) {
