@@ -1,0 +1,365 @@
+/**
+ * A measurement into its series: sums, last values, histograms, exemplars.
+ *
+ * @module
+ */
+import { AnyValue, BYTES, OtlpKeyValue, tag, VARINT } from "../format/fields.ts";
+import type { Source } from "../otlp/source.ts";
+import type { Bytes } from "../record/bytes.ts";
+import type { RecordCopy } from "../ring/read.ts";
+import { putFiltered, set } from "./attribute-set.ts";
+import { chunkOf, offsetOf } from "./blocks.ts";
+import { ExemplarPool, type Sample } from "./exemplars.ts";
+import { ExponentialPool } from "./exponential.ts";
+import { measurement } from "./measurement.ts";
+import {
+  ABSOLUTE,
+  BUCKETS,
+  COUNT,
+  EXEMPLARS,
+  hashOf,
+  INT,
+  MAX,
+  MEASURED,
+  MIN,
+  NEXT,
+  NO_SERIES,
+  ROW_DOUBLES,
+  ROW_WORDS,
+  SeriesPool,
+  START,
+  TIME,
+  VALUE,
+} from "./series.ts";
+import { EXPONENTIAL, GAUGE, HISTOGRAM, type Stream, SUM } from "./stream.ts";
+
+/** How measurements are added. */
+export interface AccumulatorOptions {
+  /** Which measurements become exemplars. */
+  readonly exemplars: "trace_based" | "always_on" | "always_off";
+  /** Series of all streams at most; beyond, everything goes into the series of the overflow. */
+  readonly maxSeries: number;
+}
+
+/** Exemplars of an exponential histogram at most (SDK specification, "Exemplar defaults"). */
+const MAX_EXPONENTIAL_EXEMPLARS = 20;
+
+/** The series of all streams. */
+export class Accumulator {
+  readonly series: SeriesPool = new SeriesPool();
+  readonly exponentials: ExponentialPool = new ExponentialPool();
+  readonly exemplars: ExemplarPool = new ExemplarPool();
+  /** NaN and infinities, and negative increments of monotonic sums, that were refused. */
+  nonFinite = 0;
+  negative = 0;
+
+  private readonly options: AccumulatorOptions;
+  private readonly sample: Sample = {
+    timeLow: 0,
+    timeHigh: 0,
+    isInt: false,
+    valueLow: 0,
+    valueHigh: 0,
+    value: 0,
+    ids: set.bytes,
+    traceIdAt: -1,
+    spanIdAt: -1,
+    attributes: set.bytes,
+    attributesStart: 0,
+    attributesEnd: 0,
+  };
+
+  /** @param options See AccumulatorOptions. */
+  constructor(options: AccumulatorOptions) {
+    this.options = options;
+  }
+
+  /** Whether a stream can't hold `measurement`; counts it. */
+  refuses(stream: Stream): boolean {
+    const { isInt, value, hasContext } = measurement;
+    if (!isInt && !Number.isFinite(value)) {
+      this.nonFinite++;
+      return true;
+    }
+    // A total that went down is a reset.
+    const isTotal = stream.mayBeAbsolute && !hasContext;
+    if (value < 0 && stream.isMonotonic && stream.kind === SUM && !isTotal) {
+      this.negative++;
+      return true;
+    }
+    return false;
+  }
+
+  /** The series of a stream with the attributes in `set`, made where there is none. */
+  seriesOf(stream: Stream, index: number): number {
+    const hash = hashOf(index, set.bytes.u8, set.length);
+    const known = this.series.find(index, set.bytes, set.length, hash);
+    if (known !== NO_SERIES) return known;
+    const hasRoom = stream.count - (stream.overflow === NO_SERIES ? 0 : 1) < stream.limit - 1 &&
+      this.series.count < this.options.maxSeries;
+    if (hasRoom) return this.addSeries(stream, index, set.bytes, set.length, hash);
+    if (stream.overflow === NO_SERIES) {
+      const bytes = overflowAttributes(stream.attributeTag);
+      const length = bytes.u8.length - SLACK;
+      const overflowHash = hashOf(index, bytes.u8, length);
+      stream.overflow = this.addSeries(stream, index, bytes, length, overflowHash);
+    }
+    return stream.overflow;
+  }
+
+  private addSeries(
+    stream: Stream,
+    index: number,
+    bytes: Bytes,
+    length: number,
+    hash: number,
+  ): number {
+    const added = this.series.add(index, bytes, length, hash);
+    const { words } = this.series;
+    const row = added * ROW_WORDS;
+    const { timeLow, timeHigh } = measurement;
+    if (stream.createdLow === 0 && stream.createdHigh === 0) {
+      stream.createdLow = stream.sinceLow = timeLow;
+      stream.createdHigh = stream.sinceHigh = timeHigh;
+    }
+    // Metrics data model, "Start timestamps".
+    words[row + START] = stream.isObservable ? stream.createdLow : timeLow;
+    words[row + START + 1] = stream.isObservable ? stream.createdHigh : timeHigh;
+    if (stream.kind === HISTOGRAM) {
+      words[row + BUCKETS] = this.series.allocateBuckets(stream.boundaries.length + 1);
+      this.clearHistogram(added);
+    } else if (stream.kind === EXPONENTIAL) {
+      words[row + BUCKETS] = this.exponentials.create(stream.maxBuckets, stream.maxScale);
+    }
+    if (stream.last === NO_SERIES) stream.first = added;
+    else words[stream.last * ROW_WORDS + NEXT] = added;
+    stream.last = added;
+    stream.count++;
+    return added;
+  }
+
+  /** Adds `measurement` to a series. */
+  add(stream: Stream, series: number, source: Source, copy: RecordCopy): void {
+    const { words } = this.series;
+    const row = series * ROW_WORDS;
+    const first = series * ROW_DOUBLES;
+    let bucket = 0;
+    switch (stream.kind) {
+      case HISTOGRAM:
+        bucket = this.addToHistogram(stream, words[row + BUCKETS], first);
+        break;
+      case EXPONENTIAL:
+        this.exponentials.record(words[row + BUCKETS], measurement.value);
+        break;
+      default:
+        if (stream.isInt !== measurement.isInt) this.agree(stream);
+        this.addNumber(stream, row, first);
+    }
+    words[row + TIME] = measurement.timeLow;
+    words[row + TIME + 1] = measurement.timeHigh;
+    if (words[row + MEASURED] <= 0) {
+      words[row + MEASURED] = 1;
+      stream.measured++;
+    }
+    const { exemplars } = this.options;
+    if (exemplars === "always_off") return;
+    if (exemplars === "always_on" || (measurement.spanIdAt >= 0 && (measurement.flags & 1) === 1)) {
+      this.offer(stream, row, bucket, source, copy);
+    }
+  }
+
+  private addToHistogram(stream: Stream, block: number, first: number): number {
+    const { boundaries } = stream;
+    const { value } = measurement;
+    const { doubles, buckets } = this.series;
+    let bucket = 0;
+    let end = boundaries.length;
+    // The first boundary that is not below the value: bounds are inclusive.
+    while (bucket < end) {
+      const middle = (bucket + end) >> 1;
+      if (value <= boundaries[middle]) end = middle;
+      else bucket = middle + 1;
+    }
+    buckets.chunks[chunkOf(block)][offsetOf(block) + bucket]++;
+    doubles[first + COUNT]++;
+    doubles[first + VALUE] += value;
+    if (value < doubles[first + MIN]) doubles[first + MIN] = value;
+    if (value > doubles[first + MAX]) doubles[first + MAX] = value;
+    return bucket;
+  }
+
+  /** Adds to a sum or sets a last value. */
+  private addNumber(stream: Stream, row: number, first: number): void {
+    const { words, doubles } = this.series;
+    const { value } = measurement;
+    if (stream.kind === GAUGE) {
+      if (stream.isInt === true) {
+        words[row + INT] = measurement.low;
+        words[row + INT + 1] = measurement.high;
+      } else doubles[first + VALUE] = value;
+    } else if (stream.mayBeAbsolute && !measurement.hasContext) {
+      this.addAbsolute(stream, row, first);
+    } else if (stream.isInt === true) {
+      const low = (words[row + INT] + measurement.low) | 0;
+      const carry = low >>> 0 < measurement.low >>> 0 ? 1 : 0;
+      words[row + INT] = low;
+      words[row + INT + 1] = words[row + INT + 1] + measurement.high + carry;
+    } else doubles[first + VALUE] += value;
+  }
+
+  /** An observed total: what it grew by since the last one is what is added. */
+  private addAbsolute(stream: Stream, row: number, first: number): void {
+    const { words, doubles } = this.series;
+    const { value } = measurement;
+    const last = doubles[first + ABSOLUTE];
+    const began = stream.isMonotonic && value < last;
+    doubles[first + ABSOLUTE] = value;
+    if (began && !stream.isDelta) {
+      // Metrics data model, "Resets": it began anew after the last measurement.
+      words[row + START] = words[row + TIME];
+      words[row + START + 1] = words[row + TIME + 1];
+      this.setNumber(stream, row, first, 0);
+    }
+    const sum = this.numberOf(stream, row, first);
+    this.setNumber(stream, row, first, sum + value - (began ? 0 : last));
+  }
+
+  private numberOf(stream: Stream, row: number, first: number): number {
+    const { words, doubles } = this.series;
+    if (stream.isInt !== true) return doubles[first + VALUE];
+    return words[row + INT + 1] * 2 ** 32 + (words[row + INT] >>> 0);
+  }
+
+  private setNumber(stream: Stream, row: number, first: number, value: number): void {
+    const { words, doubles } = this.series;
+    if (stream.isInt !== true) {
+      doubles[first + VALUE] = value;
+      return;
+    }
+    const high = Math.floor(value / 2 ** 32);
+    words[row + INT] = (value - high * 2 ** 32) | 0;
+    words[row + INT + 1] = high;
+  }
+
+  /** The first measurement says whether a stream is of integers; one of both kinds is of doubles. */
+  private agree(stream: Stream): void {
+    if (stream.isInt === null) {
+      stream.isInt = measurement.isInt;
+      return;
+    }
+    if (stream.isInt === false) return;
+    for (let series = stream.first; series !== NO_SERIES;) {
+      const row = series * ROW_WORDS;
+      const value = this.numberOf(stream, row, 0);
+      this.series.doubles[series * ROW_DOUBLES + VALUE] = value;
+      series = this.series.words[row + NEXT];
+    }
+    stream.isInt = false;
+  }
+
+  private offer(
+    stream: Stream,
+    row: number,
+    bucket: number,
+    source: Source,
+    copy: RecordCopy,
+  ): void {
+    const { words } = this.series;
+    if (words[row + EXEMPLARS] === 0) words[row + EXEMPLARS] = 1 + this.createReservoir(stream);
+    const slot = this.exemplars.choose(words[row + EXEMPLARS] - 1, bucket);
+    if (slot < 0) return;
+    const { sample } = this;
+    sample.timeLow = measurement.timeLow;
+    sample.timeHigh = measurement.timeHigh;
+    // An exemplar's value is of the kind that its point's is.
+    sample.isInt = measurement.isInt && stream.isInt === true;
+    sample.valueLow = measurement.low;
+    sample.valueHigh = measurement.high;
+    sample.value = measurement.value;
+    sample.ids = copy;
+    sample.traceIdAt = measurement.traceIdAt;
+    sample.spanIdAt = measurement.spanIdAt;
+    sample.attributesEnd = 0;
+    if (stream.filter !== null) {
+      putFiltered(source, stream.filter);
+      sample.attributesEnd = set.length;
+    }
+    this.exemplars.keep(slot, sample);
+  }
+
+  private createReservoir(stream: Stream): number {
+    switch (stream.kind) {
+      case HISTOGRAM:
+        return this.exemplars.createAligned(stream.boundaries.length + 1);
+      case EXPONENTIAL:
+        return this.exemplars.createFixed(Math.min(MAX_EXPONENTIAL_EXEMPLARS, stream.maxBuckets));
+      default:
+        return this.exemplars.createFixed(1);
+    }
+  }
+
+  /** Starts a series of a delta stream anew. */
+  clear(stream: Stream, series: number): void {
+    const { words, doubles } = this.series;
+    const row = series * ROW_WORDS;
+    const first = series * ROW_DOUBLES;
+    switch (stream.kind) {
+      case HISTOGRAM: {
+        const block = words[row + BUCKETS];
+        const offset = offsetOf(block);
+        const end = offset + stream.boundaries.length + 1;
+        this.series.buckets.chunks[chunkOf(block)].fill(0, offset, end);
+        this.clearHistogram(series);
+        break;
+      }
+      case EXPONENTIAL:
+        this.exponentials.reset(words[row + BUCKETS]);
+        break;
+      case SUM:
+        // As an integer this is the same memory.
+        doubles[first + VALUE] = 0;
+        break;
+    }
+  }
+
+  private clearHistogram(series: number): void {
+    const { doubles } = this.series;
+    const first = series * ROW_DOUBLES;
+    doubles[first + COUNT] = 0;
+    doubles[first + VALUE] = 0;
+    doubles[first + MIN] = Infinity;
+    doubles[first + MAX] = -Infinity;
+  }
+
+  /** Gives back all that a series holds. */
+  release(stream: Stream, series: number): void {
+    const { words } = this.series;
+    const row = series * ROW_WORDS;
+    if (stream.kind === HISTOGRAM) {
+      this.series.releaseBuckets(words[row + BUCKETS], stream.boundaries.length + 1);
+    } else if (stream.kind === EXPONENTIAL) {
+      this.exponentials.free(words[row + BUCKETS]);
+    }
+    if (words[row + EXEMPLARS] > 0) this.exemplars.free(words[row + EXEMPLARS] - 1);
+    this.series.remove(series);
+  }
+}
+
+/** Bytes past the end that may be read. */
+const SLACK = 8;
+
+const encodedOverflow = new Map<number, Bytes>();
+
+/** The attribute `otel.metric.overflow`, true, as a field with a tag. */
+function overflowAttributes(fieldTag: number): Bytes {
+  let bytes = encodedOverflow.get(fieldTag);
+  if (bytes === undefined) {
+    const key = new TextEncoder().encode("otel.metric.overflow");
+    const content = [tag(OtlpKeyValue.key, BYTES), key.length, ...key];
+    content.push(tag(OtlpKeyValue.value, BYTES), 2, tag(AnyValue.bool, VARINT), 1);
+    const u8 = Uint8Array.from([fieldTag, content.length, ...content, ...new Array(SLACK).fill(0)]);
+    bytes = { u8, view: new DataView(u8.buffer) };
+    encodedOverflow.set(fieldTag, bytes);
+  }
+  return bytes;
+}

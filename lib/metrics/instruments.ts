@@ -1,0 +1,182 @@
+/**
+ * Instruments by what their definitions say, whichever file says it, and the streams they feed.
+ *
+ * @module
+ */
+import { fromBinary } from "@bufbuild/protobuf";
+import { ScopeMetricsSchema } from "../../proto/gen/otlp_pb.ts";
+import { RefTable } from "../dictionary/refs.ts";
+import type { ResourceEntry, ScopeEntry } from "../otlp/scopes.ts";
+import type { Source } from "../otlp/source.ts";
+import { BAD_REF, Rejection } from "../record/wire.ts";
+import { readDefinition } from "./definition.ts";
+import { KnownRecords } from "./known.ts";
+import { createStream, type Stream, type StreamOptions } from "./stream.ts";
+import { matchViews, type View } from "./views.ts";
+
+/** How definitions become streams. */
+export interface InstrumentOptions extends StreamOptions {
+  readonly views: readonly View[];
+  /** Gets what people should know of views and instruments. */
+  readonly warn?: (message: string) => void;
+}
+
+/** More instruments in one process are refused. */
+const MAX_INSTRUMENTS = 10_000;
+const TOO_MANY = new Rejection("more than 10,000 instruments in a process");
+
+/** Indexes of the streams of an instrument; none where all views drop it. */
+export interface Instrument {
+  readonly streams: readonly number[];
+}
+
+/** Indexes of the streams of a scope, in the order they came. */
+export interface ScopeStreams {
+  readonly scope: ScopeEntry;
+  readonly streams: number[];
+}
+
+/** What is kept of a process. */
+export interface ProcessMetrics {
+  /** By what their definitions say. */
+  readonly instruments: Map<string, Instrument>;
+  readonly resources: Map<ResourceEntry, ScopeStreams[]>;
+}
+
+/** What is kept of a file. */
+export interface SourceMetrics {
+  /** By metric_ref: index in `found`. */
+  readonly refs: RefTable;
+  /** Instruments, and why others are none. */
+  readonly found: (Instrument | Rejection)[];
+  readonly known: KnownRecords;
+}
+
+/** The instruments of all processes. */
+export class Instruments {
+  /** By index; null where the process is forgotten. */
+  readonly streams: (Stream | null)[] = [];
+  readonly processes: Map<number, ProcessMetrics> = new Map();
+
+  private readonly scopeOf: (source: Source, ref: number) => ScopeEntry;
+  private readonly options: InstrumentOptions;
+  private readonly sources = new WeakMap<Source, SourceMetrics>();
+  private lastSource: Source | null = null;
+  private last: SourceMetrics | null = null;
+
+  /** @param scopeOf The scope that a ref of a file's dictionary names; throws a Rejection for none. */
+  constructor(
+    scopeOf: (source: Source, ref: number) => ScopeEntry,
+    options: InstrumentOptions,
+  ) {
+    this.scopeOf = scopeOf;
+    this.options = options;
+  }
+
+  /** Adds a process. */
+  addProcess(process: number): void {
+    this.processes.set(process, { instruments: new Map(), resources: new Map() });
+  }
+
+  /** Forgets a process, having called `release` with each of its streams. */
+  removeProcess(process: number, release: (stream: Stream) => void): void {
+    for (const scopes of this.processes.get(process)?.resources.values() ?? []) {
+      for (const { streams } of scopes) {
+        for (const index of streams) {
+          release(this.streams[index]!);
+          this.streams[index] = null;
+        }
+      }
+    }
+    this.processes.delete(process);
+  }
+
+  /** What is kept of a file. */
+  metricsOf(source: Source): SourceMetrics {
+    // Records come from one file for a while.
+    if (source === this.lastSource) return this.last!;
+    let metrics = this.sources.get(source);
+    if (metrics === undefined) {
+      metrics = { refs: new RefTable(), found: [], known: new KnownRecords() };
+      this.sources.set(source, metrics);
+    }
+    this.lastSource = source;
+    this.last = metrics;
+    return metrics;
+  }
+
+  /** The instrument that a metric_ref names; throws a Rejection where it names none. */
+  instrumentOf(source: Source, metrics: SourceMetrics, metricRef: number): Instrument {
+    if (metricRef <= 0) throw BAD_REF;
+    const index = metrics.refs.get(metricRef);
+    let found = metrics.found[index];
+    if (index < 0) {
+      found = this.tryLoad(source, metricRef);
+      // A definition that makes no sense makes none the next time.
+      metrics.refs.set(metricRef, metrics.found.push(found) - 1);
+    }
+    if (found instanceof Rejection) throw found;
+    return found;
+  }
+
+  private tryLoad(source: Source, metricRef: number): Instrument | Rejection {
+    try {
+      return this.load(source, metricRef);
+    } catch (error) {
+      if (error instanceof Rejection) return error;
+      throw error;
+    }
+  }
+
+  private load(source: Source, metricRef: number): Instrument {
+    const definition = readDefinition(source.dictionary, metricRef);
+    const scope = this.scopeOf(source, definition.scopeRef);
+    const process = this.processes.get(scope.process)!;
+    const { scopeRef: _, created, ...said } = definition;
+    const key = `${scope.index} ${created} ${JSON.stringify(said)}`;
+    const known = process.instruments.get(key);
+    if (known !== undefined) return known;
+    if (process.instruments.size >= MAX_INSTRUMENTS) throw TOO_MANY;
+    const { views, warn } = this.options;
+    const settings = matchViews(
+      views,
+      {
+        name: definition.name,
+        unit: definition.unit,
+        type: definition.isOurs ? definition.instrument : 0,
+        ...meterOf(scope),
+      },
+      warn,
+    );
+    let group = process.resources.get(scope.resource);
+    if (group === undefined) process.resources.set(scope.resource, group = []);
+    let inScope = group.find((each) => each.scope === scope);
+    if (inScope === undefined) group.push(inScope = { scope, streams: [] });
+    const streams: number[] = [];
+    for (const each of settings) {
+      const free = this.streams.indexOf(null);
+      const index = free < 0 ? this.streams.length : free;
+      this.streams[index] = createStream(definition, each, scope, this.options);
+      streams.push(index);
+      inScope.streams.push(index);
+    }
+    const instrument = { streams };
+    process.instruments.set(key, instrument);
+    return instrument;
+  }
+}
+
+/** What views look at in a scope. */
+function meterOf(
+  { head, tail }: ScopeEntry,
+): { meterName: string; meterVersion: string; meterSchemaUrl: string } {
+  const bytes = new Uint8Array(head.length + tail.length);
+  bytes.set(head);
+  bytes.set(tail, head.length);
+  const { scope, schemaUrl } = fromBinary(ScopeMetricsSchema, bytes);
+  return {
+    meterName: scope?.name ?? "",
+    meterVersion: scope?.version ?? "",
+    meterSchemaUrl: schemaUrl,
+  };
+}
