@@ -51,7 +51,7 @@ const BUSY_SLEEP_MS = 2;
 const CALM_SLEEP_MS = 20;
 const IDLE_SLEEP_MS = 80;
 /** Records in a round that are much: after a longer sleep rings could be full. */
-const BUSY_RECORDS = 256;
+const BUSY_RECORDS = 1024;
 /** A file in the state `superseded` without a next one: its process is taken to be over after this. */
 const SUCCESSOR_MS = 5000;
 /** How long --once waits for records that are claimed and not published. */
