@@ -236,6 +236,37 @@ describe("assembling spans", () => {
     assert.equal(span.droppedAttributesCount, 0);
   });
 
+  it("keeps lists under keys that it meets for the first time, however many", () => {
+    const file = new FileBuilder({ slots: 2048, dictionaryBytes: 1 << 20 });
+    const scopeRef = file.simpleScope("s");
+    for (let i = 1; i <= 600; i++) {
+      const list: ValueInit["value"] = {
+        case: "arrayValue",
+        value: { values: [text(`v${i}`)] },
+      };
+      file.span({
+        ...idsOf(i),
+        scopeRef,
+        event: {
+          case: "start",
+          value: {
+            name: `n${i}`,
+            startTimeUnixNano: 1n,
+            attributes: [{ keyRef: file.string(`key ${i}`), value: { value: list } }],
+          },
+        },
+      });
+      file.span({ ...idsOf(i), event: { case: "end", value: { endTimeUnixNano: 2n } } });
+    }
+    const collector = new MemoryCollector();
+    collector.add(file);
+    collector.rounds();
+    const spans = collector.spans().map(({ span }) => span);
+    assert.deepEqual(spans.map(({ name }) => name), spans.map((_, i) => `n${i + 1}`));
+    assert.equal(spans.length, 600);
+    assert.ok(spans.every(({ attributes }, i) => attributes[0].key === `key ${i + 1}`));
+  });
+
   it("drops what a span has no room for, and counts it on the span", () => {
     const file = new FileBuilder({ slots: 8192, slotBytes: 1024 });
     const scopeRef = file.simpleScope("s");

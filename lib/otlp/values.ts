@@ -203,7 +203,9 @@ function putAnyKeyValue(
     at = stop;
   }
   // Before the value, which may need the dictionary too: only its size is taken here.
-  const keyBytes = dictionary.items[3 * dictionary.key(ref) + 1];
+  // In two steps: looking a key up may put a larger array into `items`.
+  const known = dictionary.key(ref);
+  const keyBytes = dictionary.items[3 * known + 1];
   const inside = to + HEADER_BYTES;
   let valueAt = inside + keyBytes;
   if (valueAt + HEADER_BYTES > limit) throw TOO_LARGE;

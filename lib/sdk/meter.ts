@@ -256,13 +256,14 @@ function identify(
 }
 
 function isSameInstrument(a: InstrumentIdentity, b: InstrumentIdentity): boolean {
+  // Advice is no part of what an instrument is: the first one counts.
   return a.instrument === b.instrument && a.unit === b.unit && a.description === b.description &&
-    a.valueType === b.valueType && `${a.boundaries}` === `${b.boundaries}`;
+    a.valueType === b.valueType;
 }
 
 /** Metrics SDK, "Duplicate instrument registration". */
 function warnOfConflict(known: InstrumentIdentity, added: InstrumentIdentity): void {
-  const differences = (["instrument", "unit", "description", "valueType", "boundaries"] as const)
+  const differences = (["instrument", "unit", "description", "valueType"] as const)
     .filter((field) => `${known[field]}` !== `${added[field]}`);
   diag.warn(
     `instrument ${added.name}: there is another of this name in this scope with a different ` +

@@ -36,7 +36,7 @@ export type ViewAggregation =
   | { readonly type: "default" | "drop" | "sum" | "last_value" }
   | {
     readonly type: "explicit_bucket_histogram";
-    /** Inclusive upper bounds. Default: those of the instrument, or the specification's. */
+    /** Inclusive upper bounds. Default: the specification's, not those that the instrument advises. */
     readonly boundaries?: readonly number[];
     /** Default true. */
     readonly recordMinMax?: boolean;
@@ -145,7 +145,8 @@ function aggregationOf(
     case "last_value":
       return { type: "gauge" };
     case "explicit_bucket_histogram": {
-      const boundaries = wanted.boundaries ?? instrument.boundaries ?? DEFAULT_BOUNDARIES;
+      // What the instrument advises is for when no view says anything.
+      const boundaries = wanted.boundaries ?? DEFAULT_BOUNDARIES;
       return { type: "histogram", temporality, boundaries };
     }
     case "exponential_histogram": {

@@ -46,8 +46,9 @@ export function arrivedBy(
           for (const item of (scope[keys[2]] ?? []) as Json[]) {
             arrived[into].push({
               ...item,
-              scope: scope.scope ?? null,
+              scope: walk(scope.scope ?? null, String),
               scopeSchemaUrl: scope.schemaUrl ?? "",
+              resourceSchemaUrl: resource.schemaUrl ?? "",
               resource: withoutSdk(attributes),
             });
           }
@@ -116,15 +117,37 @@ function walk(value: JsonValue, named: (id: JsonValue) => string, key = ""): Jso
   }
   if (Array.isArray(value)) {
     const list = value.map((each) => walk(each, named));
-    return key === "dataPoints"
-      ? list.sort((a, b) => compare(JSON.stringify(a), JSON.stringify(b)))
-      : list;
+    return key === "dataPoints" ? byAttributes(list as Json[]) : list;
   }
   if (typeof value !== "object" || value === null) return value;
   const entries = Object.entries(value)
     // A message without fields says what its absence says.
     .filter(([name, each]) => !MAY_BE_EMPTY.has(name) || JSON.stringify(each) !== "{}");
-  return Object.fromEntries(entries.map(([name, each]) => [name, walk(each, named, name)]));
+  const walked = Object.fromEntries(entries.map(([name, each]) => [name, walk(each, named, name)]));
+  // "now" on both ends says nothing of their order.
+  return endsBeforeItsStart(value as Json) ? { ...walked, endsBeforeItsStart: true } : walked;
+}
+
+function endsBeforeItsStart({ startTimeUnixNano, endTimeUnixNano, timeUnixNano }: Json): boolean {
+  const end = endTimeUnixNano ?? timeUnixNano;
+  if (startTimeUnixNano === undefined || end === undefined) return false;
+  return BigInt(String(end)) < BigInt(String(startTimeUnixNano));
+}
+
+/** Data points by what tells them apart, which their order does not. */
+function byAttributes(points: Json[]): Json {
+  return unique(points.map((point) => [JSON.stringify(point.attributes ?? {}), point] as const));
+}
+
+/** An object of pairs; what has a key for the second time is there as well. */
+function unique(pairs: ReadonlyArray<readonly [string, JsonValue]>): Json {
+  const all: Json = Object.create(null);
+  for (const [key, value] of pairs) {
+    let free = key;
+    for (let i = 2; free in all; i++) free = `${key} again ${i}`;
+    all[free] = value;
+  }
+  return all;
 }
 
 const MAY_BE_EMPTY = new Set(["status", "positive", "negative"]);
@@ -136,7 +159,7 @@ function clean(value: JsonValue | undefined, named?: (id: JsonValue) => string):
     return value.map((each) => named === undefined ? each : walk(each, named));
   }
   const pairs = (value as Json[]).map(({ key, value }) => [String(key), value ?? null] as const);
-  return Object.fromEntries(pairs.sort(([a], [b]) => compare(a, b)));
+  return unique(pairs.sort(([a], [b]) => compare(a, b)));
 }
 
 function hex(id: JsonValue | undefined): string {

@@ -1,5 +1,6 @@
 /**
- * Runs a program on the OpenTelemetry SDK for JavaScript: `peer.ts PROGRAM ENDPOINT`.
+ * Runs programs on the OpenTelemetry SDK for JavaScript, one after the other:
+ * `peer.ts ENDPOINT PROGRAM...`.
  *
  * @module
  */
@@ -34,68 +35,69 @@ import {
 } from "@opentelemetry/sdk-trace";
 import type { View } from "../../mod.ts";
 import { PROGRAMS } from "./programs.ts";
+import { logLimitsOf, samplerOf, spanLimitsOf } from "./variables.ts";
 
-const [name, endpoint] = process.argv.slice(2);
-const { settings = {}, run } = PROGRAMS[name];
-const { limits } = settings;
-// Its exporter reads what has no option from the environment.
-if (settings.temporality !== undefined) {
-  process.env.OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE = settings.temporality;
-}
-const resource = resourceFromAttributes({ "service.name": name, "resource.list": ["a", "b"] });
+const [endpoint, ...names] = process.argv.slice(2);
 const samplers = {
   always_on: new AlwaysOnSampler(),
   always_off: new AlwaysOffSampler(),
   parentbased_always_off: new ParentBasedSampler({ root: new AlwaysOffSampler() }),
 };
-
 context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
 propagation.setGlobalPropagator(
   new CompositePropagator({
     propagators: [new W3CTraceContextPropagator(), new W3CBaggagePropagator()],
   }),
 );
-const tracerProvider = new TracerProvider({
-  resource,
-  sampler: samplers[settings.sampler ?? "always_on"],
-  spanLimits: limits,
-  spanProcessors: [
-    new BatchSpanProcessor({ exporter: new OTLPTraceExporter({ url: `${endpoint}/v1/traces` }) }),
-  ],
-});
-const loggerProvider = new LoggerProvider({
-  resource,
-  logRecordLimits: limits,
-  processors: [
-    new BatchLogRecordProcessor({ exporter: new OTLPLogExporter({ url: `${endpoint}/v1/logs` }) }),
-  ],
-});
-const exporter = new OTLPMetricExporter({
-  url: `${endpoint}/v1/metrics`,
-  aggregationPreference: (type) => ({
-    type: settings.histograms === "exponential" && type === InstrumentType.HISTOGRAM
-      ? AggregationType.EXPONENTIAL_HISTOGRAM
-      : AggregationType.DEFAULT,
-  }),
-});
-const meterProvider = new MeterProvider({
-  resource,
-  views: (settings.views ?? []).map(viewOptions),
-  readers: [
-    new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 3_600_000 }),
-  ],
-});
-trace.setGlobalTracerProvider(tracerProvider);
-logs.setGlobalLoggerProvider(loggerProvider);
-olderLogs.setGlobalLoggerProvider(loggerProvider as never);
-metrics.setGlobalMeterProvider(meterProvider);
-await run();
-await Promise.all([
-  tracerProvider.shutdown(),
-  loggerProvider.shutdown(),
-  meterProvider.shutdown(),
-]);
+for (const name of names) await runProgram(name);
 process.exit();
+
+async function runProgram(name: string): Promise<void> {
+  const { settings = {}, run } = PROGRAMS[name];
+  const { limits, variables = {} } = settings;
+  const resource = resourceFromAttributes({ "service.name": name, "resource.list": ["a", "b"] });
+  const spans = new OTLPTraceExporter({ url: `${endpoint}/v1/traces` });
+  const tracerProvider = new TracerProvider({
+    resource,
+    sampler: settings.sampler === undefined ? samplerOf(variables) : samplers[settings.sampler],
+    spanLimits: limits ?? spanLimitsOf(variables),
+    spanProcessors: [new BatchSpanProcessor({ exporter: spans })],
+  });
+  const records = new OTLPLogExporter({ url: `${endpoint}/v1/logs` });
+  const loggerProvider = new LoggerProvider({
+    resource,
+    logRecordLimits: limits ?? logLimitsOf(variables),
+    processors: [new BatchLogRecordProcessor({ exporter: records })],
+  });
+  // Its exporter reads what has no option from the environment.
+  process.env.OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE = settings.temporality ??
+    "cumulative";
+  const exporter = new OTLPMetricExporter({
+    url: `${endpoint}/v1/metrics`,
+    aggregationPreference: (type) => ({
+      type: settings.histograms === "exponential" && type === InstrumentType.HISTOGRAM
+        ? AggregationType.EXPONENTIAL_HISTOGRAM
+        : AggregationType.DEFAULT,
+    }),
+  });
+  const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 3_600_000 });
+  const meterProvider = new MeterProvider({
+    resource,
+    views: (settings.views ?? []).map(viewOptions),
+    readers: [reader],
+  });
+  trace.setGlobalTracerProvider(tracerProvider);
+  logs.setGlobalLoggerProvider(loggerProvider);
+  olderLogs.setGlobalLoggerProvider(loggerProvider as never);
+  metrics.setGlobalMeterProvider(meterProvider);
+  await run(() => reader.collect());
+  await Promise.all([
+    tracerProvider.shutdown(),
+    loggerProvider.shutdown(),
+    meterProvider.shutdown(),
+  ]);
+  for (const api of [trace, logs, olderLogs, metrics]) api.disable();
+}
 
 function viewOptions(view: View): ViewOptions {
   const types = {
@@ -106,11 +108,17 @@ function viewOptions(view: View): ViewOptions {
     explicit_bucket_histogram: AggregationType.EXPLICIT_BUCKET_HISTOGRAM,
     exponential_histogram: AggregationType.EXPONENTIAL_HISTOGRAM,
   } as const;
-  const { aggregation, attributeKeys, instrumentType: _, ...rest } = view;
+  const { aggregation, attributeKeys, instrumentType, ...rest } = view;
   const { type = "default", ...options } = aggregation ?? {};
   return {
     ...rest,
-    aggregation: aggregation && { type: types[type], options } as never,
+    instrumentType: instrumentType &&
+      InstrumentType[instrumentType.toUpperCase() as keyof typeof InstrumentType],
+    aggregation: aggregation && {
+      type: types[type],
+      // Given, they must be whole there.
+      options: Object.keys(options).length > 0 ? options : undefined,
+    } as never,
     attributesProcessors: attributeKeys &&
       [createAllowListAttributesProcessor([...attributeKeys])],
   };

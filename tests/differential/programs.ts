@@ -19,6 +19,13 @@ import {
 } from "@opentelemetry/api";
 import { logs as olderLogs } from "@opentelemetry/api-logs";
 import type { View } from "../../mod.ts";
+import { programs as ofInstruments } from "./programs/instruments.ts";
+import { programs as ofLarge } from "./programs/large.ts";
+import { programs as ofRecords } from "./programs/records.ts";
+import { programs as ofStreams } from "./programs/streams.ts";
+import { programs as ofTimes } from "./programs/times.ts";
+import { programs as ofValues } from "./programs/values.ts";
+import { programs as ofVariables } from "./programs/variables.ts";
 
 /** What a program needs, said once for both SDKs. */
 export interface Settings {
@@ -34,12 +41,17 @@ export interface Settings {
   readonly temporality?: "cumulative" | "delta" | "lowmemory";
   readonly histograms?: "explicit" | "exponential";
   readonly views?: readonly View[];
+  /** Variables of the specification: samplers, limits, the filter of exemplars. */
+  readonly variables?: Readonly<Record<string, string>>;
 }
 
 /** A program. */
 export interface Program {
+  /** It must not leave a trace: nothing of it is sampled. */
+  readonly leavesNothing?: true;
   readonly settings?: Settings;
-  run(): void | Promise<void>;
+  /** @param collect Asks the callbacks of observables, as the end of the program does. */
+  run(collect: () => Promise<unknown>): void | Promise<void>;
 }
 
 const T = 1_700_000_000;
@@ -370,7 +382,11 @@ export const PROGRAMS: Readonly<Record<string, Program>> = {
     },
     run: limits,
   },
-  "always off": { settings: { sampler: "always_off" }, run: samplers },
+  "always off": {
+    leavesNothing: true,
+    settings: { sampler: "always_off" },
+    run: samplers,
+  },
   "always on": { settings: { sampler: "always_on" }, run: samplers },
   "parent based": { settings: { sampler: "parentbased_always_off" }, run: samplers },
   logs: { run: records },
@@ -406,4 +422,11 @@ export const PROGRAMS: Readonly<Record<string, Program>> = {
     },
     run: viewed,
   },
+  ...ofValues,
+  ...ofTimes,
+  ...ofVariables,
+  ...ofRecords,
+  ...ofInstruments,
+  ...ofStreams,
+  ...ofLarge,
 };
