@@ -65,14 +65,17 @@ export function openDrain(
   assembler: Assembler,
   process: ProcessState,
 ): Drain {
+  const rings = geometry.rings.map((ring) => openRing(views, ring));
+  const extension = readExtension(views, geometry.rings[0].offset);
   return {
-    rings: geometry.rings.map((ring) => openRing(views, ring)),
+    rings,
     source: assembler.addSource(
       file,
       process,
       views,
       geometry.dictionary,
-      readExtension(views, geometry.rings[0].offset) !== null,
+      extension !== null,
+      rings[RING_MEASUREMENTS].sequence >= 0 || (extension?.generation ?? 0) > 0,
     ),
     copy: createCopy(geometry.rings),
     over: false,

@@ -12,13 +12,12 @@ import { chunkOf, offsetOf } from "./blocks.ts";
 import { ExemplarPool, type Sample } from "./exemplars.ts";
 import { ExponentialPool } from "./exponential.ts";
 import { measurement } from "./measurement.ts";
+import { addNumber } from "./numbers.ts";
 import {
-  ABSOLUTE,
   BUCKETS,
   COUNT,
   EXEMPLARS,
   hashOf,
-  INT,
   MAX,
   MEASURED,
   MIN,
@@ -31,7 +30,7 @@ import {
   TIME,
   VALUE,
 } from "./series.ts";
-import { EXPONENTIAL, GAUGE, HISTOGRAM, type Stream, SUM } from "./stream.ts";
+import { EXPONENTIAL, HISTOGRAM, type Stream, SUM } from "./stream.ts";
 
 /** How measurements are added. */
 export interface AccumulatorOptions {
@@ -74,7 +73,7 @@ export class Accumulator {
     this.options = options;
   }
 
-  /** Whether a stream can't hold `measurement`; counts it. */
+  /** Whether the instrument that a stream is of can't have measured `measurement`; counts it. */
   refuses(stream: Stream): boolean {
     const { isInt, value, hasContext } = measurement;
     if (!isInt && !Number.isFinite(value)) {
@@ -82,8 +81,7 @@ export class Accumulator {
       return true;
     }
     // A total that went down is a reset.
-    const isTotal = stream.mayBeAbsolute && !hasContext;
-    if (value < 0 && stream.isMonotonic && stream.kind === SUM && !isTotal) {
+    if (value < 0 && stream.refusesNegative && !(stream.mayBeAbsolute && !hasContext)) {
       this.negative++;
       return true;
     }
@@ -95,9 +93,9 @@ export class Accumulator {
     const hash = hashOf(index, set.bytes.u8, set.length);
     const known = this.series.find(index, set.bytes, set.length, hash);
     if (known !== NO_SERIES) return known;
-    const hasRoom = stream.count - (stream.overflow === NO_SERIES ? 0 : 1) < stream.limit - 1 &&
-      this.series.count < this.options.maxSeries;
-    if (hasRoom) return this.addSeries(stream, index, set.bytes, set.length, hash);
+    // What a delta stream holds from earlier intervals must not take the place of what comes now.
+    if (!this.hasRoom(stream) && canForget(stream)) this.forget(stream, 0);
+    if (this.hasRoom(stream)) return this.addSeries(stream, index, set.bytes, set.length, hash);
     if (stream.overflow === NO_SERIES) {
       const bytes = overflowAttributes(stream.attributeTag);
       const length = bytes.u8.length - SLACK;
@@ -105,6 +103,11 @@ export class Accumulator {
       stream.overflow = this.addSeries(stream, index, bytes, length, overflowHash);
     }
     return stream.overflow;
+  }
+
+  private hasRoom({ count, overflow, limit }: Stream): boolean {
+    return count - (overflow === NO_SERIES ? 0 : 1) < limit - 1 &&
+      this.series.count < this.options.maxSeries;
   }
 
   private addSeries(
@@ -152,8 +155,7 @@ export class Accumulator {
         this.exponentials.record(words[row + BUCKETS], measurement.value);
         break;
       default:
-        if (stream.isInt !== measurement.isInt) this.agree(stream);
-        this.addNumber(stream, row, first);
+        addNumber(this.series, stream, series);
     }
     words[row + TIME] = measurement.timeLow;
     words[row + TIME + 1] = measurement.timeHigh;
@@ -186,75 +188,6 @@ export class Accumulator {
     if (value < doubles[first + MIN]) doubles[first + MIN] = value;
     if (value > doubles[first + MAX]) doubles[first + MAX] = value;
     return bucket;
-  }
-
-  /** Adds to a sum or sets a last value. */
-  private addNumber(stream: Stream, row: number, first: number): void {
-    const { words, doubles } = this.series;
-    const { value } = measurement;
-    if (stream.kind === GAUGE) {
-      if (stream.isInt === true) {
-        words[row + INT] = measurement.low;
-        words[row + INT + 1] = measurement.high;
-      } else doubles[first + VALUE] = value;
-    } else if (stream.mayBeAbsolute && !measurement.hasContext) {
-      this.addAbsolute(stream, row, first);
-    } else if (stream.isInt === true) {
-      const low = (words[row + INT] + measurement.low) | 0;
-      const carry = low >>> 0 < measurement.low >>> 0 ? 1 : 0;
-      words[row + INT] = low;
-      words[row + INT + 1] = words[row + INT + 1] + measurement.high + carry;
-    } else doubles[first + VALUE] += value;
-  }
-
-  /** An observed total: what it grew by since the last one is what is added. */
-  private addAbsolute(stream: Stream, row: number, first: number): void {
-    const { words, doubles } = this.series;
-    const { value } = measurement;
-    const last = doubles[first + ABSOLUTE];
-    const began = stream.isMonotonic && value < last;
-    doubles[first + ABSOLUTE] = value;
-    if (began && !stream.isDelta) {
-      // Metrics data model, "Resets": it began anew after the last measurement.
-      words[row + START] = words[row + TIME];
-      words[row + START + 1] = words[row + TIME + 1];
-      this.setNumber(stream, row, first, 0);
-    }
-    const sum = this.numberOf(stream, row, first);
-    this.setNumber(stream, row, first, sum + value - (began ? 0 : last));
-  }
-
-  private numberOf(stream: Stream, row: number, first: number): number {
-    const { words, doubles } = this.series;
-    if (stream.isInt !== true) return doubles[first + VALUE];
-    return words[row + INT + 1] * 2 ** 32 + (words[row + INT] >>> 0);
-  }
-
-  private setNumber(stream: Stream, row: number, first: number, value: number): void {
-    const { words, doubles } = this.series;
-    if (stream.isInt !== true) {
-      doubles[first + VALUE] = value;
-      return;
-    }
-    const high = Math.floor(value / 2 ** 32);
-    words[row + INT] = (value - high * 2 ** 32) | 0;
-    words[row + INT + 1] = high;
-  }
-
-  /** The first measurement says whether a stream is of integers; one of both kinds is of doubles. */
-  private agree(stream: Stream): void {
-    if (stream.isInt === null) {
-      stream.isInt = measurement.isInt;
-      return;
-    }
-    if (stream.isInt === false) return;
-    for (let series = stream.first; series !== NO_SERIES;) {
-      const row = series * ROW_WORDS;
-      const value = this.numberOf(stream, row, 0);
-      this.series.doubles[series * ROW_DOUBLES + VALUE] = value;
-      series = this.series.words[row + NEXT];
-    }
-    stream.isInt = false;
   }
 
   private offer(
@@ -331,6 +264,27 @@ export class Accumulator {
     doubles[first + MAX] = -Infinity;
   }
 
+  /** Forgets the series that were not measured in so many collections; 0: since the last one. */
+  forget(stream: Stream, collections: number): void {
+    if (stream.measured === stream.count) return;
+    const { words } = this.series;
+    let before = NO_SERIES;
+    for (let series = stream.first; series !== NO_SERIES;) {
+      const row = series * ROW_WORDS;
+      const next = words[row + NEXT];
+      if (words[row + MEASURED] > -collections) before = series;
+      else {
+        if (before === NO_SERIES) stream.first = next;
+        else words[before * ROW_WORDS + NEXT] = next;
+        if (stream.last === series) stream.last = before;
+        if (stream.overflow === series) stream.overflow = NO_SERIES;
+        stream.count--;
+        this.release(stream, series);
+      }
+      series = next;
+    }
+  }
+
   /** Gives back all that a series holds. */
   release(stream: Stream, series: number): void {
     const { words } = this.series;
@@ -343,6 +297,11 @@ export class Accumulator {
     if (words[row + EXEMPLARS] > 0) this.exemplars.free(words[row + EXEMPLARS] - 1);
     this.series.remove(series);
   }
+}
+
+/** Series without a measurement need not be remembered, unless the next one says a total. */
+export function canForget(stream: Stream): boolean {
+  return stream.isDelta && !stream.mayBeAbsolute;
 }
 
 /** Bytes past the end that may be read. */

@@ -8,15 +8,15 @@
  */
 import type { Request } from "../otlp/request.ts";
 import type { ScopeEntry } from "../otlp/scopes.ts";
-import { noteTime, type Source } from "../otlp/source.ts";
+import { isLater, noteTime, type Source } from "../otlp/source.ts";
 import type { RecordCopy } from "../ring/read.ts";
-import { Accumulator, type AccumulatorOptions } from "./accumulate.ts";
+import { Accumulator, type AccumulatorOptions, canForget } from "./accumulate.ts";
 import { putAttributeSet } from "./attribute-set.ts";
 import { Encoder } from "./encode.ts";
 import { type InstrumentOptions, Instruments, type SourceMetrics } from "./instruments.ts";
-import { hashOfRecord } from "./known.ts";
+import { hashOfRecord, UNKNOWN } from "./known.ts";
 import { measurement, readMeasurement } from "./measurement.ts";
-import { EXEMPLARS, MEASURED, NEXT, NO_SERIES, ROW_WORDS, STREAM } from "./series.ts";
+import { EXEMPLARS, MEASURED, NEXT, NO_SERIES, ROW_WORDS, START, STREAM } from "./series.ts";
 import type { Stream } from "./stream.ts";
 
 export type { TemporalityPreference } from "./stream.ts";
@@ -31,7 +31,7 @@ export interface AggregatorOptions extends InstrumentOptions, AccumulatorOptions
 export interface AggregationCounts {
   /** Measurements taken, those in the next three lines among them. */
   readonly measurements: number;
-  /** Of these, those that went into the series of an overflow. */
+  /** Of these, those that went into the series of an overflow, in whatever stream. */
   readonly overflowed: number;
   /** NaN and infinities, which no aggregation can hold. */
   readonly nonFinite: number;
@@ -108,11 +108,16 @@ export class Aggregator {
     const { series } = accumulator;
     const { metricRef, attributes, start, end } = measurement;
     const hash = hashOfRecord(metricRef, attributes, start, end);
-    const known = metrics.known.find(series, metricRef, attributes, start, end, hash);
-    if (known === NO_SERIES) return this.takeUnknown(source, metrics, hash, copy);
+    const { known } = metrics;
+    const entry = known.find(series, metricRef, attributes, start, end, hash);
+    if (entry === UNKNOWN) return this.takeUnknown(source, metrics, hash, copy);
     this.measurements++;
-    const stream = instruments.streams[series.words[known * ROW_WORDS + STREAM]]!;
-    if (!accumulator.refuses(stream)) accumulator.add(stream, known, source, copy);
+    if (accumulator.refuses(this.streamOf(known.seriesOf(entry, 0)))) return;
+    const count = known.countOf(entry);
+    for (let i = 0; i < count; i++) {
+      const one = known.seriesOf(entry, i);
+      accumulator.add(this.streamOf(one), one, source, copy);
+    }
   }
 
   /** Whether a collection of a process would find data points. */
@@ -157,7 +162,11 @@ export class Aggregator {
     this.encoder.recycle(request);
   }
 
-  /** A record that is like none before, or belongs to several streams. */
+  private streamOf(series: number): Stream {
+    return this.instruments.streams[this.accumulator.series.words[series * ROW_WORDS + STREAM]]!;
+  }
+
+  /** A record that is like none before. */
   private takeUnknown(
     source: Source,
     metrics: SourceMetrics,
@@ -168,83 +177,81 @@ export class Aggregator {
     const { series } = accumulator;
     const { metricRef, attributes, start, end } = measurement;
     const { streams } = instruments.instrumentOf(source, metrics, metricRef);
-    // First of all the sets, one of which may be unreadable.
+    // All sets before the first series is made, since one may be unreadable.
+    for (let i = streams.length - 1; i >= 0; i--) this.putSet(source, streams[i]);
+    this.measurements++;
+    if (streams.length === 0) {
+      this.dropped++;
+      return;
+    }
+    if (accumulator.refuses(instruments.streams[streams[0]]!)) return;
     const found: number[] = [];
     let isOverflow = false;
-    for (const index of streams) {
-      const stream = instruments.streams[index]!;
-      putAttributeSet(source, stream.attributeTag, stream.filter);
-      if (accumulator.refuses(stream)) continue;
-      const one = accumulator.seriesOf(stream, index);
+    for (let i = 0; i < streams.length; i++) {
+      // The first one's set is the last that was put.
+      if (i > 0) this.putSet(source, streams[i]);
+      const stream = instruments.streams[streams[i]]!;
+      const one = accumulator.seriesOf(stream, streams[i]);
       if (one === stream.overflow) isOverflow = true;
       found.push(one);
     }
-    this.measurements++;
-    if (streams.length === 0) this.dropped++;
     if (isOverflow) this.overflowed++;
-    if (streams.length === 1 && found.length === 1 && !isOverflow) {
-      metrics.known.add(series, metricRef, attributes, start, end, hash, found[0]);
-    }
-    for (const one of found) {
-      const stream = instruments.streams[series.words[one * ROW_WORDS + STREAM]]!;
-      accumulator.add(stream, one, source, copy);
-    }
+    else metrics.known.add(series, metricRef, attributes, start, end, hash, found);
+    for (const one of found) accumulator.add(this.streamOf(one), one, source, copy);
+  }
+
+  private putSet(source: Source, index: number): void {
+    const { attributeTag, filter } = this.instruments.streams[index]!;
+    putAttributeSet(source, attributeTag, filter);
   }
 
   private collectStream(index: number, nowLow: number, nowHigh: number): void {
+    const { accumulator } = this;
     const stream = this.instruments.streams[index]!;
     const isAlways = isExportedAlways(stream);
-    if (stream.measured === 0 && (!isAlways || stream.count === 0)) {
-      if (stream.isDelta) this.ageAll(stream);
-    } else {
-      const { encoder } = this;
-      encoder.metric(stream);
-      let before = NO_SERIES;
+    const hasIdle = stream.measured < stream.count && canForget(stream);
+    if (isLater(stream.sinceLow, stream.sinceHigh, nowLow, nowHigh)) {
+      stream.sinceLow = nowLow;
+      stream.sinceHigh = nowHigh;
+    }
+    if (stream.measured > 0 || hasIdle || isAlways) {
+      if (stream.measured > 0 || (isAlways && stream.count > 0)) this.encoder.metric(stream);
       for (let series = stream.first; series !== NO_SERIES;) {
-        const row = series * ROW_WORDS;
-        const next = this.accumulator.series.words[row + NEXT];
-        const isMeasured = this.accumulator.series.words[row + MEASURED] > 0;
-        if (isMeasured || isAlways) encoder.point(stream, series);
-        if (this.accumulator.series.words[row + EXEMPLARS] > 0) {
-          this.accumulator.exemplars.reset(this.accumulator.series.words[row + EXEMPLARS] - 1);
-        }
-        if (isMeasured) {
-          this.accumulator.series.words[row + MEASURED] = 0;
-          if (stream.isDelta) this.accumulator.clear(stream, series);
-          before = series;
-        } else if (stream.isDelta && this.age(stream, series, before)) {
-          // It is gone.
-        } else before = series;
-        series = next;
+        this.collectSeries(stream, series, isAlways, nowLow, nowHigh);
+        series = accumulator.series.words[series * ROW_WORDS + NEXT];
       }
       stream.measured = 0;
+      if (hasIdle) accumulator.forget(stream, IDLE_COLLECTIONS);
     }
     stream.sinceLow = nowLow;
     stream.sinceHigh = nowHigh;
   }
 
-  private ageAll(stream: Stream): void {
-    let before = NO_SERIES;
-    for (let series = stream.first; series !== NO_SERIES;) {
-      const next = this.accumulator.series.words[series * ROW_WORDS + NEXT];
-      if (!this.age(stream, series, before)) before = series;
-      series = next;
-    }
-  }
-
-  /** Counts a collection without a measurement; true when the series was forgotten for it. */
-  private age(stream: Stream, series: number, before: number): boolean {
-    const { words } = this.accumulator.series;
+  private collectSeries(
+    stream: Stream,
+    series: number,
+    isAlways: boolean,
+    nowLow: number,
+    nowHigh: number,
+  ): void {
+    const { exemplars, series: { words } } = this.accumulator;
     const row = series * ROW_WORDS;
-    if (--words[row + MEASURED] > -IDLE_COLLECTIONS) return false;
-    const next = words[row + NEXT];
-    if (before === NO_SERIES) stream.first = next;
-    else words[before * ROW_WORDS + NEXT] = next;
-    if (stream.last === series) stream.last = before;
-    if (stream.overflow === series) stream.overflow = NO_SERIES;
-    stream.count--;
-    this.accumulator.release(stream, series);
-    return true;
+    const isMeasured = words[row + MEASURED] > 0;
+    if (isMeasured || isAlways) {
+      // The clock of a collection may be behind that of a measurement.
+      if (isLater(words[row + START], words[row + START + 1], nowLow, nowHigh)) {
+        words[row + START] = nowLow;
+        words[row + START + 1] = nowHigh;
+      }
+      this.encoder.point(stream, series);
+    }
+    if (words[row + EXEMPLARS] > 0) exemplars.reset(words[row + EXEMPLARS] - 1);
+    if (!stream.isDelta) words[row + MEASURED] = 0;
+    else if (!isMeasured) words[row + MEASURED]--;
+    else {
+      words[row + MEASURED] = 0;
+      this.accumulator.clear(stream, series);
+    }
   }
 }
 

@@ -4,12 +4,22 @@
  *
  * @module
  */
-import { BYTES, OtlpExemplar, tag } from "../format/fields.ts";
+import { BYTES, OtlpExemplar, OtlpKeyValue, tag, VARINT } from "../format/fields.ts";
 import { keepLast } from "../otlp/unique.ts";
 import type { Source } from "../otlp/source.ts";
 import { aim, expectKeys, putKeyValue, repeatedKeys } from "../otlp/values.ts";
 import { type Bytes, createBytes } from "../record/bytes.ts";
-import { cursor, readLength, readTag, readVarint, skipField, TOO_LARGE } from "../record/wire.ts";
+import {
+  cursor,
+  putVarint,
+  readLength,
+  readTag,
+  readVarint,
+  Rejection,
+  skipField,
+  TOO_LARGE,
+  varintBytes,
+} from "../record/wire.ts";
 import { eachAttribute, measurement } from "./measurement.ts";
 import { type AttributeKeys, keepsKey } from "./views.ts";
 
@@ -65,7 +75,7 @@ export function putAttributeSet(source: Source, fieldTag: number, filter: KeyFil
     if (count === MAX_ATTRIBUTES) return;
     const next = putKeyValue(from, start, end, fieldTag, to);
     if (filter !== null && !filter.keeps(keyAt(bytes.u8, to, next))) return;
-    to = next;
+    to = shorten(bytes.u8, to, next);
     count++;
   });
   if (repeatedKeys) to = keepLast(bytes.u8, 0, to, fieldTag, 0);
@@ -74,21 +84,77 @@ export function putAttributeSet(source: Source, fieldTag: number, filter: KeyFil
   set.length = to;
 }
 
+const VALUE = tag(OtlpKeyValue.value, BYTES);
 const FILTERED = tag(OtlpExemplar.filteredAttributes, BYTES);
 
-/** Puts those that `filter` does not keep into `set`, as fields of an exemplar. */
+/**
+ * Puts those that `filter` does not keep into `set`, as fields of an exemplar; none where they are
+ * too many.
+ */
 export function putFiltered(source: Source, filter: KeyFilter): void {
+  try {
+    putNotKept(source, filter);
+  } catch (error) {
+    if (!(error instanceof Rejection)) throw error;
+    // The measurement is in its series by now.
+    set.length = 0;
+  }
+}
+
+function putNotKept(source: Source, filter: KeyFilter): void {
   const { bytes } = set;
   const from = measurement.attributes;
   aim(bytes, SCRATCH_END, source.dictionary, source.values);
   expectKeys(0);
   let to = 0;
   eachAttribute((start, end) => {
+    if (to > MAX_SET_BYTES) throw TOO_LARGE;
     const next = putKeyValue(from, start, end, FILTERED, to);
     if (!filter.keeps(keyAt(bytes.u8, to, next))) to = next;
   });
   if (repeatedKeys) to = keepLast(bytes.u8, 0, to, FILTERED, 0);
   set.length = to;
+}
+
+/**
+ * Writes the value of a field KeyValue in its shortest form where it is a scalar, since a value that
+ * is padded is the same value. Returns the field's end.
+ */
+function shorten(u8: Uint8Array, start: number, end: number): number {
+  readLength(u8, start + 1, end);
+  const key = cursor.at;
+  const value = readLength(u8, key + 1, end);
+  if (value === end) return end;
+  readLength(u8, value + 1, end);
+  const inside = cursor.at;
+  if (inside === end) return end;
+  const fieldTag = readTag(u8, inside, end);
+  let from = cursor.at;
+  let length = end - from;
+  switch (fieldTag & 7) {
+    case VARINT:
+      // Groups of seven zeros at its end say nothing.
+      while (length > 1 && (u8[from + length - 1] & 0x7f) === 0) length--;
+      u8[from + length - 1] &= 0x7f;
+      break;
+    case BYTES:
+      readLength(u8, from, end);
+      from = cursor.at;
+      length = end - from;
+      break;
+  }
+  const head = (fieldTag & 7) === BYTES ? 1 + varintBytes(length) : 1;
+  if (head + length === end - inside) return end;
+  const inner = head + length;
+  let to = putVarint(u8, start + 1, value - key + 1 + varintBytes(inner) + inner);
+  u8.copyWithin(to, key, value);
+  to += value - key;
+  u8[to] = VALUE;
+  to = putVarint(u8, to + 1, inner);
+  u8[to++] = fieldTag;
+  if (head > 1) to = putVarint(u8, to, length);
+  u8.copyWithin(to, from, from + length);
+  return to + length;
 }
 
 /** The key of a field KeyValue of our own encoding. */

@@ -445,6 +445,12 @@ function listBytes(numbers: number): number {
 /** A count as fixed64. */
 function putCount(view: DataView, to: number, column: Float64Array, at: number): void {
   const count = column[at];
-  view.setUint32(to, count >>> 0, true);
-  view.setUint32(to + 4, count / 2 ** 32, true);
+  // JavaScriptCore brings doubles into 32 bits slowly unless it knows them to be integers.
+  if (count < 2 ** 31) {
+    view.setInt32(to, count | 0, true);
+    view.setInt32(to + 4, 0, true);
+  } else {
+    view.setUint32(to, count >>> 0, true);
+    view.setUint32(to + 4, count / 2 ** 32, true);
+  }
 }

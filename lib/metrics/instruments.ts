@@ -9,6 +9,7 @@ import { RefTable } from "../dictionary/refs.ts";
 import type { ResourceEntry, ScopeEntry } from "../otlp/scopes.ts";
 import type { Source } from "../otlp/source.ts";
 import { BAD_REF, Rejection } from "../record/wire.ts";
+import { Handles } from "./blocks.ts";
 import { readDefinition } from "./definition.ts";
 import { KnownRecords } from "./known.ts";
 import { createStream, type Stream, type StreamOptions } from "./stream.ts";
@@ -21,6 +22,8 @@ export interface InstrumentOptions extends StreamOptions {
   readonly warn?: (message: string) => void;
 }
 
+/** Refs of one file whose definitions, or what is wrong with them, are remembered. */
+const MAX_REFS = 20_000;
 /** More instruments in one process are refused. */
 const MAX_INSTRUMENTS = 10_000;
 const TOO_MANY = new Rejection("more than 10,000 instruments in a process");
@@ -60,6 +63,7 @@ export class Instruments {
 
   private readonly scopeOf: (source: Source, ref: number) => ScopeEntry;
   private readonly options: InstrumentOptions;
+  private readonly numbers = new Handles();
   private readonly sources = new WeakMap<Source, SourceMetrics>();
   private lastSource: Source | null = null;
   private last: SourceMetrics | null = null;
@@ -85,10 +89,13 @@ export class Instruments {
         for (const index of streams) {
           release(this.streams[index]!);
           this.streams[index] = null;
+          this.numbers.give(index);
         }
       }
     }
     this.processes.delete(process);
+    this.lastSource = null;
+    this.last = null;
   }
 
   /** What is kept of a file. */
@@ -112,8 +119,11 @@ export class Instruments {
     let found = metrics.found[index];
     if (index < 0) {
       found = this.tryLoad(source, metricRef);
-      // A definition that makes no sense makes none the next time.
-      metrics.refs.set(metricRef, metrics.found.push(found) - 1);
+      // A definition that makes no sense makes none the next time. There are refs without end,
+      // though, that name nothing.
+      if (metrics.found.length < MAX_REFS) {
+        metrics.refs.set(metricRef, metrics.found.push(found) - 1);
+      }
     }
     if (found instanceof Rejection) throw found;
     return found;
@@ -129,11 +139,14 @@ export class Instruments {
   }
 
   private load(source: Source, metricRef: number): Instrument {
-    const definition = readDefinition(source.dictionary, metricRef);
+    const read = readDefinition(source.dictionary, metricRef);
+    // What was measured from its creation on is in points that are sent already: these start with
+    // the first measurement that is seen.
+    const definition = source.wasMeasured ? { ...read, created: 0n } : read;
     const scope = this.scopeOf(source, definition.scopeRef);
     const process = this.processes.get(scope.process)!;
-    const { scopeRef: _, created, ...said } = definition;
-    const key = `${scope.index} ${created} ${JSON.stringify(said)}`;
+    const { scopeRef: _, created: __, ...said } = definition;
+    const key = `${scope.index} ${read.created} ${JSON.stringify(said)}`;
     const known = process.instruments.get(key);
     if (known !== undefined) return known;
     if (process.instruments.size >= MAX_INSTRUMENTS) throw TOO_MANY;
@@ -154,12 +167,13 @@ export class Instruments {
     if (inScope === undefined) group.push(inScope = { scope, streams: [] });
     const streams: number[] = [];
     for (const each of settings) {
-      const free = this.streams.indexOf(null);
-      const index = free < 0 ? this.streams.length : free;
+      const index = this.numbers.take();
       this.streams[index] = createStream(definition, each, scope, this.options);
       streams.push(index);
       inScope.streams.push(index);
     }
+    const refusesNegative = streams.some((index) => this.streams[index]!.isMonotonic);
+    for (const index of streams) this.streams[index]!.refusesNegative = refusesNegative;
     const instrument = { streams };
     process.instruments.set(key, instrument);
     return instrument;

@@ -1,14 +1,17 @@
 /**
  * Measurements that look like ones before: from the bytes of a record's attributes straight to its
- * series.
+ * series, of which it has one in each stream of its instrument.
  *
  * @module
  */
 import type { Bytes } from "../record/bytes.ts";
-import { NO_SERIES, ROW_WORDS, type SeriesPool, USE } from "./series.ts";
+import { ROW_WORDS, type SeriesPool, USE } from "./series.ts";
 
-/** What is remembered of one file, in words; beyond it remembering starts over. */
-const MAX_WORDS = 32 << 20;
+/**
+ * What is remembered of one file, in words; beyond it remembering starts over. Enough for the series
+ * of a hundred full streams, and not filled by more than these unless attributes are left out.
+ */
+const MAX_WORDS = 8 << 20;
 /** Longer attributes are looked up each time. Bytes. */
 const MAX_LENGTH = 4096;
 
@@ -17,9 +20,15 @@ const MAX_LENGTH = 4096;
 const HASH = 0;
 const METRIC = 1;
 const LENGTH = 2;
-const SERIES = 3;
-const USE_OF = 4;
-const ATTRIBUTES = 5;
+/** How many series, and then two words for each: which, and its `USE`. */
+const COUNT = 3;
+const SERIES = 4;
+
+/** No entry. */
+export const UNKNOWN = 0;
+
+// Where hashes start: chosen anew by each process, so that nobody can prepare colliding records.
+const seed = Math.floor(Math.random() * 0x7fffffff);
 
 /** What one file's records were found to belong to. */
 export class KnownRecords {
@@ -30,7 +39,7 @@ export class KnownRecords {
   /** Where entries are by hash; 0 for none. */
   private table = new Int32Array(128);
 
-  /** The series of a record, NO_SERIES where it is not known. */
+  /** The entry of a record, UNKNOWN where there is none or one of its series is gone. */
   find(
     series: SeriesPool,
     metricRef: number,
@@ -40,13 +49,27 @@ export class KnownRecords {
     hash: number,
   ): number {
     const entry = this.entryOf(metricRef, from, start, end - start, hash);
-    if (entry === 0) return NO_SERIES;
-    const found = this.words[entry + SERIES];
-    // Gone: the next look-up says which one it is now.
-    return series.words[found * ROW_WORDS + USE] === this.words[entry + USE_OF] ? found : NO_SERIES;
+    if (entry === UNKNOWN) return UNKNOWN;
+    const { words } = this;
+    const last = entry + SERIES + 2 * words[entry + COUNT];
+    for (let at = entry + SERIES; at < last; at += 2) {
+      // Gone: the next look-up says which one it is now.
+      if (series.words[words[at] * ROW_WORDS + USE] !== words[at + 1]) return UNKNOWN;
+    }
+    return entry;
   }
 
-  /** Remembers the series of a record. */
+  /** How many series an entry has. */
+  countOf(entry: number): number {
+    return this.words[entry + COUNT];
+  }
+
+  /** One of them. */
+  seriesOf(entry: number, i: number): number {
+    return this.words[entry + SERIES + 2 * i];
+  }
+
+  /** Remembers the series of a record, one in each stream of the metric. */
   add(
     series: SeriesPool,
     metricRef: number,
@@ -54,29 +77,32 @@ export class KnownRecords {
     start: number,
     end: number,
     hash: number,
-    found: number,
+    found: readonly number[],
   ): void {
     const length = end - start;
     if (length > MAX_LENGTH) return;
     let entry = this.entryOf(metricRef, from, start, length, hash);
-    if (entry === 0) {
-      entry = this.append(length);
+    if (entry === UNKNOWN) {
+      entry = this.append(found.length, length);
       const { words } = this;
       words[entry + HASH] = hash;
       words[entry + METRIC] = metricRef;
       words[entry + LENGTH] = length;
+      words[entry + COUNT] = found.length;
+      const attributes = entry + SERIES + 2 * found.length;
       for (let i = 0; i < length; i += 4) {
-        words[entry + ATTRIBUTES + (i >> 2)] = wordAt(from, start + i, length - i);
+        words[attributes + (i >> 2)] = wordAt(from, start + i, length - i);
       }
       this.count++;
       if (this.count * 2 > this.table.length) this.rehash();
       else this.place(entry);
     }
-    this.words[entry + SERIES] = found;
-    this.words[entry + USE_OF] = series.words[found * ROW_WORDS + USE];
+    for (let i = 0; i < found.length; i++) {
+      this.words[entry + SERIES + 2 * i] = found[i];
+      this.words[entry + SERIES + 2 * i + 1] = series.words[found[i] * ROW_WORDS + USE];
+    }
   }
 
-  /** Where the entry of a record is, 0 for none. */
   private entryOf(
     metricRef: number,
     from: Bytes,
@@ -88,29 +114,30 @@ export class KnownRecords {
     const mask = table.length - 1;
     for (let at = hash & mask;; at = (at + 1) & mask) {
       const entry = table[at];
-      if (entry === 0) return 0;
+      if (entry === UNKNOWN) return UNKNOWN;
       if (
         words[entry + HASH] === hash && words[entry + METRIC] === metricRef &&
-        words[entry + LENGTH] === length && isSame(words, entry + ATTRIBUTES, from, start, length)
+        words[entry + LENGTH] === length &&
+        isSame(words, entry + SERIES + 2 * words[entry + COUNT], from, start, length)
       ) return entry;
     }
   }
 
   /** Room for one more entry. */
-  private append(length: number): number {
-    const bytes = ATTRIBUTES + ((length + 3) >> 2);
-    if (this.used + bytes > MAX_WORDS) {
+  private append(series: number, length: number): number {
+    const words = wordsOf(series, length);
+    if (this.used + words > MAX_WORDS) {
       this.used = 1;
       this.count = 0;
       this.table.fill(0);
     }
-    if (this.used + bytes > this.words.length) {
-      const grown = new Int32Array(Math.max(this.words.length * 2, this.used + bytes));
+    if (this.used + words > this.words.length) {
+      const grown = new Int32Array(Math.max(this.words.length * 2, this.used + words));
       grown.set(this.words);
       this.words = grown;
     }
     const entry = this.used;
-    this.used += bytes;
+    this.used += words;
     return entry;
   }
 
@@ -125,15 +152,20 @@ export class KnownRecords {
     this.table = new Int32Array(this.table.length * 2);
     for (let entry = 1; entry < this.used;) {
       this.place(entry);
-      entry += ATTRIBUTES + ((this.words[entry + LENGTH] + 3) >> 2);
+      entry += wordsOf(this.words[entry + COUNT], this.words[entry + LENGTH]);
     }
   }
+}
+
+/** Words of an entry. */
+function wordsOf(series: number, length: number): number {
+  return SERIES + 2 * series + ((length + 3) >> 2);
 }
 
 /** A hash of a metric and bytes, four at a time. */
 export function hashOfRecord(metricRef: number, from: Bytes, start: number, end: number): number {
   const { view } = from;
-  let hash = Math.imul(metricRef, 0x9e3779b1);
+  let hash = Math.imul(metricRef ^ seed, 0x9e3779b1);
   let at = start;
   for (; at + 4 <= end; at += 4) {
     hash = Math.imul(hash ^ view.getInt32(at, true), 0x85ebca6b);

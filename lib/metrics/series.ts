@@ -181,9 +181,12 @@ function wordAt(bytes: Bytes, at: number, length: number): number {
   return length - at >= 4 ? word : word & ((1 << (8 * (length - at))) - 1);
 }
 
+// Where hashes start: chosen anew by each process, so that nobody can prepare colliding attributes.
+const seed = Math.floor(Math.random() * 0x7fffffff);
+
 /** A hash of a stream and bytes. */
 export function hashOf(stream: number, u8: Uint8Array, length: number): number {
-  let hash = Math.imul(stream + 1, 0x9e3779b1);
+  let hash = Math.imul((stream + 1) ^ seed, 0x9e3779b1);
   for (let i = 0; i < length; i++) hash = Math.imul(hash ^ u8[i], 0x01000193);
   return hash ^ (hash >>> 15);
 }

@@ -58,6 +58,8 @@ export interface Stream {
   /** Fields `name`, `description` and `unit` of the Metric. */
   readonly head: Uint8Array;
   readonly isMonotonic: boolean;
+  /** One of its instrument's streams is a sum that only grows: none of them takes a negative value. */
+  refusesNegative: boolean;
   readonly isDelta: boolean;
   /** Its series are exported only when they were measured since the last collection. */
   readonly isObservable: boolean;
@@ -127,6 +129,7 @@ export function createStream(
       definition.unit,
     ),
     isMonotonic: wanted.isMonotonic,
+    refusesNegative: wanted.isMonotonic,
     isDelta: kind !== GAUGE &&
       temporalityOf(definition, options.temporality) === TEMPORALITY_DELTA,
     isObservable: definition.isOurs && isObservable(instrument),

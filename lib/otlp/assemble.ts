@@ -168,6 +168,7 @@ export class Assembler {
     bytes: GrowingFile,
     dictionary: number,
     marksSpanEvents: boolean,
+    wasMeasured: boolean,
   ): Source {
     return {
       file,
@@ -176,6 +177,7 @@ export class Assembler {
       values: new ValueCache(),
       scopes: new RefTable(),
       marksSpanEvents,
+      wasMeasured,
     };
   }
 

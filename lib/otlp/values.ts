@@ -255,12 +255,14 @@ export function putAnyValue(
   // The last member of the oneof counts.
   let kind = 0;
   let first = 0;
+  let body = 0;
   let last = 0;
   let at = start;
   while (at < end) {
     const field = at;
     const t = readTag(bytes, at, end);
-    at = skipField(bytes, cursor.at, end, t);
+    const behindTag = cursor.at;
+    at = skipField(bytes, behindTag, end, t);
     switch (t) {
       case STRING:
       case BOOL:
@@ -272,6 +274,7 @@ export function putAnyValue(
       case VALUE_REF:
         kind = t;
         first = field;
+        body = behindTag;
         last = at;
     }
   }
@@ -281,15 +284,15 @@ export function putAnyValue(
       return to;
     case STRING:
       if (!copyAscii(from, first, last - first, out, to)) {
-        readLength(bytes, first + 1, last);
+        readLength(bytes, body, last);
         repairUtf8(out.u8, to + (cursor.at - first), to + (last - first));
       }
       return to + (last - first);
     case VALUE_REF:
-      return putValueOfRef(readVarint(bytes, first + 1, last), to, depth);
+      return putValueOfRef(readVarint(bytes, body, last), to, depth);
     case ARRAY:
     case KVLIST:
-      readLength(bytes, first + 1, last);
+      readLength(bytes, body, last);
       return putList(from, cursor.at, last, kind, to, depth);
     default:
       copyBytes(from, first, last - first, out, to);
