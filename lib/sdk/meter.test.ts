@@ -354,8 +354,9 @@ describe("instruments", () => {
   it("are the same for the same, and warn of others with their name", async () => {
     await recorded(async (meter) => {
       const first = meter.createCounter("Requests", { unit: "1" });
-      assert.equal(meter.createCounter("requests", { unit: "1" }), first);
+      assert.equal(meter.createCounter("Requests", { unit: "1" }), first);
       const lines = await warnings(() => {
+        assert.equal(meter.createCounter("requests", { unit: "1" }), first);
         assert.notEqual(meter.createCounter("requests", { unit: "ms" }), first);
         assert.notEqual(meter.createHistogram("requests"), first);
         meter.createCounter("1 bad name");
@@ -363,9 +364,10 @@ describe("instruments", () => {
         meter.createHistogram("b", { advice: { explicitBucketBoundaries: [2, 1] } });
         meter.createHistogram("n", { advice: { explicitBucketBoundaries: "x" as never } });
       });
-      assert.equal(lines.length, 6, lines.join("\n"));
-      assert.match(lines[0], /requests.*different unit/);
-      assert.match(lines[1], /different instrument, unit/);
+      assert.equal(lines.length, 7, lines.join("\n"));
+      assert.match(lines[0], /requests: is Requests/);
+      assert.match(lines[1], /requests.*different unit/);
+      assert.match(lines[2], /different instrument, unit/);
     });
   });
 

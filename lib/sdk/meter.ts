@@ -184,7 +184,15 @@ export class Meter implements ApiMeter {
     const key = identity.name.toLowerCase();
     const known = this.instruments.get(key) ?? [];
     const same = known.find((other) => isSameInstrument(other.identity, identity));
-    if (same !== undefined) return same as T;
+    if (same !== undefined) {
+      if (same.identity.name !== identity.name) {
+        diag.warn(
+          `instrument ${identity.name}: is ${same.identity.name}, since names are the same whatever ` +
+            `their case`,
+        );
+      }
+      return same as T;
+    }
     if (known.length > 0) warnOfConflict(known[0].identity, identity);
     const { settings, scope } = this;
     const definitions = definitionsOf(identity, scope, settings.views, settings)
