@@ -10,28 +10,25 @@
  *
  * @module
  */
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import type { Plan } from "./logs/load.ts";
 import type { Report } from "./logs/sink.ts";
 import type { Costs } from "./spans/load.ts";
+import {
+  type CompetitorName,
+  COMPETITORS,
+  contest,
+  type Figures,
+  line,
+  type Outcome,
+} from "./support/competition.ts";
 import { load, machine, packageVersion } from "./support/machine.ts";
-import { cpuOf, type Program, type RuntimeName, RUNTIMES, start } from "./support/processes.ts";
-import { heading, median, row, spread, whole } from "./support/statistics.ts";
-
-const COMPETITORS = ["ours", "opentelemetry"] as const;
-type CompetitorName = (typeof COMPETITORS)[number];
+import { type RuntimeName, RUNTIMES } from "./support/processes.ts";
+import { heading, median, row, whole } from "./support/statistics.ts";
 
 /** What one run came to. */
-interface Run {
-  readonly costs: Costs;
-  readonly report: Report;
-  /** CPU of the collector while the application was measured, ns. */
-  readonly collectorCpu: number;
-}
+type Run = Outcome<Costs, Report>;
 
 /** A kind of load. */
 interface Scenario {
@@ -44,8 +41,6 @@ interface Scenario {
 
 const LOGS_PER_BURST = 100;
 const WARM_UP_LOGS = 60_000;
-/** The collector sends what it has taken after 200 ms at most. */
-const SETTLE_MS = 600;
 
 const { values } = parseArgs({
   args: process.argv.slice(2),
@@ -62,61 +57,23 @@ const scenarios: Scenario[] = [
   { title: `paced, ${whole(rate)} records/s`, rate, seconds: values.quick ? 3 : 8 },
   { title: "flat out", rate: 0, seconds: 2 },
 ];
-/** Where the SDK puts its files when nothing else is said: memory, where there is such a place. */
-const place = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
-
-/** Starts a competitor in fresh processes, with a collector for ours, and sees it through. */
-async function run(
+/** Sees a competitor through. */
+function run(
   runtime: RuntimeName,
   name: CompetitorName,
   scenario: Scenario,
   emits: boolean,
 ): Promise<Run> {
-  const directory = mkdtempSync(join(place, "otlp-mmap-bench-"));
-  const programs: Program[] = [];
-  const begin = (...args: Parameters<typeof start>): Program => {
-    const program = start(...args);
-    programs.push(program);
-    return program;
-  };
-  try {
-    const sink = begin("bun", "bench/logs/sink.ts", []);
-    const endpoint = `http://127.0.0.1:${await sink.hear()}`;
-    const collector = name === "ours"
-      ? begin(runtime, "collector/main.ts", ["collect", directory, "--endpoint", endpoint], {
-        onError: (line) => {
-          if (/warn|error/.test(line)) console.error(line);
-        },
-      })
-      : undefined;
-    const plan: Plan = {
-      endpoint,
-      directory,
-      warmUpBursts: WARM_UP_LOGS / LOGS_PER_BURST,
-      duration: scenario.seconds * 1000,
-      logsPerBurst: LOGS_PER_BURST,
-      emits,
-      interval: scenario.rate === 0 ? 0 : LOGS_PER_BURST / scenario.rate * 1000,
-    };
-    const application = begin(runtime, `bench/logs/${name}.ts`, [JSON.stringify(plan)]);
-    const collectorCpu = (): number => collector === undefined ? 0 : cpuOf(collector.pid);
-    await application.hear();
-    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
-    const before = collectorCpu();
-    application.tell("go");
-    const costs = JSON.parse(await application.hear()) as Costs;
-    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
-    const after = collectorCpu();
-    application.tell("end");
-    await application.rest();
-    await collector?.stop("SIGTERM");
-    sink.tell(`${costs.offered}`);
-    const report = JSON.parse(await sink.hear()) as Report;
-    return { costs, report, collectorCpu: after - before };
-  } finally {
-    await Promise.all(programs.map((program) => program.stop()));
-    rmSync(directory, { recursive: true, force: true });
-  }
+  const files = { runtime, name, sink: "bench/logs/sink.ts", folder: "bench/logs" };
+  return contest<Costs, Report>(files, (endpoint, directory): Plan => ({
+    endpoint,
+    directory,
+    warmUpBursts: WARM_UP_LOGS / LOGS_PER_BURST,
+    duration: scenario.seconds * 1000,
+    logsPerBurst: LOGS_PER_BURST,
+    emits,
+    interval: scenario.rate === 0 ? 0 : LOGS_PER_BURST / scenario.rate * 1000,
+  }));
 }
 
 /** Says what is wrong with a run of which nothing may be missing. */
@@ -131,20 +88,6 @@ function problemOf({ costs, report }: Run): string {
 /** Records received of those made while measuring; the warm-up loses none. */
 function delivered({ costs, report }: Run): number {
   return costs.measured - (costs.offered - report.logs);
-}
-
-/** A figure of each run, by competitor. */
-type Figures = Record<CompetitorName, number[]>;
-
-/** One line of the table; `times` is how many times less ours is, run by run. */
-function line(label: string, figures: Figures): string {
-  const ratios = figures.ours.map((ours, i) => figures.opentelemetry[i] / ours);
-  return row([
-    label,
-    spread(figures.ours, whole),
-    spread(figures.opentelemetry, whole),
-    `${spread(ratios, (ratio) => ratio.toFixed(1))}`,
-  ]);
 }
 
 /** Sees every competitor through a scenario, and prints a table of it. */

@@ -10,21 +10,25 @@
  * @module
  */
 import { createServer } from "node:http";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { fromBinary } from "@bufbuild/protobuf";
 import { ExportMetricsServiceRequestSchema } from "../proto/gen/otlp_pb.ts";
 import type { MeasurementCosts, MeasurementPlan } from "./measurements/load.ts";
+import {
+  type CompetitorName,
+  COMPETITORS,
+  type Figures,
+  line,
+  PLACE,
+  startCollector,
+} from "./support/competition.ts";
 import { load, machine, packageVersion } from "./support/machine.ts";
 import { cpuOf, type Program, type RuntimeName, RUNTIMES, start } from "./support/processes.ts";
-import { heading, median, row, spread, whole } from "./support/statistics.ts";
-
-const COMPETITORS = ["ours", "opentelemetry"] as const;
-type CompetitorName = (typeof COMPETITORS)[number];
+import { heading } from "./support/statistics.ts";
 
 const PER_BURST = 100;
 const WARM_UP_BURSTS = 1000;
@@ -43,9 +47,6 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds ?? (values.quick ? 3 : 5));
 const seconds = values.quick ? 3 : 8;
 const interval = PER_BURST / Number(values.rate) * 1000;
-/** Where the SDK puts its files when nothing else is said: memory, where there is such a place. */
-const place = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
-
 /** The last cumulative totals of each metric, all series together. */
 interface Totals {
   counter: number;
@@ -109,18 +110,19 @@ interface Run {
 }
 
 async function run(runtime: RuntimeName, name: CompetitorName, measures: boolean): Promise<Run> {
-  const directory = mkdtempSync(join(place, "otlp-mmap-bench-"));
+  const directory = mkdtempSync(join(PLACE, "otlp-mmap-bench-"));
   const receiver = await startReceiver();
   const programs: Program[] = [];
   try {
     let collector: Program | undefined;
     if (name === "ours") {
-      const args = ["collect", directory, "--endpoint", receiver.url, "--metrics-interval", "1s"];
-      collector = start(runtime, "collector/main.ts", args, {
-        onError: (line) => {
-          if (/warn|error/.test(line)) console.error(line);
-        },
-      });
+      collector = startCollector(
+        runtime,
+        directory,
+        receiver.url,
+        "--metrics-interval",
+        "1s",
+      );
       programs.push(collector);
     }
     const plan: MeasurementPlan = {
@@ -156,18 +158,6 @@ async function run(runtime: RuntimeName, name: CompetitorName, measures: boolean
     receiver.stop();
     rmSync(directory, { recursive: true, force: true });
   }
-}
-
-type Figures = Record<CompetitorName, number[]>;
-
-function line(label: string, figures: Figures): string {
-  const times = figures.ours.map((own, i) => figures.opentelemetry[i] / own);
-  return row([
-    label,
-    spread(figures.ours, whole),
-    spread(figures.opentelemetry, whole),
-    spread(times, (value) => value.toFixed(1)),
-  ]);
 }
 
 console.log(
@@ -211,8 +201,6 @@ for (const runtime of RUNTIMES) {
   console.log(
     `\n${rounds} runs each of ${seconds} s; load average ${before} before, ${load()} after. ` +
       `Three attributes in fresh objects, 12 sets. CPU is what a run used beyond the same processes ` +
-      `without measurements. Middle of ratios: ${
-        median(add.opentelemetry.map((theirs, i) => theirs / add.ours[i])).toFixed(1)
-      }.\n`,
+      `without measurements.\n`,
   );
 }

@@ -6,16 +6,7 @@
  *
  * @module
  */
-import {
-  BYTES,
-  Event,
-  FIXED64,
-  Measurement,
-  SpanContext,
-  SpanEvent,
-  tag,
-  VARINT,
-} from "../format/fields.ts";
+import { BYTES, Event, FIXED64, SpanContext, SpanEvent, tag, VARINT } from "../format/fields.ts";
 import {
   SLOT_LENGTH_BYTES,
   SPAN_EVENT_BODY,
@@ -27,16 +18,7 @@ import {
   SPAN_TRACE_ID_TAG,
 } from "../format/layout.ts";
 import type { Bytes } from "./bytes.ts";
-import {
-  BAD_ID,
-  cursor,
-  MALFORMED,
-  NO_EVENT,
-  readLength,
-  readTag,
-  readVarint,
-  skipField,
-} from "./wire.ts";
+import { BAD_ID, cursor, NO_EVENT, readLength, readTag, readVarint, skipField } from "./wire.ts";
 
 /** Bytes of a trace id and of a span id. */
 export const TRACE_ID_BYTES = 16;
@@ -306,23 +288,4 @@ function decodeSpanContext(bytes: Uint8Array, start: number, end: number): void 
 export function isZero(bytes: Uint8Array, start: number, end: number): boolean {
   for (let i = start; i < end; i++) if (bytes[i] !== 0) return false;
   return true;
-}
-
-const M_TIME = tag(Measurement.time, FIXED64);
-const M_METRIC = tag(Measurement.metricRef, VARINT);
-
-/** Walks a record of the measurements ring; returns where its time is, 0 where it has none. */
-export function decodeMeasurement(bytes: Uint8Array, start: number, end: number): number {
-  let time = 0;
-  let metric = 0;
-  let at = start;
-  while (at < end) {
-    const t = readTag(bytes, at, end);
-    at = cursor.at;
-    if (t === M_TIME) time = at;
-    else if (t === M_METRIC) metric = readVarint(bytes, at, end);
-    at = skipField(bytes, at, end, t);
-  }
-  if (metric === 0) throw MALFORMED;
-  return time;
 }
