@@ -5,7 +5,6 @@
  */
 import {
   type Context,
-  isSpanContextValid,
   ROOT_CONTEXT,
   type Span as ApiSpan,
   trace,
@@ -52,15 +51,31 @@ function spanOf(context: Context): ApiSpan | undefined {
   }
 }
 
+/**
+ * The ids of the last span that is not ours: a context from another process, or with traces off,
+ * stays for many records, and reading hex is what they would cost most.
+ */
+const last = { traceId: "", spanId: "", t0: 0, t1: 0, t2: 0, t3: 0, s0: 0, s1: 0 };
+
 function readForeign(span: ApiSpan, into: ActiveSpan): void {
   // What the caller's span calls must not take the ids away that are being read.
   caller.runs = true;
   try {
-    const context = span.spanContext();
-    if (isSpanContextValid(context) && readIds(into, context.traceId, context.spanId)) {
-      into.flags = context.traceFlags & 0xff;
-      into.hasSpan = true;
+    const { traceId, spanId, traceFlags } = span.spanContext();
+    if (traceId !== last.traceId || spanId !== last.spanId) {
+      if (!readIds(last, traceId, spanId)) return;
+      last.traceId = traceId;
+      last.spanId = spanId;
     }
+    if ((last.t0 | last.t1 | last.t2 | last.t3) === 0 || (last.s0 | last.s1) === 0) return;
+    into.t0 = last.t0;
+    into.t1 = last.t1;
+    into.t2 = last.t2;
+    into.t3 = last.t3;
+    into.s0 = last.s0;
+    into.s1 = last.s1;
+    into.flags = traceFlags & 0xff;
+    into.hasSpan = true;
   } catch {
     // Then the record belongs to no span.
   } finally {

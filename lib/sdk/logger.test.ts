@@ -152,6 +152,28 @@ describe("log records", () => {
     });
   });
 
+  it("belong to their own span where spans of others take turns", () => {
+    const contexts = [
+      { traceId: TRACE_ID, spanId: SPAN_ID, traceFlags: 1 },
+      { traceId: TRACE_ID, spanId: "c".repeat(16), traceFlags: 0 },
+      { traceId: "d".repeat(32), spanId: "c".repeat(16), traceFlags: 1 },
+      { traceId: "d".repeat(32), spanId: "0".repeat(16), traceFlags: 1 },
+      { traceId: "not hex".padEnd(32), spanId: "c".repeat(16), traceFlags: 1 },
+    ];
+    // Each after each, and after itself.
+    const turns = contexts.flatMap((one) => contexts.flatMap((other) => [one, other, other]));
+    logging(({ logs, read }) => {
+      const logger = logs.getLogger("scope");
+      for (const turn of turns) logger.emit({ context: trace.setSpanContext(ROOT_CONTEXT, turn) });
+      assert.deepEqual(
+        read().map(({ traceId, spanId, flags }) => ({ traceId, spanId, traceFlags: flags })),
+        turns.map((turn) =>
+          contexts.indexOf(turn) < 3 ? turn : { traceId: "", spanId: "", traceFlags: 0 }
+        ),
+      );
+    });
+  });
+
   it("belong to the span of their context, or of the active one", () => {
     let active: Context = ROOT_CONTEXT;
     logging(({ logs, tracer, read }) => {
