@@ -20,7 +20,7 @@ const BENCHMARKS: Record<string, readonly string[]> = {
   measurements: ["--quick"],
   aggregation: ["--quick"],
   allocations: ["--quick"],
-  collector: ["--spans", "500000"],
+  collector: ["--spans", "500000", "--measurements", "1000000"],
 };
 
 const args = process.argv.slice(2);

@@ -48,6 +48,8 @@ export function startCollector(
 ): Program {
   const all = ["collect", directory, "--endpoint", endpoint, ...args];
   return start(runtime, "collector/main.ts", all, {
+    // As the task `collect` runs it: V8 would let its young generation grow to 32 MiB.
+    flags: runtime === "deno" ? ["--v8-flags=--max-semi-space-size=2"] : [],
     onError: (line) => {
       if (/warn|error/.test(line)) console.error(line);
     },

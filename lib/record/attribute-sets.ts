@@ -42,7 +42,11 @@ export class AttributeSet {
    * when the dictionary is full.
    */
   bind(dictionary: DictionaryWriter, room: number, tag: number): boolean {
-    if (this.dictionary === dictionary) return true;
+    return this.dictionary === dictionary || this.bindAnew(dictionary, room, tag);
+  }
+
+  // Apart, for a function with a closure in it allocates whenever it is called.
+  private bindAnew(dictionary: DictionaryWriter, room: number, tag: number): boolean {
     const encoded = aside(() => this.encode(dictionary, room, tag));
     if (encoded) this.dictionary = dictionary;
     return encoded;

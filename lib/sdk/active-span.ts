@@ -3,12 +3,7 @@
  *
  * @module
  */
-import {
-  type Context,
-  ROOT_CONTEXT,
-  type Span as ApiSpan,
-  trace,
-} from "@opentelemetry/api";
+import { type Context, ROOT_CONTEXT, type Span as ApiSpan, trace } from "@opentelemetry/api";
 import { type IdWords, readIds } from "../record/ids.ts";
 import { caller } from "../record/slot.ts";
 import { SpanContextLayer } from "./context.ts";

@@ -1,0 +1,85 @@
+/**
+ * Answers every request with success and counts while it does, cheaply: it shares the machine with
+ * what is measured. Prints its port, and for each line it reads how many spans came and how many
+ * measurements the newest metrics stand for.
+ *
+ * @module
+ */
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import process from "node:process";
+import { createInterface } from "node:readline";
+import { fromBinary } from "@bufbuild/protobuf";
+import { ExportMetricsServiceRequestSchema } from "../../proto/gen/otlp_pb.ts";
+
+/** ExportTraceServiceRequest, ResourceSpans, ScopeSpans. */
+const SPANS = [1, 2, 2];
+
+let spans = 0;
+/** Requests with metrics that were not looked into yet. */
+const metrics: Uint8Array[] = [];
+/** The measurements of a series: points are cumulative, so the newest says it all. */
+const series = new Map<string, number>();
+
+/** How many messages lie at the end of a path of field numbers. */
+function count(bytes: Uint8Array, path: readonly number[]): number {
+  function walk(start: number, end: number, depth: number): number {
+    let found = 0;
+    let at = start;
+    const varint = (): number => {
+      let value = 0;
+      for (let shift = 0;; shift += 7) {
+        const byte = bytes[at++];
+        value |= (byte & 0x7f) << shift;
+        if (byte < 0x80) return value;
+      }
+    };
+    while (at < end) {
+      const tag = varint();
+      if ((tag & 7) !== 2) throw new Error(`unexpected wire type ${tag & 7}`);
+      const length = varint();
+      if (tag >> 3 === path[depth]) {
+        found += depth === path.length - 1 ? 1 : walk(at, at + length, depth + 1);
+      }
+      at += length;
+    }
+    if (at !== end) throw new Error("a message reaches beyond its end");
+    return found;
+  }
+  return walk(0, bytes.length, 0);
+}
+
+/** Counts into `series`: counters are added ones to. */
+function look(body: Uint8Array): void {
+  const { resourceMetrics } = fromBinary(ExportMetricsServiceRequestSchema, body);
+  const all = resourceMetrics.flatMap((of) => of.scopeMetrics).flatMap((of) => of.metrics);
+  for (const { name, data } of all) {
+    const points = data.case === "sum" || data.case === "histogram" ? data.value.dataPoints : [];
+    for (const point of points) {
+      // Series beyond the limit are one, without this attribute.
+      const which = point.attributes.find(({ key }) => key === "series")?.value?.value.value;
+      const count = "count" in point ? point.count : point.value.value;
+      series.set(`${name} ${which}`, Number(count));
+    }
+  }
+}
+
+const server = createServer((request, response) => {
+  const chunks: Uint8Array[] = [];
+  request.on("data", (chunk: Uint8Array) => chunks.push(chunk));
+  request.on("end", () => {
+    const body = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
+    chunks.reduce((at, chunk) => (body.set(chunk, at), at + chunk.length), 0);
+    if (request.url === "/v1/traces") spans += count(body, SPANS);
+    else metrics.push(body);
+    response.writeHead(200, { "content-type": "application/x-protobuf" }).end();
+  });
+});
+server.listen(0, "127.0.0.1", () => {
+  process.stdout.write(`${(server.address() as AddressInfo).port}\n`);
+});
+createInterface({ input: process.stdin }).on("line", () => {
+  for (const body of metrics.splice(0)) look(body);
+  const measurements = [...series.values()].reduce((sum, value) => sum + value, 0);
+  process.stdout.write(`${spans + measurements}\n`);
+}).on("close", () => process.exit());
