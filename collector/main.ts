@@ -5,116 +5,12 @@
  * @module
  */
 import process from "node:process";
-import { runtime, userTempDirectory } from "../ffi/mod.ts";
-import type { Signal } from "../lib/otlp/request.ts";
-import { discover } from "./discover.ts";
 import { ArgumentsExit } from "./arguments.ts";
-import type { Destination } from "./destinations.ts";
-import { type CollectOptions, parseArguments } from "./options.ts";
-import { Pipeline } from "./pipeline.ts";
-import { formatRequest, wantsColor } from "./print/print.ts";
-import type { Sink } from "./queue.ts";
-import { createSender, type Outcome } from "./send.ts";
-import { forEachSignal, ITEMS } from "./signals.ts";
-import { signalVariable } from "./variables.ts";
-
-type Level = "info" | "warn" | "error";
-
-function log(level: Level, message: string): void {
-  process.stderr.write(`otlp-mmap: ${level === "info" ? "" : `${level}: `}${message}\n`);
-}
-
-/** Prints a line for each item instead of sending. */
-function createPrinter(signal: Signal): Sink {
-  const style = { color: wantsColor(process.stdout.isTTY, process.env) };
-  return {
-    send(body: Uint8Array, items: number) {
-      return new Promise((resolve) => {
-        process.stdout.write(formatRequest(signal, body, style), (error) => {
-          resolve(
-            error
-              ? { accepted: 0, rejected: 0, dropped: items, gaveUp: true, reason: error.message }
-              : { accepted: items, rejected: 0, dropped: 0 },
-          );
-        });
-      });
-    },
-    abort(): void {},
-    close: () => Promise.resolve(),
-  };
-}
-
-/** Refuses a signal that no endpoint is named for, while there is one for others. */
-function createRefusal(signal: Signal): Sink {
-  let said = false;
-  return {
-    send(_body: Uint8Array, items: number): Promise<Outcome> {
-      if (!said) {
-        const name = signalVariable(signal, "ENDPOINT");
-        log(
-          "warn",
-          `there is no endpoint for ${signal}: ${
-            ITEMS[signal]
-          } are not sent; set --endpoint or ${name}`,
-        );
-      }
-      said = true;
-      return Promise.resolve({ accepted: 0, rejected: items, dropped: 0 });
-    },
-    abort(): void {},
-    close: () => Promise.resolve(),
-  };
-}
-
-function createSink(
-  signal: Signal,
-  destination: Destination | null,
-  { giveUpAfterMs }: CollectOptions,
-): Sink {
-  if (destination === null) return createRefusal(signal);
-  return createSender({ ...destination, signal, maxElapsedMs: giveUpAfterMs, log });
-}
-
-async function main(): Promise<number> {
-  const options = parseArguments(process.argv.slice(2), process.env);
-  if (!runtime.supported) {
-    log("error", `files cannot be mapped here: ${runtime.reason}`);
-    return 2;
-  }
-  const discovery = discover(options.paths, process.env, {
-    log: options.once ? (): void => {} : log,
-    places: { userTempDirectory },
-  });
-  const { aggregation, destinations } = options;
-  const pipeline = new Pipeline({
-    scan: discovery.scan,
-    sinks: forEachSignal((signal) =>
-      destinations === null
-        ? createPrinter(signal)
-        : createSink(signal, destinations[signal], options)
-    ),
-    batchSize: options.batchSize,
-    flushIntervalMs: options.flushIntervalMs,
-    metricsIntervalMs: options.metricsIntervalMs,
-    aggregation: { ...aggregation, warn: (message) => log("warn", message) },
-    once: options.once,
-    keep: options.keep,
-    log,
-  });
-  let signals = 0;
-  for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15]] as const) {
-    process.on(signal, () => {
-      if (++signals > 1) process.exit(128 + number);
-      pipeline.stop();
-    });
-  }
-  // A reader of our lines that went away (`| head`) ends the collector like a signal.
-  process.stdout.on("error", () => pipeline.stop());
-  return await pipeline.run();
-}
+import { log } from "./log.ts";
+import { parseProgram } from "./program.ts";
 
 try {
-  process.exitCode = await main();
+  process.exitCode = await parseProgram(process.argv.slice(2), process.env)();
 } catch (error) {
   if (error instanceof ArgumentsExit) {
     const stream = error.exitCode === 0 ? process.stdout : process.stderr;

@@ -6,19 +6,29 @@ import { after, describe, it } from "node:test";
 import type { Signal } from "../lib/otlp/request.ts";
 import { ArgumentsExit } from "./arguments.ts";
 import type { Destination } from "./destinations.ts";
-import { type CollectOptions, DEFAULT_BATCH_SIZE, parseArguments } from "./options.ts";
+import { addCollect, type CollectOptions, DEFAULT_BATCH_SIZE } from "./options.ts";
+import { parseWith } from "./program.ts";
 import { forEachSignal, PATHS, SIGNALS } from "./signals.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "otlp-mmap-options-"));
 after(() => rmSync(directory, { recursive: true }));
 
+function parse(args: string[], env: Record<string, string>): CollectOptions {
+  let options: CollectOptions | undefined;
+  parseWith(args, (program) =>
+    addCollect(program, env, (chosen) => {
+      options = chosen;
+    }));
+  return options!;
+}
+
 function collect(args: string[], env: Record<string, string> = {}): CollectOptions {
-  return parseArguments(["collect", ...args], env);
+  return parse(["collect", ...args], env);
 }
 
 function exit(args: string[], env: Record<string, string> = {}): ArgumentsExit {
   try {
-    parseArguments(args, env);
+    parse(args, env);
   } catch (error) {
     assert.ok(error instanceof ArgumentsExit, String(error));
     return error;

@@ -1,21 +1,13 @@
 /**
- * The command line: flags first, then the OTEL_EXPORTER_OTLP_* variables, then defaults.
+ * The options of `collect`: flags first, then the OTEL_EXPORTER_OTLP_* variables, then defaults.
  *
  * @module
  */
-import { Command, CommanderError } from "commander";
-import packageJson from "../package.json" with { type: "json" };
+import type { Command } from "commander";
 import type { AggregatorOptions } from "../lib/metrics/aggregate.ts";
 import type { Signal } from "../lib/otlp/request.ts";
 import { chooseAggregation } from "./aggregation.ts";
-import {
-  ArgumentsExit,
-  baseEndpoint,
-  batchSize,
-  compression,
-  duration,
-  protocol,
-} from "./arguments.ts";
+import { baseEndpoint, batchSize, compression, duration, protocol } from "./arguments.ts";
 import { chooseDestinations, type Destination, type SendFlags } from "./destinations.ts";
 import { helpText } from "./help.ts";
 import type { Environment } from "./variables.ts";
@@ -79,32 +71,16 @@ function combine(paths: string[], flags: Flags, env: Environment): CollectOption
 }
 
 /**
- * Parses the arguments after the program's name.
+ * Adds `collect` to the program.
  *
- * @throws ArgumentsExit when the program ends here: exit code 0 with the help or version to print,
- * or 2 with one line that says which argument or variable is bad.
+ * @param choose Called with what it was asked to do.
+ * @throws ArgumentsExit from the program's parse, when a variable is bad.
  */
-export function parseArguments(argv: readonly string[], env: Environment): CollectOptions {
-  let options: CollectOptions | undefined;
-  let output = "";
-  const collectOutput = {
-    writeOut: (text: string): void => {
-      output += text;
-    },
-    writeErr: (text: string): void => {
-      output += text;
-    },
-    // No colours: help is compared and piped.
-    getOutHelpWidth: (): number => 100,
-    getErrHelpWidth: (): number => 100,
-  };
-  const program = new Command("otlp-mmap")
-    .description(
-      "Reads the telemetry that applications write into memory-mapped files, and sends it.",
-    )
-    .version(packageJson.version)
-    .exitOverride()
-    .configureOutput(collectOutput);
+export function addCollect(
+  program: Command,
+  env: Environment,
+  choose: (options: CollectOptions) => void,
+): void {
   program.command("collect")
     .description("follow files, and send their spans, logs and metrics as OTLP (or print them)")
     .argument("[paths...]", "files, directories or globs")
@@ -133,16 +109,5 @@ export function parseArguments(argv: readonly string[], env: Environment): Colle
     .option("--once", "drain what is there, send it, and end")
     .option("--keep", "don't remove the drained files of dead owners")
     .addHelpText("after", helpText)
-    .action((paths: string[], flags: Flags) => {
-      options = combine(paths, flags, env);
-    });
-  try {
-    program.parse(argv, { from: "user" });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    const failed = error.exitCode !== 0 || argv.length === 0;
-    throw new ArgumentsExit(failed ? 2 : 0, output.trimEnd());
-  }
-  if (options === undefined) throw new ArgumentsExit(2, program.helpInformation());
-  return options;
+    .action((paths: string[], flags: Flags) => choose(combine(paths, flags, env)));
 }

@@ -1,0 +1,75 @@
+/**
+ * The command line of `otlp-mmap`: its commands, and which of them was asked for.
+ *
+ * @module
+ */
+import { Command, CommanderError } from "commander";
+import packageJson from "../package.json" with { type: "json" };
+import { ArgumentsExit } from "./arguments.ts";
+import { collect } from "./commands/collect.ts";
+import type { Environment } from "./variables.ts";
+
+/** What a command does; resolves to the program's exit code. */
+export type Action = () => Promise<number>;
+
+/** Adds a command to the program; `choose` is called with what to do when it was asked for. */
+export type AddCommand = (
+  program: Command,
+  env: Environment,
+  choose: (action: Action) => void,
+) => void;
+
+/** All commands, in the order of the help. */
+const COMMANDS: readonly AddCommand[] = [collect];
+
+/**
+ * Parses the arguments after the program's name.
+ *
+ * @throws ArgumentsExit when the program ends here: exit code 0 with the help or version to print,
+ * or 2 with what is bad about an argument or variable.
+ */
+export function parseProgram(argv: readonly string[], env: Environment): Action {
+  let action: Action | undefined;
+  parseWith(argv, (program) => {
+    for (const add of COMMANDS) {
+      add(program, env, (chosen) => {
+        action = chosen;
+      });
+    }
+  });
+  return action!;
+}
+
+/**
+ * Parses with the commands that `add` adds, one of which has its action called before this returns.
+ *
+ * @throws ArgumentsExit as {@linkcode parseProgram}.
+ */
+export function parseWith(argv: readonly string[], add: (program: Command) => void): void {
+  let output = "";
+  const program = new Command("otlp-mmap")
+    .description(
+      "Reads the telemetry that applications write into memory-mapped files, and sends it.",
+    )
+    .version(packageJson.version)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => {
+        output += text;
+      },
+      writeErr: (text) => {
+        output += text;
+      },
+      // No colours: help is compared and piped.
+      getOutHelpWidth: () => 100,
+      getErrHelpWidth: () => 100,
+    });
+  add(program);
+  try {
+    program.parse(argv, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    const failed = error.exitCode !== 0 || argv.length === 0;
+    throw new ArgumentsExit(failed ? 2 : 0, output.trimEnd());
+  }
+}
