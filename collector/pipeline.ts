@@ -70,7 +70,12 @@ export interface Summary {
   readonly totals: Readonly<
     Record<
       Signal,
-      { readonly accepted: number; readonly rejected: number; readonly dropped: number }
+      {
+        readonly accepted: number;
+        readonly rejected: number;
+        readonly dropped: number;
+        readonly filtered: number;
+      }
     >
   >;
   /** Open spans of living owners that were not sent. */

@@ -24,7 +24,7 @@ export const MAX_WAITING = 4;
 
 /** The requests that are not answered. */
 export class SendQueue {
-  readonly totals = { accepted: 0, rejected: 0, dropped: 0, requests: 0 };
+  readonly totals = { accepted: 0, rejected: 0, dropped: 0, filtered: 0, requests: 0 };
   /** Requests being sent. */
   running = 0;
   private readonly waiting: Request[] = [];
@@ -61,6 +61,7 @@ export class SendQueue {
     this.totals.accepted += outcome.accepted;
     this.totals.rejected += outcome.rejected;
     this.totals.dropped += outcome.dropped;
+    this.totals.filtered += outcome.filtered ?? 0;
     this.totals.requests++;
     const next = this.waiting.shift();
     if (next !== undefined) void this.send(next);

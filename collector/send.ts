@@ -18,7 +18,10 @@ import { ITEMS } from "./signals.ts";
 
 const gzip = promisify(gzipCallback);
 
-/** What became of a batch. `accepted + rejected + dropped` is the number of its items. */
+/**
+ * What became of a batch. `accepted + rejected + dropped`, and what was filtered, is the number of
+ * its items.
+ */
 export interface Outcome {
   /** Items (spans, data points, log records) the backend took. */
   accepted: number;
@@ -26,6 +29,8 @@ export interface Outcome {
   rejected: number;
   /** Items that were not delivered: the request was refused for good, or retrying was given up. */
   dropped: number;
+  /** Items that the configuration leaves out. */
+  filtered?: number;
   /** Why items were rejected or dropped, or what the backend warns about. */
   reason?: string;
   /** True when retrying was given up: the backend has not refused these items. */

@@ -19,7 +19,12 @@ export interface Counted {
   readonly totals: Readonly<
     Record<
       Signal,
-      { readonly accepted: number; readonly rejected: number; readonly dropped: number }
+      {
+        readonly accepted: number;
+        readonly rejected: number;
+        readonly dropped: number;
+        readonly filtered: number;
+      }
     >
   >;
   readonly ledger: Ledger;
@@ -32,8 +37,9 @@ export interface Counted {
 export function describe(counted: Counted): string[] {
   const { files, spans, metrics, totals, ledger, open, openAre } = counted;
   const fate = (signal: Signal): string => {
-    const { accepted, rejected, dropped } = totals[signal];
-    return `${accepted} delivered, ${rejected} refused by the backend, ${dropped} dropped`;
+    const { accepted, rejected, dropped, filtered } = totals[signal];
+    const apart = filtered > 0 ? `, ${filtered} left out as configured` : "";
+    return `${accepted} delivered, ${rejected} refused by the backend, ${dropped} dropped${apart}`;
   };
   const notes = [
     spans.interrupted > 0 ? `${spans.interrupted} of them interrupted` : "",

@@ -11,6 +11,7 @@ import {
   INSTRUMENT_OBSERVABLE_COUNTER,
   INSTRUMENT_OBSERVABLE_GAUGE,
 } from "../format/fields.ts";
+import { matchesPattern } from "../wildcard.ts";
 
 export { parseViews } from "./views-file.ts";
 
@@ -164,33 +165,4 @@ function whyNot({ kind }: Aggregation, type: number): string {
         ? "observable instruments have no distribution to make a histogram of"
         : "";
   }
-}
-
-/** Whether a text is like a pattern, in time that grows with both lengths and no faster. */
-function matchesPattern(pattern: string, text: string): boolean {
-  if (!/[*?]/.test(pattern)) return pattern === text;
-  // `?` is a character, not half of one.
-  const wanted = [...pattern];
-  const characters = [...text];
-  let p = 0;
-  let t = 0;
-  /** The last `*`, and the first character that it does not stand for. */
-  let star = -1;
-  let after = 0;
-  while (t < characters.length) {
-    if (p < wanted.length && wanted[p] === "*") {
-      star = p++;
-      after = t;
-    } else if (p < wanted.length && (wanted[p] === "?" || wanted[p] === characters[t])) {
-      p++;
-      t++;
-    } else if (star >= 0) {
-      p = star + 1;
-      t = ++after;
-    } else {
-      return false;
-    }
-  }
-  while (wanted[p] === "*") p++;
-  return p === wanted.length;
 }

@@ -162,6 +162,21 @@ export class ConfigFile {
     return undefined;
   }
 
+  /** A text, a finite number, true or false; undefined where it is something else, which is wrong. */
+  anyScalar(field: Field): string | number | boolean | undefined {
+    const value = this.scalar(field);
+    if (typeof value === "string") return this.text(field);
+    if (typeof value === "boolean") return value;
+    if (typeof value === "number" && Number.isFinite(value)) return value;
+    this.complain(field, `must be a text, a number, true or false, is ${this.shown(field)}`);
+    return undefined;
+  }
+
+  /** Whether a field holds a list. */
+  isList({ value }: Field): boolean {
+    return isSeq(value);
+  }
+
   /** Undefined where the field is missing or null; a collection comes as itself. */
   private scalar(field: Field | undefined): unknown {
     const value = field?.value ?? undefined;

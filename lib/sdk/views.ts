@@ -17,6 +17,7 @@ import {
   TEMPORALITY_DELTA,
 } from "../format/fields.ts";
 import { type Aggregation, DEFAULT_BOUNDARIES, type MetricDefinition } from "../record/metric.ts";
+import { matchesPattern } from "../wildcard.ts";
 import type { Temporality } from "./config.ts";
 import type { ScopeIdentity } from "./recorder.ts";
 
@@ -198,10 +199,9 @@ function selects(view: View, instrument: InstrumentIdentity, scope: ScopeIdentit
     (view.meterSchemaUrl === undefined || view.meterSchemaUrl === scope.schemaUrl);
 }
 
+/** Names of instruments are the same in any case. */
 function matches(pattern: string, name: string): boolean {
-  const source = pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*")
-    .replaceAll("?", ".");
-  return new RegExp(`^${source}$`, "is").test(name);
+  return matchesPattern(pattern.toLowerCase(), name.toLowerCase());
 }
 
 /** The views that can be used; says what is wrong with the others. */
