@@ -236,6 +236,7 @@ export class Pipeline {
     this.settle();
     requests.flush();
     this.collect();
+    requests.finish();
     const deadline = once ? Infinity : performance.now() + LAST_SEND_MS;
     while (!requests.empty && performance.now() < deadline && !(once && this.stopping)) {
       await this.sleep(IDLE_SLEEP_MS);

@@ -15,6 +15,12 @@ export interface Sink {
   /** Ends every pending send as dropped. */
   abort(reason: string): void;
   close(): Promise<void>;
+  /** Nothing more comes: what waits for something else than its delivery is delivered now. */
+  flush?(): void;
+  /** Requests to be given at the same time; {@linkcode MAX_RUNNING} where it does not say. */
+  readonly concurrency?: number;
+  /** True when no more records should be taken. */
+  readonly full?: boolean;
 }
 
 /** Requests sent at the same time. */
@@ -39,7 +45,7 @@ export class SendQueue {
 
   /** True when no more records should be taken. */
   get full(): boolean {
-    return this.waiting.length >= MAX_WAITING;
+    return this.waiting.length >= MAX_WAITING || this.sink.full === true;
   }
 
   /** True when nothing is on its way. */
@@ -49,7 +55,7 @@ export class SendQueue {
 
   /** Adds a request. */
   push(request: Request): void {
-    if (this.running < MAX_RUNNING) void this.send(request);
+    if (this.running < (this.sink.concurrency ?? MAX_RUNNING)) void this.send(request);
     else this.waiting.push(request);
   }
 

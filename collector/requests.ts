@@ -158,6 +158,11 @@ export class Requests {
     this.aggregator.collect(index, low, high, (request) => this.push(request));
   }
 
+  /** Nothing more comes: nothing is held back any longer. */
+  finish(): void {
+    for (const signal of SIGNALS) this.options.sinks[signal].flush?.();
+  }
+
   /** Ends every request on its way as dropped. */
   abort(reason: string): void {
     for (const signal of SIGNALS) this.options.sinks[signal].abort(reason);
