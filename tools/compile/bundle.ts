@@ -1,0 +1,63 @@
+/**
+ * What goes into a binary, in a folder of its own: `register.js`, the SDK as one module, and
+ * `main.ts`, the collector with that module as a text inside, for `run`.
+ *
+ * @module
+ */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { bunPath, ROOT } from "../runtimes.ts";
+
+/**
+ * Calls `build` with the path of an entry, in a folder that is removed afterwards. The folder is in
+ * the repository, so that packages are found from it.
+ *
+ * @throws {Error} when the SDK cannot be bundled
+ */
+export async function withEntry<T>(build: (entry: string) => T | Promise<T>): Promise<T> {
+  mkdirSync(join(ROOT, "dist"), { recursive: true });
+  const folder = mkdtempSync(join(ROOT, "dist/build-"));
+  try {
+    bundle(join(ROOT, "register.ts"), join(folder, "register.js"));
+    const entry = join(folder, "main.ts");
+    // The import of main.ts is the last, and dynamic: it starts the program.
+    writeFileSync(
+      entry,
+      [
+        'import register from "./register.js" with { type: "text" };',
+        `import { bundled } from ${JSON.stringify(join(ROOT, "collector/run/sdk.ts"))};`,
+        "bundled.register = register;",
+        `await import(${JSON.stringify(join(ROOT, "collector/main.ts"))});`,
+      ].join("\n"),
+    );
+    return await build(entry);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/**
+ * Makes one module of a module and all it imports, which runs on Deno and on Bun.
+ *
+ * @throws {Error} with what Bun's bundler said
+ */
+export function bundle(entry: string, outfile: string): void {
+  runBun(["build", entry, "--target=node", "--format=esm", "--outfile", outfile]);
+}
+
+/**
+ * Runs Bun to its end.
+ *
+ * @throws {Error} with what it wrote, when it ends with anything but 0
+ */
+export function runBun(args: readonly string[]): void {
+  const { status, signal, stdout, stderr } = spawnSync(bunPath(), args, {
+    cwd: ROOT,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  if (status !== 0) {
+    throw new Error(`bun ${args[0]} ended with ${signal ?? status}: ${(stderr || stdout).trim()}`);
+  }
+}
