@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { ROOT } from "./runtimes.ts";
-import { findTests, judge, type Outcome, runFile, summary } from "./test.ts";
+import { findTests, judge, type Outcome, runFile, startsCollector, summary } from "./test.ts";
 
 const runtime = process.versions.bun ? "bun" : "deno";
 
@@ -110,6 +110,12 @@ describe("tools/test.ts", () => {
     const found = findTests(ROOT);
     assert.ok(found.includes(join(ROOT, "tools/test.test.ts")));
     assert.ok(!found.some((path) => /node_modules|testdata/.test(path)));
+  });
+
+  it("knows which of them start the collector", () => {
+    const files = findTests(ROOT).filter(startsCollector).map((file) => relative(ROOT, file));
+    assert.ok(files.includes("collector/main.test.ts"), files.join());
+    assert.ok(!files.includes("collector/pipeline.test.ts"), files.join());
   });
 
   it("names skipped tests in the last line only when there are any", () => {

@@ -1,6 +1,7 @@
 /**
  * Runs the suite, or the files given as arguments, on Deno and then on Bun, each file in a process
- * of its own, and counts the tests themselves over both:
+ * of its own, and those that start the collector on Bun once more, with the collector compiled into
+ * one binary. Counts the tests themselves over all:
  *
  *     deno task test [FILE…]
  *
@@ -17,6 +18,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { join, relative, resolve } from "node:path";
 import process from "node:process";
+import { compileBun } from "./compile-bun.ts";
+import { ownTarget } from "./compile/output.ts";
 import { bunPath, denoPath, ROOT } from "./runtimes.ts";
 import { DEFAULT_TIMEOUT, type Entry } from "./testing/record.ts";
 
@@ -41,6 +44,14 @@ export function findTests(folder: string): string[] {
   return found.sort();
 }
 
+/** Does a test file start the collector in a process of its own? */
+export function startsCollector(file: string): boolean {
+  const imports = /import \{([^}]*)\} from "[^"]*\/support\/(?:collector|runtimes)\.ts"/g;
+  return [...readFileSync(file, "utf8").matchAll(imports)].some(([, names]) =>
+    /\b(collectOnce|observe|runCollector|startCollector)\b/.test(names)
+  );
+}
+
 /** What runs one file; types are the matter of `deno task check`. */
 function command(runtime: "deno" | "bun", file: string): string[] {
   if (runtime === "bun") {
@@ -59,9 +70,15 @@ function run(
   args: string[],
   log: string,
   output: "inherit" | "ignore",
+  binary?: string,
 ): Promise<string | undefined> {
   return new Promise((done) => {
-    const env = { ...process.env, OTLP_MMAP_TEST_LOG: log, OTLP_MMAP_DENO: denoPath() };
+    const env = {
+      ...process.env,
+      OTLP_MMAP_TEST_LOG: log,
+      OTLP_MMAP_DENO: denoPath(),
+      OTLP_MMAP_BINARY: binary,
+    };
     const child = spawn(args[0]!, args.slice(1), {
       cwd: ROOT,
       env,
@@ -76,17 +93,22 @@ function run(
   });
 }
 
-/** Runs one file on one runtime, and shows what it prints unless told not to. */
+/**
+ * Runs one file on one runtime, and shows what it prints unless told not to.
+ *
+ * @param binary A compiled collector, which the file starts instead of collector/main.ts.
+ */
 export async function runFile(
   runtime: "deno" | "bun",
   file: string,
   output: "inherit" | "ignore" = "inherit",
+  binary?: string,
 ): Promise<Outcome> {
-  const where = `${runtime} ${relative(ROOT, file)}`;
+  const where = `${binary === undefined ? runtime : "binary"} ${relative(ROOT, file)}`;
   const folder = mkdtempSync(join(tmpdir(), "otlp-mmap-test-"));
   try {
     const log = join(folder, "log");
-    const end = await run(command(runtime, file), log, output);
+    const end = await run(command(runtime, file), log, output, binary);
     const lines = existsSync(log) ? readFileSync(log, "utf8").trimEnd().split("\n") : [];
     return judge(where, lines.map((line) => JSON.parse(line) as Entry), end);
   } finally {
@@ -122,6 +144,25 @@ export function summary(passed: number, failed: number, skipped: number): string
   return `${passed} passed, ${failed} failed` + (skipped > 0 ? `, ${skipped} skipped` : "");
 }
 
+async function runWithBinary(files: string[], add: (outcome: Outcome) => void): Promise<void> {
+  if (files.length === 0) return;
+  const folder = mkdtempSync(join(tmpdir(), "otlp-mmap-binary-"));
+  try {
+    console.log("\n=== the collector, compiled");
+    const target = ownTarget();
+    if (await compileBun({ targets: [target], folder }) !== 0) {
+      add({ passed: 0, failed: ["the collector could not be compiled"], skipped: [] });
+      return;
+    }
+    for (const file of files) {
+      console.log(`\n=== binary ${relative(ROOT, file)}`);
+      add(await runFile("bun", file, "inherit", join(folder, `otlp-mmap-${target}`)));
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 async function main(args: string[]): Promise<number> {
   const missing = args.filter((file) => !existsSync(file));
   if (missing.length > 0) {
@@ -130,15 +171,18 @@ async function main(args: string[]): Promise<number> {
   }
   const files = args.length > 0 ? args.map((file) => resolve(file)) : findTests(ROOT);
   const total: Outcome = { passed: 0, failed: [], skipped: [] };
+  const add = ({ passed, failed, skipped }: Outcome): void => {
+    total.passed += passed;
+    total.failed.push(...failed);
+    total.skipped.push(...skipped);
+  };
   for (const runtime of ["deno", "bun"] as const) {
     for (const file of files) {
       console.log(`\n=== ${runtime} ${relative(ROOT, file)}`);
-      const outcome = await runFile(runtime, file);
-      total.passed += outcome.passed;
-      total.failed.push(...outcome.failed);
-      total.skipped.push(...outcome.skipped);
+      add(await runFile(runtime, file));
     }
   }
+  await runWithBinary(files.filter(startsCollector), add);
   console.log();
   for (const line of total.failed) console.log(`FAILED  ${line}`);
   for (const { name, reason } of total.skipped) console.log(`SKIPPED ${name}: ${reason}`);

@@ -24,7 +24,7 @@ import {
   metricsOf,
   spansOf,
 } from "./collect.ts";
-import { commandLineOf, ownRuntime, plainEnvironment, type RuntimeName } from "./runtimes.ts";
+import { launchOf, ownRuntime, type RuntimeName } from "./runtimes.ts";
 
 /** How a process ended. */
 export interface End {
@@ -61,14 +61,16 @@ export function observe(
   args: readonly string[],
   options: ObserveOptions = {},
 ): Observed {
-  let [command, ...rest] = commandLineOf(runtime, join(ROOT, file), args, options.flags);
+  const launch = launchOf(runtime, join(ROOT, file), args, options);
+  let { command, args: rest } = launch;
   if (options.shell !== undefined) {
     rest = ["-c", `${options.shell} && exec "$0" "$@"`, command, ...rest];
     command = "sh";
   }
   const child = spawn(command, rest, {
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...plainEnvironment(), ...options.env },
+    cwd: launch.cwd,
+    env: launch.env,
   });
   let text = "";
   child.stdout.setEncoding("utf8").on("data", (piece: string) => text += piece);

@@ -5,6 +5,8 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmdirSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { bunPath, denoPath, ROOT } from "../../tools/runtimes.ts";
@@ -20,6 +22,9 @@ export const otherRuntime: RuntimeName = ownRuntime === "bun" ? "deno" : "bun";
 
 /** Heavy tests do more where OTLP_MMAP_TEST_SIZE is `full`. */
 export const isFullSize: boolean = process.env.OTLP_MMAP_TEST_SIZE === "full";
+
+/** A compiled collector that stands in for the sources on Bun (tools/test.ts); usually none. */
+const binary = process.env.OTLP_MMAP_BINARY;
 
 /** A program under way. */
 export interface Running {
@@ -45,13 +50,50 @@ export function start(
   args: string[],
   options: { cwd?: string; env?: Record<string, string> } = {},
 ): Running {
-  const [command, ...rest] = commandLineOf(runtime, file, args);
-  const child = spawn(command, rest, {
-    stdio: ["ignore", "pipe", "pipe"],
-    cwd: options.cwd,
-    env: { ...plainEnvironment(), ...options.env },
-  });
+  const { command, args: rest, cwd, env } = launchOf(runtime, file, args, options);
+  const child = spawn(command, rest, { stdio: ["ignore", "pipe", "pipe"], cwd, env });
   return { child, output: outputOf(child, `${runtime} ${file}`) };
+}
+
+/** How a program is started. */
+export interface Launch {
+  readonly command: string;
+  readonly args: string[];
+  readonly cwd?: string;
+  readonly env: Record<string, string | undefined>;
+}
+
+/**
+ * How to start a file, without the settings of OpenTelemetry in the environment of the test. The
+ * collector may be a compiled one: that is started in an empty folder, with only the variables that
+ * the test gives.
+ */
+export function launchOf(
+  runtime: RuntimeName,
+  file: string,
+  args: readonly string[],
+  { flags, cwd, env }: {
+    flags?: readonly string[];
+    cwd?: string;
+    env?: Readonly<Record<string, string>>;
+  } = {},
+): Launch {
+  if (binary !== undefined && runtime === "bun" && file === join(ROOT, "collector/main.ts")) {
+    return { command: binary, args: [...args], cwd: cwd ?? emptyFolder(), env: { ...env } };
+  }
+  const [command, ...rest] = commandLineOf(runtime, file, args, flags);
+  return { command, args: rest, cwd, env: { ...plainEnvironment(), ...env } };
+}
+
+let empty: string | undefined;
+
+/** A folder that must still be empty when the test's process ends: removing it fails otherwise. */
+function emptyFolder(): string {
+  if (empty === undefined) {
+    const path = empty = mkdtempSync(join(tmpdir(), "otlp-mmap-empty-"));
+    process.on("exit", () => rmdirSync(path));
+  }
+  return empty;
 }
 
 /** The command line of a file: `flags` are for the runtime, `args` for the program. */
