@@ -125,6 +125,7 @@ export class Files {
         this.followed.set(path, opened.followed);
         this.opened++;
         this.watchlist.opened(path);
+        options.log("debug", `${printable(path)}: opened`);
       } else if ("unfinished" in opened) {
         this.watchlist.unfinishedFile(path, named, opened.unfinished, now);
       } else {
@@ -271,6 +272,7 @@ export class Files {
     } catch (error) {
       this.options.log("warn", `${printable(file.path)}: ${(error as Error).message}`);
     }
+    this.options.log("debug", `${printable(file.path)}: closed${remove ? " and removed" : ""}`);
     if (!remove) this.watchlist.finished(file.path, file.owner === "replaced");
   }
 }

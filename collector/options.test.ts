@@ -69,6 +69,7 @@ describe("collect", () => {
       once: false,
       keep: false,
       giveUpAfterMs: Infinity,
+      log: { level: "info", format: "text" },
     });
   });
 
@@ -95,6 +96,10 @@ describe("collect", () => {
       "1m",
       "--once",
       "--keep",
+      "--log-level",
+      "WARN",
+      "--log-format",
+      "json",
     ]);
     assert.deepEqual(options, {
       paths: ["a.otlp", "dir"],
@@ -115,6 +120,7 @@ describe("collect", () => {
       once: true,
       keep: true,
       giveUpAfterMs: 60_000,
+      log: { level: "warn", format: "json" },
     });
   });
 
@@ -218,6 +224,8 @@ describe("bad arguments", () => {
     [["--endpoint", "localhost:4318"], {}, /--endpoint.*starts with http:\/\/ or https:\/\//],
     [["--protocol", "grpc"], {}, /--protocol.*Only http\/protobuf is supported/],
     [["--compression", "zstd"], {}, /--compression.*gzip or none/],
+    [["--log-level", "trace"], {}, /--log-level.*trace.*debug, info, warn or error/],
+    [["--log-format", "xml"], {}, /--log-format.*xml.*text or json/],
     [["--timeout", "soon"], {}, /--timeout.*duration/],
     [["--timeout", "0"], {}, /--timeout.*from 1ms/],
     [["--batch-size", "0"], {}, /--batch-size.*from 1 to/],

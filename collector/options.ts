@@ -7,9 +7,11 @@ import type { Command } from "commander";
 import type { AggregatorOptions } from "../lib/metrics/aggregate.ts";
 import type { Signal } from "../lib/otlp/request.ts";
 import { chooseAggregation } from "./aggregation.ts";
-import { baseEndpoint, batchSize, compression, duration, protocol } from "./arguments.ts";
+import { baseEndpoint, batchSize, compression, duration, oneOf, protocol } from "./arguments.ts";
 import { chooseDestinations, type Destination, type SendFlags } from "./destinations.ts";
 import { helpText } from "./help.ts";
+import { DEFAULT_LOG, LEVELS, type LogFormat, type LogSettings } from "./log.ts";
+import type { Level } from "./problems.ts";
 import type { Environment } from "./variables.ts";
 
 /** What `collect` was asked to do. */
@@ -31,6 +33,8 @@ export interface CollectOptions {
   readonly keep: boolean;
   /** A batch is given up after this many milliseconds of trying: Infinity unless `once`. */
   readonly giveUpAfterMs: number;
+  /** What is said on standard error, and how. */
+  readonly log: LogSettings;
 }
 
 /**
@@ -49,6 +53,8 @@ interface Flags extends SendFlags {
   config?: string;
   once?: boolean;
   keep?: boolean;
+  logLevel: Level;
+  logFormat: LogFormat;
 }
 
 function append(text: string, before: string[] = []): string[] {
@@ -67,6 +73,7 @@ function combine(paths: string[], flags: Flags, env: Environment): CollectOption
     once,
     keep,
     giveUpAfterMs: once ? ONCE_GIVES_UP_AFTER_MS : Infinity,
+    log: { level: flags.logLevel, format: flags.logFormat },
   };
 }
 
@@ -108,6 +115,18 @@ export function addCollect(
     .option("--config <file>", "a YAML file with views of metrics")
     .option("--once", "drain what is there, send it, and end")
     .option("--keep", "don't remove the drained files of dead owners")
+    .option(
+      "--log-level <level>",
+      "what is said: debug, info, warn or error and above",
+      oneOf(...LEVELS),
+      DEFAULT_LOG.level,
+    )
+    .option(
+      "--log-format <format>",
+      "text, or json: one object a line with time, level and message",
+      oneOf<LogFormat>("text", "json"),
+      DEFAULT_LOG.format,
+    )
     .addHelpText("after", helpText)
     .action((paths: string[], flags: Flags) => choose(combine(paths, flags, env)));
 }

@@ -5,7 +5,7 @@
  */
 
 /** How serious a line is. */
-export type Level = "info" | "warn" | "error";
+export type Level = "debug" | "info" | "warn" | "error";
 /** Where lines go. */
 export type Log = (level: Level, message: string) => void;
 

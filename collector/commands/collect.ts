@@ -8,7 +8,7 @@ import { runtime, userTempDirectory } from "../../ffi/mod.ts";
 import type { Signal } from "../../lib/otlp/request.ts";
 import type { Destination } from "../destinations.ts";
 import { discover } from "../discover.ts";
-import { log } from "../log.ts";
+import { configureLog, log } from "../log.ts";
 import { addCollect, type CollectOptions } from "../options.ts";
 import { Pipeline } from "../pipeline.ts";
 import { formatRequest, wantsColor } from "../print/print.ts";
@@ -74,6 +74,7 @@ function createSink(
 }
 
 async function run(options: CollectOptions): Promise<number> {
+  configureLog(options.log);
   if (!runtime.supported) {
     log("error", `files cannot be mapped here: ${runtime.reason}`);
     return 2;

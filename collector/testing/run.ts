@@ -125,7 +125,7 @@ export function run(
 ): Run {
   const lines: string[] = [];
   const log = (level: string, message: string): void => {
-    lines.push(`${level} ${message}`);
+    if (level !== "debug") lines.push(`${level} ${message}`);
   };
   const discovery = discover(paths, {}, { log });
   const pipeline = new Pipeline({
