@@ -6,9 +6,10 @@
  */
 import { SystemError } from "../ffi/mod.ts";
 import { FormatError } from "../lib/file/geometry.ts";
+import { readLoss } from "../lib/file/extension.ts";
 import { ownerState } from "../lib/file/owner.ts";
 import { LEFTOVER_SUFFIX } from "../lib/file/places.ts";
-import { RING_NAMES } from "../lib/format/layout.ts";
+import { LOSS_NAMES, RING_NAMES } from "../lib/format/layout.ts";
 import type { Assembler } from "../lib/otlp/assemble.ts";
 import { PairList } from "../lib/otlp/source.ts";
 import type { Candidate, Scan } from "./discover.ts";
@@ -46,6 +47,8 @@ export interface Ledger {
   readonly rings: readonly { taken: number; torn: number; unreadable: number }[];
   /** How often each reason for the latter was met. */
   readonly reasons: Map<string, number>;
+  /** By ring and reason (`LOSS_*`): what their writers counted as lost. */
+  readonly losses: readonly number[][];
 }
 
 /** All files and processes. */
@@ -55,6 +58,7 @@ export class Files {
   readonly ledger: Ledger = {
     rings: RING_NAMES.map(() => ({ taken: 0, torn: 0, unreadable: 0 })),
     reasons: new Map(),
+    losses: RING_NAMES.map(() => LOSS_NAMES.map(() => 0)),
   };
   /** Files opened so far. */
   opened = 0;
@@ -267,6 +271,11 @@ export class Files {
   /** Closes a file, with `remove` for good; otherwise it is not opened again as it is. */
   close(file: FollowedFile, remove: boolean): void {
     this.count(file);
+    this.ledger.losses.forEach((losses, ring) => {
+      for (let reason = 0; reason < losses.length; reason++) {
+        losses[reason] += lossOf(file, ring, reason);
+      }
+    });
     try {
       closeFile(file, remove);
     } catch (error) {
@@ -275,6 +284,11 @@ export class Files {
     this.options.log("debug", `${printable(file.path)}: closed${remove ? " and removed" : ""}`);
     if (!remove) this.watchlist.finished(file.path, file.owner === "replaced");
   }
+}
+
+/** Records that a file's writer counted as lost, by `RING_*` and `LOSS_*`; 0 where it counts none. */
+export function lossOf({ extension, file }: FollowedFile, ring: number, reason: number): number {
+  return extension === null ? 0 : readLoss(file, ring, reason);
 }
 
 /** True when a file that continues this one is there. */

@@ -43,6 +43,7 @@ which is for one signal, over the one without:
   OTEL_METRICS_EXEMPLAR_FILTER           trace_based (default), always_on or always_off
   OTLP_MMAP_DIR                          directory of the files, when no path is given
   SDK_MMAP_EXPORTER_FILE                 the file, when no path is given
+  OTLP_MMAP_HEALTH                       as --health
   NO_COLOR                               print without colours
 
 Signals: each is sent for itself, and one that its backend is slow with, or does not take (404, 405
@@ -57,8 +58,14 @@ OpenTelemetry's declarative configuration: "views:", or "meter_provider:" with "
 Retrying: while the backend can't be reached or answers 429, 502, 503 or 504, batches are tried
 again, for ever while following, for up to 60 seconds with --once. Other refusals are final.
 
+Health: --health :13133 (or 13133: this machine only; port 0: one that is free, which is then said)
+answers /healthz with 200 while the collector finishes rounds, /readyz with 200 when it looks for
+files and the backend of each signal took the last request, if there was one, and with 503 and the
+reasons otherwise; and /metrics for Prometheus. Files whose owner is gone are summed there.
+
 Exit codes:
   0  everything was delivered, or following was ended by SIGINT or SIGTERM
   1  something could not be delivered
-  2  a bad argument or variable, or a named file that is missing (with --once) or can't be read
+  2  a bad argument or variable, an address that can't be listened at, or a named file that is
+     missing (with --once) or can't be read
 `;

@@ -70,6 +70,7 @@ describe("collect", () => {
       keep: false,
       giveUpAfterMs: Infinity,
       log: { level: "info", format: "text" },
+      health: null,
     });
   });
 
@@ -100,6 +101,8 @@ describe("collect", () => {
       "WARN",
       "--log-format",
       "json",
+      "--health",
+      "0.0.0.0:13133",
     ]);
     assert.deepEqual(options, {
       paths: ["a.otlp", "dir"],
@@ -121,6 +124,7 @@ describe("collect", () => {
       keep: true,
       giveUpAfterMs: 60_000,
       log: { level: "warn", format: "json" },
+      health: { address: { host: "0.0.0.0", port: 13133 }, source: "--health" },
     });
   });
 
@@ -225,6 +229,8 @@ describe("bad arguments", () => {
     [["--protocol", "grpc"], {}, /--protocol.*Only http\/protobuf is supported/],
     [["--compression", "zstd"], {}, /--compression.*gzip or none/],
     [["--log-level", "trace"], {}, /--log-level.*trace.*debug, info, warn or error/],
+    [["--health", "1:2:3"], {}, /--health.*1:2:3.*HOST:PORT/],
+    [[], { OTLP_MMAP_HEALTH: "65536" }, /OTLP_MMAP_HEALTH.*65536.*from 0 to 65535/],
     [["--log-format", "xml"], {}, /--log-format.*xml.*text or json/],
     [["--timeout", "soon"], {}, /--timeout.*duration/],
     [["--timeout", "0"], {}, /--timeout.*from 1ms/],

@@ -7,12 +7,21 @@ import type { Command } from "commander";
 import type { AggregatorOptions } from "../lib/metrics/aggregate.ts";
 import type { Signal } from "../lib/otlp/request.ts";
 import { chooseAggregation } from "./aggregation.ts";
-import { baseEndpoint, batchSize, compression, duration, oneOf, protocol } from "./arguments.ts";
+import {
+  baseEndpoint,
+  batchSize,
+  compression,
+  duration,
+  fromVariable,
+  oneOf,
+  protocol,
+} from "./arguments.ts";
 import { chooseDestinations, type Destination, type SendFlags } from "./destinations.ts";
 import { helpText } from "./help.ts";
 import { DEFAULT_LOG, LEVELS, type LogFormat, type LogSettings } from "./log.ts";
 import type { Level } from "./problems.ts";
-import type { Environment } from "./variables.ts";
+import { type ListenAddress, listenAddress, type Listener } from "./serve.ts";
+import { type Environment, variable } from "./variables.ts";
 
 /** What `collect` was asked to do. */
 export interface CollectOptions {
@@ -35,6 +44,8 @@ export interface CollectOptions {
   readonly giveUpAfterMs: number;
   /** What is said on standard error, and how. */
   readonly log: LogSettings;
+  /** Where to answer how the collector is; null: nowhere. */
+  readonly health: Listener | null;
 }
 
 /**
@@ -55,6 +66,7 @@ interface Flags extends SendFlags {
   keep?: boolean;
   logLevel: Level;
   logFormat: LogFormat;
+  health?: ListenAddress;
 }
 
 function append(text: string, before: string[] = []): string[] {
@@ -74,7 +86,15 @@ function combine(paths: string[], flags: Flags, env: Environment): CollectOption
     keep,
     giveUpAfterMs: once ? ONCE_GIVES_UP_AFTER_MS : Infinity,
     log: { level: flags.logLevel, format: flags.logFormat },
+    health: chooseHealth(flags, env),
   };
+}
+
+function chooseHealth({ health }: Flags, env: Environment): Listener | null {
+  if (health !== undefined) return { address: health, source: "--health" };
+  const setting = variable(env, "OTLP_MMAP_HEALTH");
+  const address = fromVariable(setting, listenAddress);
+  return address === undefined ? null : { address, source: setting!.source };
 }
 
 /**
@@ -126,6 +146,11 @@ export function addCollect(
       "text, or json: one object a line with time, level and message",
       oneOf<LogFormat>("text", "json"),
       DEFAULT_LOG.format,
+    )
+    .option(
+      "--health <host:port>",
+      "serve /healthz, /readyz and /metrics there (default: not at all)",
+      listenAddress,
     )
     .addHelpText("after", helpText)
     .action((paths: string[], flags: Flags) => choose(combine(paths, flags, env)));

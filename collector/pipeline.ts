@@ -91,6 +91,10 @@ export class Pipeline {
   private stopping = false;
   private wake: (() => void) | null = null;
   private open = 0;
+  /** When the last round ended, milliseconds of `performance.now()`. */
+  turnedAt = performance.now();
+  /** It has looked for files, and goes on doing so. */
+  looking = false;
 
   /** @param options See PipelineOptions. */
   constructor(options: PipelineOptions) {
@@ -119,6 +123,7 @@ export class Pipeline {
   /** Ends following: what is there is still drained and sent. */
   stop(): void {
     this.stopping = true;
+    this.looking = false;
     this.wake?.();
   }
 
@@ -164,6 +169,7 @@ export class Pipeline {
       if (now >= nextScan) {
         files.scan(now);
         if (files.watchlist.namedFault) this.stopping = true;
+        this.looking = !this.stopping;
         nextScan = now + SCAN_MS;
       }
       requests.beginRound(now);
@@ -310,6 +316,7 @@ export class Pipeline {
       // superseded one is given back at once: its writer may be waiting for it.
       for (const file of process.files) if (lives(file)) releaseRings(file);
     }
+    this.turnedAt = performance.now();
     return taken;
   }
 

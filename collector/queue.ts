@@ -6,7 +6,8 @@
  * @module
  */
 import type { Request } from "../lib/otlp/request.ts";
-import type { Outcome } from "./send.ts";
+import { addLatency, createLatency, type Latency } from "./health/latency.ts";
+import type { Outcome, SenderState } from "./send.ts";
 
 /** Where the requests of one signal go. */
 export interface Sink {
@@ -21,6 +22,8 @@ export interface Sink {
   readonly concurrency?: number;
   /** True when no more records should be taken. */
   readonly full?: boolean;
+  /** Whether sending works, where something is sent. */
+  readonly state?: SenderState;
 }
 
 /** Requests sent at the same time. */
@@ -33,6 +36,8 @@ export class SendQueue {
   readonly totals = { accepted: 0, rejected: 0, dropped: 0, filtered: 0, requests: 0 };
   /** Requests being sent. */
   running = 0;
+  /** How long requests took, every attempt and wait included. */
+  readonly latency: Latency = createLatency();
   private readonly waiting: Request[] = [];
   private readonly sink: Sink;
   private readonly onAnswer: (request: Request, outcome: Outcome) => void;
@@ -41,6 +46,11 @@ export class SendQueue {
   constructor(sink: Sink, onAnswer: (request: Request, outcome: Outcome) => void) {
     this.sink = sink;
     this.onAnswer = onAnswer;
+  }
+
+  /** Requests that wait to be sent. */
+  get pending(): number {
+    return this.waiting.length;
   }
 
   /** True when no more records should be taken. */
@@ -62,7 +72,9 @@ export class SendQueue {
   private async send(request: Request): Promise<void> {
     this.running++;
     const body = request.buffer.subarray(0, request.length);
+    const begun = performance.now();
     const outcome = await this.sink.send(body, request.items);
+    addLatency(this.latency, (performance.now() - begun) / 1000);
     this.running--;
     this.totals.accepted += outcome.accepted;
     this.totals.rejected += outcome.rejected;

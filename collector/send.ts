@@ -74,6 +74,8 @@ export interface SenderState {
   readonly lastError?: string;
   /** Attempts failed since the last that worked. */
   readonly failures: number;
+  /** Attempts failed since the start. */
+  readonly allFailures: number;
 }
 
 /** Sends batches. */
@@ -161,7 +163,12 @@ export function createSender(options: SenderOptions): Sender {
   const problems = createProblems(log, now);
   // What abort() has to cut short: running exchanges and waits.
   const cancels = new Set<() => void>();
-  const state = { ok: true, lastError: undefined as string | undefined, failures: 0 };
+  const state = {
+    ok: true,
+    lastError: undefined as string | undefined,
+    failures: 0,
+    allFailures: 0,
+  };
   let failingSince = 0;
   let aborted: string | undefined;
   // The backend asked for quiet until then, whichever batch it told.
@@ -194,6 +201,7 @@ export function createSender(options: SenderOptions): Sender {
     state.ok = false;
     state.lastError = reason;
     state.failures++;
+    state.allFailures++;
     problems.report(key, "warn", `${target.url}: ${reason}; retrying`);
   }
 
@@ -245,6 +253,7 @@ export function createSender(options: SenderOptions): Sender {
       state.ok = false;
       state.lastError = reason;
       if (state.failures++ === 0) failingSince = now();
+      state.allFailures++;
       const message = `${target.url}: ${reason}; ${count} ${items} dropped`;
       if (!UNKNOWN_PATH.has(response.status)) {
         problems.report(key, "error", message);

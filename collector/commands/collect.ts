@@ -8,6 +8,7 @@ import { runtime, userTempDirectory } from "../../ffi/mod.ts";
 import type { Signal } from "../../lib/otlp/request.ts";
 import type { Destination } from "../destinations.ts";
 import { discover } from "../discover.ts";
+import { startHealth } from "../health/start.ts";
 import { configureLog, log } from "../log.ts";
 import { addCollect, type CollectOptions } from "../options.ts";
 import { Pipeline } from "../pipeline.ts";
@@ -84,13 +85,14 @@ async function run(options: CollectOptions): Promise<number> {
     places: { userTempDirectory },
   });
   const { aggregation, destinations } = options;
+  const sinks = forEachSignal((signal) =>
+    destinations === null
+      ? createPrinter(signal)
+      : createSink(signal, destinations[signal], options)
+  );
   const pipeline = new Pipeline({
     scan: discovery.scan,
-    sinks: forEachSignal((signal) =>
-      destinations === null
-        ? createPrinter(signal)
-        : createSink(signal, destinations[signal], options)
-    ),
+    sinks,
     batchSize: options.batchSize,
     flushIntervalMs: options.flushIntervalMs,
     metricsIntervalMs: options.metricsIntervalMs,
@@ -108,5 +110,10 @@ async function run(options: CollectOptions): Promise<number> {
   }
   // A reader of our lines that went away (`| head`) ends the collector like a signal.
   process.stdout.on("error", () => pipeline.stop());
-  return await pipeline.run();
+  const watch = await startHealth({ pipeline, sinks }, options, log);
+  try {
+    return await pipeline.run();
+  } finally {
+    watch.close();
+  }
 }

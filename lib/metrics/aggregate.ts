@@ -79,6 +79,11 @@ export class Aggregator {
     return { measurements, overflowed, nonFinite, negative, dropped, points };
   }
 
+  /** Series there are now. */
+  get series(): number {
+    return this.accumulator.series.count;
+  }
+
   /** Adds a process. */
   addProcess(process: number): void {
     this.instruments.addProcess(process);

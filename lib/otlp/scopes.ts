@@ -102,6 +102,12 @@ export class ScopeCache {
     return index;
   }
 
+  /** The resource it was known by first. */
+  get firstResource(): ResourceEntry | null {
+    for (const { entry } of this.resources.values()) return entry;
+    return null;
+  }
+
   /** The indexes of all scopes of the process. */
   indexes(): Iterable<number> {
     return this.scopes.values();

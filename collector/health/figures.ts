@@ -1,0 +1,208 @@
+/**
+ * The figures of a collector: one table, of which the Prometheus page and the metrics that are sent
+ * are both made. Each is read from where it is counted anyway.
+ *
+ * @module
+ */
+import process from "node:process";
+import type { Signal } from "../../lib/otlp/request.ts";
+import type { Pipeline } from "../pipeline.ts";
+import type { Sink } from "../queue.ts";
+import { SIGNALS } from "../signals.ts";
+import type { Figure, Labels, Sample } from "./figure.ts";
+import { recordFigures } from "./records.ts";
+
+/** What figures are read from. */
+export interface Watched {
+  readonly pipeline: Pipeline;
+  readonly sinks: Readonly<Record<Signal, Sink>>;
+}
+
+const NO_LABELS: Labels = {};
+const START_SECONDS = Date.now() / 1000 - process.uptime();
+
+/** All figures of a collector. */
+export function createFigures({ pipeline, sinks }: Watched): Figure[] {
+  const { files, requests } = pipeline;
+  const { aggregator, assembler, queues } = requests;
+  const bySignal = (read: (signal: Signal) => number): Sample[] =>
+    SIGNALS.map((signal) => [{ signal }, read(signal)]);
+  const one = (
+    kind: "counter" | "gauge",
+    name: string,
+    unit: string,
+    help: string,
+    read: () => number,
+  ): Figure => ({ kind, name, unit, help, read: () => [[NO_LABELS, read()]] });
+  const ofSignals = (
+    kind: "counter" | "gauge",
+    name: string,
+    unit: string,
+    help: string,
+    read: (signal: Signal) => number,
+  ): Figure => ({ kind, name, unit, help, read: () => bySignal(read) });
+
+  return [
+    ...recordFigures(files),
+    one(
+      "gauge",
+      "otlp_mmap.processes",
+      "{process}",
+      "Processes whose files are followed",
+      () => files.processes.size,
+    ),
+    one(
+      "counter",
+      "otlp_mmap.files.opened",
+      "{file}",
+      "Files opened to be read",
+      () => files.opened,
+    ),
+    one(
+      "gauge",
+      "otlp_mmap.spans.open",
+      "{span}",
+      "Spans that began and have not ended",
+      () => assembler.table.count,
+    ),
+    one(
+      "gauge",
+      "otlp_mmap.series",
+      "{series}",
+      "Series of metrics that are kept",
+      () => aggregator.series,
+    ),
+    one(
+      "counter",
+      "otlp_mmap.spans.taken",
+      "{span}",
+      "Spans put into batches",
+      () => assembler.counts.spans,
+    ),
+    one(
+      "counter",
+      "otlp_mmap.spans.interrupted",
+      "{span}",
+      "Of these, spans whose end was never recorded",
+      () => assembler.counts.interrupted,
+    ),
+    one(
+      "counter",
+      "otlp_mmap.spans.evicted",
+      "{span}",
+      "Of these, spans sent before their end because too many were open",
+      () => assembler.counts.evicted,
+    ),
+    one(
+      "counter",
+      "otlp_mmap.logs.taken",
+      "{log}",
+      "Log records put into batches",
+      () => assembler.counts.logs,
+    ),
+    one(
+      "counter",
+      "otlp_mmap.measurements.taken",
+      "{measurement}",
+      "Measurements read",
+      () => aggregator.counts.measurements,
+    ),
+    one(
+      "counter",
+      "otlp_mmap.data_points",
+      "{point}",
+      "Data points put into requests",
+      () => aggregator.counts.points,
+    ),
+    {
+      kind: "counter",
+      name: "otlp_mmap.items.lost",
+      unit: "{item}",
+      help: "Spans and log records that there was no memory for",
+      read: () => [
+        [{ signal: "traces" }, assembler.counts.lost],
+        [{ signal: "logs" }, assembler.counts.lostLogs],
+      ],
+    },
+    ofSignals(
+      "counter",
+      "otlp_mmap.items.accepted",
+      "{item}",
+      "Spans, data points and log records that the backend took",
+      (signal) => queues[signal].totals.accepted,
+    ),
+    ofSignals(
+      "counter",
+      "otlp_mmap.items.rejected",
+      "{item}",
+      "Those that the backend refused in a request that it took, or because of their signal",
+      (signal) => queues[signal].totals.rejected,
+    ),
+    ofSignals(
+      "counter",
+      "otlp_mmap.items.dropped",
+      "{item}",
+      "Those of requests that were refused or given up",
+      (signal) => queues[signal].totals.dropped,
+    ),
+    ofSignals(
+      "counter",
+      "otlp_mmap.requests",
+      "{request}",
+      "Requests whose fate is known",
+      (signal) => queues[signal].totals.requests,
+    ),
+    ofSignals(
+      "gauge",
+      "otlp_mmap.requests.running",
+      "{request}",
+      "Requests being sent",
+      (signal) => queues[signal].running,
+    ),
+    ofSignals(
+      "gauge",
+      "otlp_mmap.requests.waiting",
+      "{request}",
+      "Requests that wait to be sent",
+      (signal) => queues[signal].pending,
+    ),
+    {
+      kind: "histogram",
+      name: "otlp_mmap.request.duration",
+      unit: "s",
+      help: "Time until the fate of a request was known, with all attempts and waits",
+      read: () => SIGNALS.map((signal) => [{ signal }, queues[signal].latency] as const),
+    },
+    ofSignals(
+      "counter",
+      "otlp_mmap.send.failures",
+      "{attempt}",
+      "Attempts to send that failed",
+      (signal) => sinks[signal].state?.allFailures ?? 0,
+    ),
+    one(
+      "counter",
+      "otlp_mmap.process.cpu",
+      "s",
+      "CPU time of the collector, of user and system",
+      () => {
+        const { system, user } = process.cpuUsage();
+        return (system + user) / 1e6;
+      },
+    ),
+    one(
+      "gauge",
+      "otlp_mmap.process.resident_memory",
+      "By",
+      "Resident memory of the collector",
+      () => process.memoryUsage().rss,
+    ),
+    one(
+      "gauge",
+      "otlp_mmap.process.start_time",
+      "s",
+      "When the collector started, since the Unix epoch",
+      () => START_SECONDS,
+    ),
+  ];
+}
