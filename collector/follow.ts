@@ -27,7 +27,7 @@ import type { OwnerState } from "../lib/file/owner.ts";
 import type { RoundFile, RoundProcess } from "./round.ts";
 
 /** A reader that was silent for longer has gone (PROTOCOL.md, The extension block). */
-const READER_SILENT_NS = 10_000_000_000n;
+export const READER_SILENT_NS = 10_000_000_000n;
 
 /** A process whose files are followed. */
 export interface FollowedProcess extends RoundProcess {

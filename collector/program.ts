@@ -7,6 +7,7 @@ import { Command, CommanderError } from "commander";
 import packageJson from "../package.json" with { type: "json" };
 import { ArgumentsExit } from "./arguments.ts";
 import { collect } from "./commands/collect.ts";
+import { inspect } from "./commands/inspect.ts";
 import type { Environment } from "./variables.ts";
 
 /** What a command does; resolves to the program's exit code. */
@@ -20,7 +21,7 @@ export type AddCommand = (
 ) => void;
 
 /** All commands, in the order of the help. */
-const COMMANDS: readonly AddCommand[] = [collect];
+const COMMANDS: readonly AddCommand[] = [collect, inspect];
 
 /**
  * Parses the arguments after the program's name.

@@ -21,7 +21,7 @@ import {
   unlinkFile,
 } from "./file.ts";
 import { libc } from "./libc.ts";
-import { O_NOFOLLOW, O_RDWR } from "./symbols.ts";
+import { O_NOFOLLOW, O_RDONLY, O_RDWR } from "./symbols.ts";
 
 /** A lock file that is ours. */
 export interface HeldLock {
@@ -117,7 +117,8 @@ function readHolder(path: string): number | null {
  */
 export function isLocked(path: string): boolean {
   assertSupported("flock", path);
-  const fd = openFile(path, O_RDWR);
+  // A shared lock wants no right to write, which who only looks may not have.
+  const fd = openFile(path, O_RDONLY);
   try {
     return !lockShared(fd, path);
   } finally {
