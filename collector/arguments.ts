@@ -5,8 +5,10 @@
  */
 import { InvalidArgumentError } from "commander";
 import { parseDuration } from "./durations.ts";
-import { exactUrl, signalUrls } from "./endpoint.ts";
-import { type Header, headerProblem } from "./send.ts";
+import { exactUrl, grpcUrl, signalUrls } from "./endpoint.ts";
+import { type Header, headerProblem } from "./headers.ts";
+import type { Signal } from "../lib/otlp/request.ts";
+import type { Protocol } from "./send.ts";
 import { printable } from "./text.ts";
 import type { Setting } from "./variables.ts";
 
@@ -54,23 +56,27 @@ export function oneOf<T extends string>(...words: readonly T[]): (text: string) 
 /** How a request's body is compressed. */
 export const compression: (text: string) => "gzip" | "none" = oneOf("gzip", "none");
 
-/** The protocol, of which there is one. */
-export function protocol(text: string): string {
-  if (text !== "http/protobuf") {
-    throw new InvalidArgumentError("Only http/protobuf is supported.");
-  }
-  return text;
+/** What requests are carried by. */
+export const protocol: (text: string) => Protocol = oneOf("grpc", "http/protobuf", "http/json");
+
+/** `true` or `false`. */
+export function boolean(text: string): boolean {
+  return oneOf("true", "false")(text) === "true";
 }
 
-/** The text again, if it is a base URL. */
-export function baseEndpoint(text: string): string {
-  checkUrl(() => signalUrls(text));
-  return text;
+/** The URL of a signal under a base URL. */
+export function baseEndpoint(signal: Signal): (text: string) => string {
+  return (text) => checkUrl(() => signalUrls(text)[signal]);
 }
 
 /** A URL as it is used. */
 export function exactEndpoint(text: string): string {
   return checkUrl(() => exactUrl(text));
+}
+
+/** The URL that stands for a gRPC endpoint. */
+export function grpcEndpoint(insecure: boolean): (text: string) => string {
+  return (text) => checkUrl(() => grpcUrl(text, insecure));
 }
 
 function checkUrl<T>(parse: () => T): T {

@@ -9,17 +9,20 @@ import type { Signal } from "../lib/otlp/request.ts";
 import {
   ArgumentsExit,
   baseEndpoint,
+  boolean,
   compression,
   duration,
   exactEndpoint,
   fromVariable,
+  grpcEndpoint,
   header,
   headerFlag,
   protocol,
 } from "./arguments.ts";
 import type { TlsMaterial } from "./connection.ts";
-import { parseTarget, signalUrls } from "./endpoint.ts";
-import type { Header } from "./send.ts";
+import { parseTarget } from "./endpoint.ts";
+import { grpcHeaderProblem, type Header } from "./headers.ts";
+import type { Protocol } from "./send.ts";
 import { forEachSignal } from "./signals.ts";
 import { printable } from "./text.ts";
 import {
@@ -32,8 +35,9 @@ import {
 
 /** How the requests of one signal are sent. */
 export interface Destination {
-  /** The URL that is posted to. */
+  /** The URL that is posted to; for gRPC without a path. */
   readonly url: string;
+  readonly protocol: Protocol;
   /** Request headers, of which each name occurs once. */
   readonly headers: readonly Header[];
   readonly compression: "gzip" | "none";
@@ -46,7 +50,8 @@ export interface Destination {
 /** The flags about sending. */
 export interface SendFlags {
   endpoint?: string;
-  protocol?: string;
+  protocol?: Protocol;
+  insecure?: boolean;
   header?: string[];
   compression?: "gzip" | "none";
   timeout?: number;
@@ -68,44 +73,60 @@ export function chooseDestinations(
   const given = (flags.header ?? []).map((value) =>
     fromVariable({ value, source: "--header" }, headerFlag, true)!
   );
-  const urls = forEachSignal((signal) => chooseUrl(signal, flags, env));
+  const places = forEachSignal((signal) => choosePlace(signal, flags, env));
   // The variables may be meant for other programs of this environment, so the ones about sending
   // matter only when something is sent.
-  if (Object.values(urls).every((url) => url === undefined)) return null;
+  if (Object.values(places).every((place) => place === undefined)) return null;
   return forEachSignal((signal) => {
-    const url = urls[signal];
-    return url === undefined ? null : chooseDestination(signal, url, flags, given, env);
+    const place = places[signal];
+    return place === undefined ? null : chooseDestination(signal, place, flags, given, env);
   });
 }
 
-function chooseUrl(signal: Signal, flags: SendFlags, env: Environment): string | undefined {
-  if (flags.endpoint !== undefined) return signalUrls(flags.endpoint)[signal];
-  const exact = fromVariable(variable(env, signalVariable(signal, "ENDPOINT")), exactEndpoint);
-  if (exact !== undefined) return exact;
-  const base = fromVariable(variable(env, "OTEL_EXPORTER_OTLP_ENDPOINT"), baseEndpoint);
-  return base === undefined ? undefined : signalUrls(base)[signal];
+/** Where to, and what by: the form of an endpoint depends on the protocol. */
+type Place = Pick<Destination, "url" | "protocol">;
+
+function choosePlace(signal: Signal, flags: SendFlags, env: Environment): Place | undefined {
+  const flag = flags.endpoint === undefined
+    ? undefined
+    : { value: flags.endpoint, source: "--endpoint" };
+  const exact = variable(env, signalVariable(signal, "ENDPOINT"));
+  const setting = flag ?? exact ?? variable(env, "OTEL_EXPORTER_OTLP_ENDPOINT");
+  if (setting === undefined) return undefined;
+  const chosen = flags.protocol ?? fromVariable(otlpVariable(env, signal, "PROTOCOL"), protocol) ??
+    "http/protobuf";
+  if (chosen !== "grpc") {
+    const parse = setting === exact ? exactEndpoint : baseEndpoint(signal);
+    return { url: fromVariable(setting, parse)!, protocol: chosen };
+  }
+  const insecure = flags.insecure ?? fromVariable(otlpVariable(env, signal, "INSECURE"), boolean);
+  return { url: fromVariable(setting, grpcEndpoint(insecure ?? false))!, protocol: chosen };
 }
 
 function chooseDestination(
   signal: Signal,
-  url: string,
+  place: Place,
   flags: SendFlags,
   given: readonly Header[],
   env: Environment,
 ): Destination {
-  if (flags.protocol === undefined) fromVariable(otlpVariable(env, signal, "PROTOCOL"), protocol);
   const packed = fromVariable(otlpVariable(env, signal, "COMPRESSION"), compression);
   const patience = fromVariable(otlpVariable(env, signal, "TIMEOUT"), duration);
   return {
-    url,
-    headers: chooseHeaders(signal, given, env),
+    ...place,
+    headers: chooseHeaders(signal, place.protocol, given, env),
     compression: flags.compression ?? packed ?? "none",
     timeoutMs: flags.timeout ?? patience ?? DEFAULT_TIMEOUT_MS,
-    tls: parseTarget(url).secure ? chooseTls(signal, env) : {},
+    tls: parseTarget(place.url).secure ? chooseTls(signal, env) : {},
   };
 }
 
-function chooseHeaders(signal: Signal, given: readonly Header[], env: Environment): Header[] {
+function chooseHeaders(
+  signal: Signal,
+  protocol: Protocol,
+  given: readonly Header[],
+  env: Environment,
+): Header[] {
   const byName = new Map<string, Header>();
   for (const name of ["OTEL_EXPORTER_OTLP_HEADERS", signalVariable(signal, "HEADERS")]) {
     const list = fromVariable(
@@ -116,7 +137,15 @@ function chooseHeaders(signal: Signal, given: readonly Header[], env: Environmen
     for (const each of list ?? []) byName.set(each.name.toLowerCase(), each);
   }
   for (const each of given) byName.set(each.name.toLowerCase(), each);
-  return [...byName.values()];
+  const headers = [...byName.values()];
+  if (protocol === "grpc") headers.forEach(checkForGrpc);
+  return headers;
+}
+
+function checkForGrpc({ name, value, source }: Header): void {
+  const problem = grpcHeaderProblem(name, value);
+  if (problem === undefined) return;
+  throw new ArgumentsExit(2, `${source} is invalid. Header "${printable(name, 60)}": ${problem}.`);
 }
 
 function chooseTls(signal: Signal, env: Environment): TlsMaterial {

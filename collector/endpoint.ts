@@ -66,6 +66,36 @@ export function exactUrl(text: string): string {
   return url.href;
 }
 
+/** The port of OTLP/gRPC. */
+const GRPC_PORT = 4317;
+
+/**
+ * The URL that stands for a gRPC endpoint: its scheme says whether TLS is used, and it has a port.
+ * `host:port` and `host` are endpoints too. The port is 4317 unless it is given, but 443 for https,
+ * as in every URL.
+ *
+ * @param insecure No TLS where no scheme says so (OpenTelemetry specification, "Insecure").
+ * @throws Error when the text is no such endpoint.
+ */
+export function grpcUrl(text: string, insecure: boolean): string {
+  const bare = /^(\[[0-9a-f:.]+\]|[^\s:/?#@[\]]+)(:\d{1,5})?$/i.test(text);
+  if (!bare && !/^https?:\/\//i.test(text)) {
+    throw new Error(
+      `"${text}" is neither HOST:PORT nor a URL that starts with http:// or https://`,
+    );
+  }
+  const full = bare ? `${insecure ? "http" : "https"}://${text}` : text;
+  const url = parseUrl(full);
+  const path = url.pathname + url.search;
+  if (path !== "/") throw new Error(`"${text}" has a path, and gRPC endpoints have none`);
+  // A URL drops a given port that is the default of its scheme; with the other scheme it is there.
+  const secure = url.protocol === "https:";
+  const other = new URL(full.replace(/^https?/i, secure ? "http" : "https"));
+  url.port = url.port || other.port || String(secure && !bare ? 443 : GRPC_PORT);
+  url.hash = "";
+  return url.href;
+}
+
 /**
  * Takes a URL apart.
  *

@@ -17,6 +17,7 @@ One collector reads a file. While another one does, following waits for it and s
 Examples:
   otlp-mmap collect                                     print the telemetry of everything that runs
   otlp-mmap collect --endpoint http://localhost:4318    send them to a backend
+  otlp-mmap collect --protocol grpc --endpoint http://localhost:4317
   otlp-mmap collect --once app.otlp                     what a dead application left, then end
   otlp-mmap collect '/var/lib/app/*.otlp' /run/traces   files of a glob, and a directory
   otlp-mmap collect --endpoint https://otlp.example.com --header authorization='Bearer …'
@@ -31,6 +32,7 @@ which is for one signal, over the one without:
   OTEL_EXPORTER_OTLP_COMPRESSION         as --compression
   OTEL_EXPORTER_OTLP_TIMEOUT             as --timeout (a plain number is milliseconds)
   OTEL_EXPORTER_OTLP_PROTOCOL            as --protocol
+  OTEL_EXPORTER_OTLP_INSECURE            true: as --insecure
   OTEL_EXPORTER_OTLP_CERTIFICATE         PEM file: certificates to trust
   OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE  PEM file: the certificate to show
   OTEL_EXPORTER_OTLP_CLIENT_KEY          PEM file: its private key
@@ -48,7 +50,9 @@ which is for one signal, over the one without:
 
 Signals: each is sent for itself, and one that its backend is slow with, or does not take (404, 405
 or 501: refused, and counted), does not hold up the others. An --endpoint that ends in /v1/traces,
-/v1/metrics or /v1/logs is taken for what it is without.
+/v1/metrics or /v1/logs is taken for what it is without. With gRPC an endpoint is a URL without a
+path, https:// with TLS and http:// without, or HOST:PORT, with TLS unless --insecure. Its port is
+4317 when none is given, after https:// 443; and UNIMPLEMENTED is what 404 is to HTTP.
 
 Metrics: points of a living process have the time at which they were collected, those of a process
 that is over the last time that it recorded. They are sent every --metrics-interval, with --once, at
@@ -56,7 +60,9 @@ the end, and when their process is over. The file of --config holds views in the
 OpenTelemetry's declarative configuration: "views:", or "meter_provider:" with "views:" in it.
 
 Retrying: while the backend can't be reached or answers 429, 502, 503 or 504, batches are tried
-again, for ever while following, for up to 60 seconds with --once. Other refusals are final.
+again, for ever while following, for up to 60 seconds with --once. Other refusals are final. With
+gRPC these are CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS, and
+RESOURCE_EXHAUSTED when the backend says how long to wait.
 
 Health: --health :13133 (or 13133: this machine only; port 0: one that is free, which is then said)
 answers /healthz with 200 while the collector finishes rounds, /readyz with 200 when it looks for

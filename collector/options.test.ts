@@ -80,7 +80,7 @@ describe("collect", () => {
       "--endpoint=http://h:4318",
       "dir",
       "--protocol",
-      "http/protobuf",
+      "http/json",
       "--header",
       "A=1=2",
       "--header",
@@ -108,6 +108,7 @@ describe("collect", () => {
       paths: ["a.otlp", "dir"],
       destinations: forEachSignal((signal) => ({
         url: `http://h:4318/${PATHS[signal]}`,
+        protocol: "http/json",
         headers: [
           { name: "A", value: "1=2", source: "--header" },
           { name: "b", value: "%20", source: "--header" },
@@ -203,6 +204,30 @@ describe("collect", () => {
     );
   });
 
+  it("takes a protocol for each signal, and the form of an endpoint that goes with it", () => {
+    const env = {
+      [`${E}_ENDPOINT`]: "http://all:1",
+      [`${E}_PROTOCOL`]: "http/json",
+      [`${E}_LOGS_PROTOCOL`]: "gRPC",
+      [`${E}_METRICS_ENDPOINT`]: "metrics:2",
+      [`${E}_METRICS_PROTOCOL`]: "grpc",
+    };
+    const places = (args: string[], more: Record<string, string> = {}): string[] =>
+      SIGNALS.map((signal) => {
+        const { url, protocol } = destination(signal, args, { ...env, ...more });
+        return `${protocol} ${url}`;
+      });
+    const traces = "http/json http://all:1/v1/traces";
+    assert.deepEqual(places([]), [traces, "grpc https://metrics:2/", "grpc http://all:1/"]);
+    const insecure = [traces, "grpc http://metrics:2/", "grpc http://all:1/"];
+    assert.deepEqual(places(["--insecure"]), insecure);
+    assert.deepEqual(places([], { [`${E}_INSECURE`]: "TRUE" }), insecure);
+    const own = { [`${E}_INSECURE`]: "true", [`${E}_METRICS_INSECURE`]: "false" };
+    assert.deepEqual(places([], own), places([]));
+    const flags = ["--protocol", "grpc", "--endpoint", "h"];
+    assert.deepEqual(places(flags), Array(3).fill("grpc https://h:4317/"));
+  });
+
   it("says how to aggregate", () => {
     const env = {
       [`${E}_METRICS_TEMPORALITY_PREFERENCE`]: "LowMemory",
@@ -226,7 +251,10 @@ describe("collect", () => {
 describe("bad arguments", () => {
   const bad: [args: string[], env: Record<string, string>, says: RegExp][] = [
     [["--endpoint", "localhost:4318"], {}, /--endpoint.*starts with http:\/\/ or https:\/\//],
-    [["--protocol", "grpc"], {}, /--protocol.*Only http\/protobuf is supported/],
+    [["--protocol", "http"], {}, /--protocol.*grpc, http\/protobuf or http\/json/],
+    [["--protocol", "grpc", "--endpoint", "http://h/x"], {}, /--endpoint.*has a path/],
+    [["--protocol", "grpc", "--endpoint", "h:x"], {}, /--endpoint.*neither HOST:PORT nor a URL/],
+    [["--protocol", "grpc", "--endpoint", "h", "--header", "grpc-x=1"], {}, /gRPC itself sets/],
     [["--compression", "zstd"], {}, /--compression.*gzip or none/],
     [["--log-level", "trace"], {}, /--log-level.*trace.*debug, info, warn or error/],
     [["--health", "1:2:3"], {}, /--health.*1:2:3.*HOST:PORT/],
@@ -245,7 +273,12 @@ describe("bad arguments", () => {
     [["--header", "content-type=x"], {}, /set by otlp-mmap itself/],
     [[], { [`${E}_ENDPOINT`]: "h" }, new RegExp(`^${E}_ENDPOINT "h" is invalid`)],
     [[], { [`${E}_TRACES_ENDPOINT`]: "h" }, new RegExp(`^${E}_TRACES_ENDPOINT "h"`)],
-    [["--endpoint", "http://h"], { [`${E}_PROTOCOL`]: "grpc" }, /_PROTOCOL "grpc".*http\/protobuf/],
+    [["--endpoint", "http://h"], { [`${E}_PROTOCOL`]: "http" }, /_PROTOCOL "http".*http\/json/],
+    [
+      [],
+      { [`${E}_LOGS_ENDPOINT`]: "h", [`${E}_PROTOCOL`]: "grpc", [`${E}_INSECURE`]: "1" },
+      /_INSECURE "1".*true or false/,
+    ],
     [["--endpoint", "http://h"], { [`${E}_COMPRESSION`]: "br" }, /_COMPRESSION "br"/],
     [["--endpoint", "http://h"], { [`${E}_TIMEOUT`]: "x" }, /_TIMEOUT "x"/],
     [["--endpoint", "http://h"], { [`${E}_LOGS_TIMEOUT`]: "x" }, /_LOGS_TIMEOUT "x"/],
@@ -270,7 +303,10 @@ describe("bad arguments", () => {
     assert.match(flag.message, /--header is invalid.*NAME=VALUE/);
     const variable = exit(["collect", "--endpoint", "http://h"], { [`${E}_HEADERS`]: "hunter2" });
     assert.match(variable.message, /_HEADERS is invalid.*entry 1/);
-    for (const { message } of [flag, variable]) assert.doesNotMatch(message, /hunter2/);
+    const args = ["collect", "--endpoint", "h", "--protocol", "grpc"];
+    const latin = exit(args, { [`${E}_HEADERS`]: "key=hunter2%C3%BC" });
+    assert.match(latin.message, /_HEADERS is invalid\. Header "key": gRPC takes only printable/);
+    for (const { message } of [flag, variable, latin]) assert.doesNotMatch(message, /hunter2/);
   });
 });
 
@@ -279,10 +315,14 @@ describe("help", () => {
     const { exitCode, message } = exit(["collect", "--help"]);
     assert.equal(exitCode, 0);
     const words = [
-      ..."--endpoint --protocol --header --compression --timeout --batch-size".split(" "),
+      ..."--endpoint --protocol --insecure --header --compression --timeout --batch-size".split(
+        " ",
+      ),
       ..."--flush-interval --metrics-interval --config --once --keep --help OTLP_MMAP_DIR SDK_MMAP_EXPORTER_FILE"
         .split(" "),
-      ..."ENDPOINT TRACES_ENDPOINT HEADERS COMPRESSION TIMEOUT PROTOCOL CERTIFICATE".split(" ")
+      ..."ENDPOINT TRACES_ENDPOINT HEADERS COMPRESSION TIMEOUT PROTOCOL INSECURE CERTIFICATE".split(
+        " ",
+      )
         .map((name) => `${E}_${name}`),
       ...["TEMPORALITY_PREFERENCE", "DEFAULT_HISTOGRAM_AGGREGATION"]
         .map((name) => `${E}_METRICS_${name}`),

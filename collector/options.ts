@@ -7,15 +7,7 @@ import type { Command } from "commander";
 import type { AggregatorOptions } from "../lib/metrics/aggregate.ts";
 import type { Signal } from "../lib/otlp/request.ts";
 import { chooseAggregation } from "./aggregation.ts";
-import {
-  baseEndpoint,
-  batchSize,
-  compression,
-  duration,
-  fromVariable,
-  oneOf,
-  protocol,
-} from "./arguments.ts";
+import { batchSize, compression, duration, fromVariable, oneOf, protocol } from "./arguments.ts";
 import { chooseDestinations, type Destination, type SendFlags } from "./destinations.ts";
 import { helpText } from "./help.ts";
 import { DEFAULT_LOG, LEVELS, type LogFormat, type LogSettings } from "./log.ts";
@@ -111,8 +103,16 @@ export function addCollect(
   program.command("collect")
     .description("follow files, and send their spans, logs and metrics as OTLP (or print them)")
     .argument("[paths...]", "files, directories or globs")
-    .option("--endpoint <url>", "where to send; /v1/traces and so on are appended", baseEndpoint)
-    .option("--protocol <name>", "http/protobuf, the only one there is", protocol)
+    .option(
+      "--endpoint <url>",
+      "where to send; /v1/traces and so on are appended (gRPC: HOST:PORT will do)",
+    )
+    .option(
+      "--protocol <name>",
+      "http/protobuf, http/json or grpc (default: http/protobuf)",
+      protocol,
+    )
+    .option("--insecure", "gRPC without TLS where the endpoint has no http:// or https://")
     .option("--header <name=value>", "a request header (repeatable)", append)
     .option("--compression <name>", "gzip or none (default: none)", compression)
     .option("--timeout <duration>", "for one attempt to send (default: 10s)", duration)

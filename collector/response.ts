@@ -55,9 +55,11 @@ export const UNKNOWN_PATH: ReadonlySet<number> = new Set([404, 405, 501]);
 
 /** The hint for an endpoint that speaks HTTP/2 only. */
 export const GRPC_HINT =
-  "this looks like the gRPC port (usually 4317); OTLP/HTTP is usually on port 4318";
+  "this looks like the gRPC port (usually 4317); OTLP/HTTP is usually on port 4318; or use " +
+  "--protocol grpc";
 
-const RESPONSES: Record<Signal, string> = {
+/** The messages that answer a request. */
+export const RESPONSES: Readonly<Record<Signal, string>> = {
   traces: "ExportTraceServiceResponse",
   metrics: "ExportMetricsServiceResponse",
   logs: "ExportLogsServiceResponse",
@@ -85,7 +87,7 @@ const STATUS_NAMES: Record<number, string> = {
  * Calls `field(number, value)` for the varint (bigint) and length-delimited (bytes) fields of a
  * message. Stops quietly where the bytes make no sense; returns false then.
  */
-function readFields(
+export function readFields(
   bytes: Uint8Array,
   field: (number: number, value: bigint | Uint8Array) => void,
 ): boolean {
@@ -211,7 +213,8 @@ function serverMessage(response: HttpResponse): string {
   return firstLine(text);
 }
 
-function credentialsHint(facts: RequestFacts): string {
+/** What to look at when the backend refuses credentials: names and sources of headers, no values. */
+export function credentialsHint(facts: Pick<RequestFacts, "headers">): string {
   if (facts.headers.length === 0) {
     return "no header with credentials is set: give one with --header NAME=VALUE or in " +
       "OTEL_EXPORTER_OTLP_HEADERS";
@@ -247,7 +250,8 @@ function hint(status: number, response: HttpResponse, facts: RequestFacts): stri
       (facts.signal === "metrics" ? ": try --compression gzip" : ": lower --batch-size");
   }
   if (status === 415) {
-    return "the server does not take OTLP as protobuf, or not compressed: try --compression none";
+    return "the server does not take OTLP in this form: try another --protocol, or " +
+      "--compression none";
   }
   return "";
 }
@@ -296,6 +300,14 @@ function judgeSuccess(response: HttpResponse, facts: RequestFacts): Verdict {
         "taken for a full success",
     };
   }
+  return judgePartial(partial, facts);
+}
+
+/** The meaning of an export response. */
+export function judgePartial(
+  partial: PartialSuccess,
+  facts: Pick<RequestFacts, "items" | "signal">,
+): Verdict {
   const wanted = Number.isFinite(partial.rejected) ? Math.trunc(partial.rejected) : 0;
   const rejected = Math.min(facts.items, Math.max(0, wanted));
   const said = firstLine(partial.message);

@@ -8,7 +8,8 @@ import { after, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 import { MAX_CONNECTIONS } from "./connection.ts";
-import { createSender, type Sender, type SenderOptions, USER_AGENT } from "./send.ts";
+import { USER_AGENT } from "./headers.ts";
+import { createSender, type Sender, type SenderOptions } from "./send.ts";
 import { CERTIFICATE, KEY } from "./tls-fixture.ts";
 
 const cleanups: (() => void | Promise<unknown>)[] = [];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { parseDuration } from "./durations.ts";
-import { exactUrl, parseTarget, signalUrls } from "./endpoint.ts";
+import { exactUrl, grpcUrl, parseTarget, signalUrls } from "./endpoint.ts";
 import { otlpVariable, parseHeaderList } from "./variables.ts";
 
 describe("variables", () => {
@@ -75,6 +75,37 @@ describe("endpoints", () => {
   it("is used as it is where that is asked for", () => {
     assert.equal(exactUrl("http://h/x"), "http://h/x");
     assert.equal(exactUrl("http://h"), "http://h/");
+  });
+
+  it("has no path with gRPC, and a port whether one is given or not", () => {
+    const cases = {
+      "h": "https://h:4317/",
+      "127.0.0.1:4": "https://127.0.0.1:4/",
+      "h:443": "https://h/",
+      "[::1]:5": "https://[::1]:5/",
+      "http://h": "http://h:4317/",
+      "http://h:80/": "http://h/",
+      "http://u:8080@h": "http://u:8080@h:4317/",
+      "http://h:443": "http://h:443/",
+      "https://h": "https://h/",
+      "https://h:80": "https://h:80/",
+      "https://h:4317/": "https://h:4317/",
+    };
+    for (const [text, url] of Object.entries(cases)) assert.equal(grpcUrl(text, false), url, text);
+    assert.equal(grpcUrl("h", true), "http://h:4317/");
+    assert.equal(grpcUrl("h:443", true), "http://h:443/");
+    assert.equal(grpcUrl("h:80", true), "http://h/");
+    assert.equal(grpcUrl("https://h", true), "https://h/");
+    for (const bad of ["", "grpc://h", "h:", "h:x", "h:99999", "h/x", "::1", "u@h", "http://"]) {
+      assert.throws(
+        () => grpcUrl(bad, true),
+        /neither HOST:PORT nor a URL|is not a valid URL/,
+        bad,
+      );
+    }
+    for (const bad of ["http://h/v1/traces", "https://h:1/?a"]) {
+      assert.throws(() => grpcUrl(bad, true), /has a path/, bad);
+    }
   });
 
   it("is taken apart", () => {
