@@ -18,6 +18,8 @@ import type { SenderOptions } from "./send.ts";
 
 const gzip = promisify(gzipCallback);
 
+/** HTTP 413 Content Too Large. */
+const TOO_LARGE = 413;
 const PROTOBUF = "application/x-protobuf";
 const JSON_TYPE = "application/json";
 
@@ -95,6 +97,7 @@ export function createHttpTransport(options: SenderOptions): Transport {
     const key = `HTTP ${arrived.status}`;
     const failure = { key, reason: reason ?? key };
     if (kind === "refused") {
+      if (arrived.status === TOO_LARGE) return { kind: "too-large", ...failure };
       return { kind: UNKNOWN_PATH.has(arrived.status) ? "unwanted" : "refused", ...failure };
     }
     const waitMs = retryAfterMs(arrived.headers.get("retry-after"), Date.now()) ?? 0;

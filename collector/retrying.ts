@@ -9,6 +9,7 @@ import { createProblems, type Log } from "./problems.ts";
 import { type Backoff, backoffMs } from "./retry.ts";
 import type { Outcome, Sender } from "./send.ts";
 import { ITEMS } from "./signals.ts";
+import { addOutcomes, halve } from "./split.ts";
 
 /** What one attempt came to. */
 export type Answer =
@@ -23,9 +24,9 @@ export type Answer =
   | {
     /**
      * `retry`: again later. `refused`: never again. `unwanted`: never again, and so it will be for all
-     * requests of the signal, which this backend does not take.
+     * requests of the signal, which this backend does not take. `too-large`: in smaller parts.
      */
-    readonly kind: "retry" | "refused" | "unwanted";
+    readonly kind: "retry" | "refused" | "unwanted" | "too-large";
     /** The same for failures of the same kind. */
     readonly key: string;
     /** What happened and what to do, one line. */
@@ -56,6 +57,11 @@ export interface Transport {
   attempt(payload: Uint8Array, items: number): Attempt;
   /** Closes the connections. */
   close(): void;
+}
+
+/** What became of one body: the backend may take it in smaller parts. */
+interface Answered extends Outcome {
+  tooLarge?: boolean;
 }
 
 /** How to go on trying. */
@@ -135,7 +141,7 @@ export function createRetrying(options: RetryingOptions, transport: Transport): 
   }
 
   /** One attempt: the outcome, or `undefined` when it has to be made again. */
-  async function attempt(payload: Uint8Array, count: number): Promise<Outcome | undefined> {
+  async function attempt(payload: Uint8Array, count: number): Promise<Answered | undefined> {
     const answer = await exchange(payload, count);
     const { kind, reason } = answer;
     if (kind === "taken") {
@@ -154,6 +160,7 @@ export function createRetrying(options: RetryingOptions, transport: Transport): 
       return undefined;
     }
     failed(answer.reason);
+    if (kind === "too-large") return { ...dropped(count, answer.reason, false), tooLarge: true };
     const message = `${url}: ${reason}; ${count} ${items} dropped`;
     // Many backends take traces and nothing else: that goes without repeating.
     if (kind === "unwanted" && signal !== "traces") {
@@ -165,8 +172,24 @@ export function createRetrying(options: RetryingOptions, transport: Transport): 
     return { accepted: 0, rejected: count, dropped: 0, reason };
   }
 
-  async function send(body: Uint8Array, count: number): Promise<Outcome> {
-    const started = now();
+  /** @param started When trying began, which for the halves is when it began for the whole. */
+  async function send(body: Uint8Array, count: number, started: number): Promise<Outcome> {
+    const { tooLarge, ...outcome } = await sendWhole(body, count, started);
+    if (!tooLarge) return outcome;
+    const halves = halve(signal, body);
+    const said = `${url}: ${outcome.reason}`;
+    if (halves === null) {
+      problems.report("too-large", "error", `${said}; ${count} ${items} dropped`);
+      return outcome;
+    }
+    problems.report("split", "warn", `${said}; sent again in halves`, false);
+    const [first, second] = halves;
+    // One after the other: the backend gets no more requests at a time than before.
+    const before = await send(first.body, first.items, started);
+    return addOutcomes(before, await send(second.body, second.items, started));
+  }
+
+  async function sendWhole(body: Uint8Array, count: number, started: number): Promise<Answered> {
     if (aborted !== undefined) return dropped(count, aborted, true);
     let payload: Uint8Array;
     try {
@@ -176,7 +199,7 @@ export function createRetrying(options: RetryingOptions, transport: Transport): 
       problems.report("prepare", "error", `${reason}; ${count} ${items} dropped`, false);
       return dropped(count, reason, false);
     }
-    let nextAttempt = started;
+    let nextAttempt = now();
     for (let attempts = 0;;) {
       const wait = Math.max(nextAttempt, quietUntil) - now();
       if (now() + wait - started > maxElapsedMs) {
@@ -204,7 +227,7 @@ export function createRetrying(options: RetryingOptions, transport: Transport): 
   }
 
   return {
-    send,
+    send: (body, count) => send(body, count, now()),
     abort,
     close(): Promise<void> {
       abort("the sender was closed");
