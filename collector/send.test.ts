@@ -123,7 +123,12 @@ describe("a backend that takes everything", () => {
     assert.equal(Buffer.from(headers["api-key"] as string, "latin1").toString("utf8"), "grüße");
     assert.deepEqual(body, BODY);
     assert.deepEqual(one.lines, []);
-    assert.deepEqual({ ...one.state }, { ok: true, lastError: undefined, failures: 0 });
+    assert.deepEqual({ ...one.state }, {
+      ok: true,
+      lastError: undefined,
+      failures: 0,
+      allFailures: 0,
+    });
   });
 
   it("reuses its connection, and makes a new one when the server has closed it", async () => {
