@@ -1,14 +1,12 @@
 /**
  * How measurements are aggregated: the variables that the OpenTelemetry SDK reads in an application,
- * and a file with views.
+ * and views.
  *
  * @module
  */
-import { readFileSync } from "node:fs";
 import type { AggregatorOptions } from "../lib/metrics/aggregate.ts";
-import { parseViews, type View } from "../lib/metrics/views.ts";
-import { ArgumentsExit, fromVariable, oneOf } from "./arguments.ts";
-import { printable } from "./text.ts";
+import type { View } from "../lib/metrics/views.ts";
+import { fromVariable, oneOf } from "./arguments.ts";
 import { type Environment, variable } from "./variables.ts";
 
 /** Series of one stream, unless its definition or a view says otherwise (specification's default). */
@@ -22,10 +20,10 @@ const HISTOGRAMS = {
 } as const;
 
 /**
- * @param config Path of a file with views.
- * @throws ArgumentsExit when a variable or the file is bad.
+ * @param views From the configuration file.
+ * @throws ArgumentsExit when a variable is bad.
  */
-export function chooseAggregation(config: string | undefined, env: Environment): AggregatorOptions {
+export function chooseAggregation(views: readonly View[], env: Environment): AggregatorOptions {
   const histograms = fromVariable(
     variable(env, "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"),
     oneOf("explicit_bucket_histogram", "base2_exponential_bucket_histogram"),
@@ -42,21 +40,6 @@ export function chooseAggregation(config: string | undefined, env: Environment):
     ) ?? "trace_based",
     cardinalityLimit: CARDINALITY_LIMIT,
     maxSeries: MAX_SERIES,
-    views: config === undefined ? [] : readViews(config),
+    views,
   };
-}
-
-function readViews(path: string): readonly View[] {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    const reason = printable((error as Error).message, 200);
-    throw new ArgumentsExit(2, `--config names a file that can't be read: ${reason}`);
-  }
-  try {
-    return parseViews(text, path);
-  } catch (error) {
-    throw new ArgumentsExit(2, printable((error as Error).message));
-  }
 }

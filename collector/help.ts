@@ -56,8 +56,12 @@ path, https:// with TLS and http:// without, or HOST:PORT, with TLS unless --ins
 
 Metrics: points of a living process have the time at which they were collected, those of a process
 that is over the last time that it recorded. They are sent every --metrics-interval, with --once, at
-the end, and when their process is over. The file of --config holds views in the form of
-OpenTelemetry's declarative configuration: "views:", or "meter_provider:" with "views:" in it.
+the end, and when their process is over.
+
+Configuration: the file of --config says everything that flags say under "collect:", and views,
+processors and tail sampling; see "otlp-mmap config --help". Flags win over the file, the file over
+variables. SIGHUP has it read again, without losing a record; a file that is wrong is refused, and
+what was before stays.
 
 Retrying: while the backend can't be reached or answers 429, 502, 503 or 504, batches are tried
 again, for ever while following, for up to 60 seconds with --once. Other refusals are final. With

@@ -8,11 +8,15 @@ import type { AggregatorOptions } from "../lib/metrics/aggregate.ts";
 import type { Signal } from "../lib/otlp/request.ts";
 import { chooseAggregation } from "./aggregation.ts";
 import { batchSize, compression, duration, fromVariable, oneOf, protocol } from "./arguments.ts";
+import { type Configuration, NO_CONFIGURATION, readConfiguration } from "./config/file.ts";
+import { applyFlags } from "./config/flags.ts";
 import { chooseDestinations, type Destination, type SendFlags } from "./destinations.ts";
 import { helpText } from "./help.ts";
 import { DEFAULT_LOG, LEVELS, type LogFormat, type LogSettings } from "./log.ts";
 import type { Level } from "./problems.ts";
+import type { Processor } from "./processors/processor.ts";
 import { type ListenAddress, listenAddress, type Listener } from "./serve.ts";
+import type { TailSampling } from "./tail-sampling/sink.ts";
 import { type Environment, variable } from "./variables.ts";
 
 /** What `collect` was asked to do. */
@@ -28,6 +32,9 @@ export interface CollectOptions {
   /** Metrics are collected this often, milliseconds. */
   readonly metricsIntervalMs: number;
   readonly aggregation: AggregatorOptions;
+  /** What is left out and changed on the way out. */
+  readonly processors: readonly Processor[];
+  readonly tailSampling: TailSampling | null;
   /** Drain what is there, send it, end. */
   readonly once: boolean;
   /** Don't remove the drained files of dead owners. */
@@ -65,7 +72,12 @@ function append(text: string, before: string[] = []): string[] {
   return [...before, text];
 }
 
-function combine(paths: string[], flags: Flags, env: Environment): CollectOptions {
+function combine(
+  paths: readonly string[],
+  flags: Flags,
+  { views, processors, tailSampling }: Configuration,
+  env: Environment,
+): CollectOptions {
   const { once = false, keep = false } = flags;
   return {
     paths,
@@ -73,7 +85,9 @@ function combine(paths: string[], flags: Flags, env: Environment): CollectOption
     batchSize: flags.batchSize,
     flushIntervalMs: flags.flushInterval ?? DEFAULT_FLUSH_MS,
     metricsIntervalMs: flags.metricsInterval ?? DEFAULT_METRICS_MS,
-    aggregation: chooseAggregation(flags.config, env),
+    aggregation: chooseAggregation(views, env),
+    processors,
+    tailSampling,
     once,
     keep,
     giveUpAfterMs: once ? ONCE_GIVES_UP_AFTER_MS : Infinity,
@@ -132,7 +146,7 @@ export function addCollect(
       "metrics are sent this often (default: 10s)",
       duration,
     )
-    .option("--config <file>", "a YAML file with views of metrics")
+    .option("--config <file>", "a YAML file with all of this, views, processors, tail sampling")
     .option("--once", "drain what is there, send it, and end")
     .option("--keep", "don't remove the drained files of dead owners")
     .option(
@@ -153,5 +167,13 @@ export function addCollect(
       listenAddress,
     )
     .addHelpText("after", helpText)
-    .action((paths: string[], flags: Flags) => choose(combine(paths, flags, env)));
+    .action((paths: string[], flags: Flags, command: Command) => {
+      let inFile: readonly string[] = [];
+      const configuration = flags.config === undefined
+        ? NO_CONFIGURATION
+        : readConfiguration(flags.config, (file, fields) => {
+          inFile = applyFlags(command, file, fields);
+        });
+      choose(combine(paths.length > 0 ? paths : inFile, command.opts(), configuration, env));
+    });
 }

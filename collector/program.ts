@@ -7,6 +7,7 @@ import { Command, CommanderError } from "commander";
 import packageJson from "../package.json" with { type: "json" };
 import { ArgumentsExit } from "./arguments.ts";
 import { collect } from "./commands/collect.ts";
+import { config } from "./commands/config.ts";
 import { inspect } from "./commands/inspect.ts";
 import type { Environment } from "./variables.ts";
 
@@ -21,7 +22,7 @@ export type AddCommand = (
 ) => void;
 
 /** All commands, in the order of the help. */
-const COMMANDS: readonly AddCommand[] = [collect, inspect];
+const COMMANDS: readonly AddCommand[] = [collect, config, inspect];
 
 /**
  * Parses the arguments after the program's name.

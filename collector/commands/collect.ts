@@ -6,22 +6,32 @@
 import process from "node:process";
 import { runtime, userTempDirectory } from "../../ffi/mod.ts";
 import type { Signal } from "../../lib/otlp/request.ts";
-import type { Destination } from "../destinations.ts";
 import { discover } from "../discover.ts";
 import { startHealth } from "../health/start.ts";
 import { configureLog, log } from "../log.ts";
 import { addCollect, type CollectOptions } from "../options.ts";
+import { createOutput, type Output } from "../output.ts";
 import { Pipeline } from "../pipeline.ts";
 import { formatRequest, wantsColor } from "../print/print.ts";
-import type { AddCommand } from "../program.ts";
+import { type AddCommand, parseWith } from "../program.ts";
 import type { Sink } from "../queue.ts";
 import { createSender, type Outcome } from "../send.ts";
 import { forEachSignal, ITEMS } from "../signals.ts";
-import { signalVariable } from "../variables.ts";
+import { type Environment, signalVariable } from "../variables.ts";
 
 /** The command. */
 export const collect: AddCommand = (program, env, choose) =>
-  addCollect(program, env, (options) => choose(() => run(options)));
+  addCollect(program, env, (options) => choose(() => run(options, () => reread(env))));
+
+/** The options of this process again, with what files say now. */
+function reread(env: Environment): CollectOptions {
+  let options: CollectOptions | undefined;
+  parseWith(process.argv.slice(2), (program) =>
+    addCollect(program, env, (read) => {
+      options = read;
+    }));
+  return options!;
+}
 
 /** Prints a line for each item instead of sending. */
 function createPrinter(signal: Signal): Sink {
@@ -65,16 +75,31 @@ function createRefusal(signal: Signal): Sink {
   };
 }
 
-function createSink(
-  signal: Signal,
-  destination: Destination | null,
-  { giveUpAfterMs }: CollectOptions,
-): Sink {
+function createSink(signal: Signal, { destinations, giveUpAfterMs }: CollectOptions): Sink {
+  if (destinations === null) return createPrinter(signal);
+  const destination = destinations[signal];
   if (destination === null) return createRefusal(signal);
   return createSender({ ...destination, signal, maxElapsedMs: giveUpAfterMs, log });
 }
 
-async function run(options: CollectOptions): Promise<number> {
+/** Takes the configuration as it is now, or stays with the one before and says why. */
+async function reload(output: Output, reread: () => CollectOptions): Promise<void> {
+  let next: CollectOptions;
+  try {
+    next = reread();
+  } catch (error) {
+    log("error", `the configuration stays as it was: ${(error as Error).message}`);
+    return;
+  }
+  const left = await output.reload(next);
+  configureLog(next.log);
+  log("info", "the configuration was read again");
+  if (left.length > 0) {
+    log("warn", `this changes with a restart only: ${left.join(", ")}`);
+  }
+}
+
+async function run(options: CollectOptions, reread: () => CollectOptions): Promise<number> {
   configureLog(options.log);
   if (!runtime.supported) {
     log("error", `files cannot be mapped here: ${runtime.reason}`);
@@ -84,19 +109,22 @@ async function run(options: CollectOptions): Promise<number> {
     log: options.once ? (): void => {} : log,
     places: { userTempDirectory },
   });
-  const { aggregation, destinations } = options;
-  const sinks = forEachSignal((signal) =>
-    destinations === null
-      ? createPrinter(signal)
-      : createSink(signal, destinations[signal], options)
-  );
+  const output = createOutput(options, createSink);
+  const { sinks } = output;
   const pipeline = new Pipeline({
     scan: discovery.scan,
     sinks,
     batchSize: options.batchSize,
     flushIntervalMs: options.flushIntervalMs,
     metricsIntervalMs: options.metricsIntervalMs,
-    aggregation: { ...aggregation, warn: (message) => log("warn", message) },
+    aggregation: {
+      ...options.aggregation,
+      // Of instruments that are met after a reload.
+      get views() {
+        return output.options.aggregation.views;
+      },
+      warn: (message) => log("warn", message),
+    },
     once: options.once,
     keep: options.keep,
     log,
@@ -108,6 +136,7 @@ async function run(options: CollectOptions): Promise<number> {
       pipeline.stop();
     });
   }
+  process.on("SIGHUP", () => void reload(output, reread));
   // A reader of our lines that went away (`| head`) ends the collector like a signal.
   process.stdout.on("error", () => pipeline.stop());
   const watch = await startHealth({ pipeline, sinks }, options, log);

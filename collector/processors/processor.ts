@@ -35,7 +35,9 @@ export type Action =
   | { readonly kind: "remove"; readonly keys: readonly string[] }
   /** Keys to their new names; where the new one is there already, it stays. */
   | { readonly kind: "rename"; readonly keys: ReadonlyMap<string, string> }
-  | { readonly kind: "set"; readonly values: ReadonlyMap<string, Scalar> };
+  | { readonly kind: "set"; readonly values: ReadonlyMap<string, Scalar> }
+  /** Gives resources the attributes that they don't have. */
+  | { readonly kind: "complete"; readonly values: ReadonlyMap<string, Scalar> };
 
 /** One step. */
 export interface Processor {
@@ -148,7 +150,7 @@ function processGroup(
   isResource: boolean,
 ): void {
   for (const { where, action } of processors) {
-    if (action.kind === "set") continue;
+    if (action.kind === "set" || (action.kind === "complete" && !isResource)) continue;
     const holds = where.length === 0 ||
       where.some((condition) =>
         isOfGroup(condition) && !(isResource && condition.scope !== undefined) &&
@@ -242,7 +244,7 @@ function processItem(
         signals === undefined || signals.includes(item.signal)
       );
       if (!holds && isMeant) return false;
-    } else if (holds) {
+    } else if (holds && action.kind !== "complete") {
       change(attributes, action);
       if (action.kind !== "set") changeMore(action);
     }
@@ -275,10 +277,12 @@ function change(attributes: KeyValue[], action: Action): void {
       break;
     }
     case "set":
+    case "complete":
       for (const [key, value] of action.values) {
         const known = attributes.find((each) => each.key === key);
-        if (known !== undefined) known.value = scalar(value);
-        else attributes.push(create(KeyValueSchema, { key, value: scalar(value) }));
+        if (known === undefined) {
+          attributes.push(create(KeyValueSchema, { key, value: scalar(value) }));
+        } else if (action.kind === "set") known.value = scalar(value);
       }
       return;
   }

@@ -28,5 +28,8 @@ export function createProcessingSink(
     },
     abort: (reason) => sink.abort(reason),
     close: () => sink.close(),
+    get state() {
+      return sink.state;
+    },
   };
 }

@@ -10,7 +10,7 @@ import {
 } from "../../proto/gen/otlp_pb.ts";
 import { Random, seed } from "../../tests/support/random.ts";
 import type { Outcome } from "../send.ts";
-import { readTailSampling } from "./config.ts";
+import { readTailSampling } from "../config/tail-sampling.ts";
 import { isSampled } from "./policies.ts";
 import { createTailSamplingSink, type TailSampling } from "./sink.ts";
 

@@ -181,8 +181,13 @@ export function createTailSamplingSink(
   return {
     counts,
     tick,
-    // Requests are held for as long as their spans are.
-    concurrency: Infinity,
+    get concurrency() {
+      // Requests are held for as long as their spans are.
+      return current() === null ? MAX_RUNNING : Infinity;
+    },
+    get state() {
+      return sink.state;
+    },
     get held() {
       return undecided + outgoing.length;
     },

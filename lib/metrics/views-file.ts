@@ -19,7 +19,8 @@ import { DEFAULT_MAX_BUCKETS, MAX_BUCKETS, MIN_BUCKETS } from "./exponential.ts"
 import type { Aggregation, AttributeKeys, Selector, StreamSettings, View } from "./views.ts";
 import { ConfigFile, type Field, listOf } from "./yaml-fields.ts";
 
-const INSTRUMENT_TYPES: Readonly<Record<string, number>> = {
+/** Instruments by the names that a file has for them. */
+export const INSTRUMENT_TYPES: Readonly<Record<string, number>> = {
   counter: INSTRUMENT_COUNTER,
   gauge: INSTRUMENT_GAUGE,
   histogram: INSTRUMENT_HISTOGRAM,
@@ -29,6 +30,8 @@ const INSTRUMENT_TYPES: Readonly<Record<string, number>> = {
   up_down_counter: INSTRUMENT_UP_DOWN_COUNTER,
 };
 
+/** Where views are in a file. */
+const FIELDS = ["views", "meter_provider"];
 const PROVIDER_FIELDS = ["readers", "views", "exemplar_filter", "meter_configurator/development"];
 const SELECTOR_FIELDS = [
   "instrument_name",
@@ -73,9 +76,11 @@ export function parseViews(text: string, path: string): View[] {
 function readFile(file: ConfigFile): View[] {
   const all = file.fields(file.root, "", null, undefined);
   if (file.problems.length > 0) return [];
-  const top = all.has("file_format")
-    ? all
-    : file.fields(file.root, "", null, ["views", "meter_provider"]);
+  return readViews(file, all.has("file_format") ? all : file.fields(file.root, "", null, FIELDS));
+}
+
+/** Reads `views`, or those of the `meter_provider`, among the fields at the top of a file. */
+export function readViews(file: ConfigFile, top: ReadonlyMap<string, Field>): View[] {
   const provider = top.get("meter_provider");
   const nested = provider === undefined || provider.value === null
     ? undefined

@@ -13,7 +13,7 @@ import {
 } from "../format/fields.ts";
 import { matchesPattern } from "../wildcard.ts";
 
-export { parseViews } from "./views-file.ts";
+export { INSTRUMENT_TYPES, parseViews, readViews } from "./views-file.ts";
 
 /** What a stream makes of its measurements. `default` is what the instrument's definition says. */
 export type Aggregation =

@@ -8,10 +8,11 @@ import type { Signal } from "../../lib/otlp/request.ts";
 import type { ConfigFile, Field } from "../../lib/metrics/yaml-fields.ts";
 import { parseDuration } from "../durations.ts";
 import { SIGNALS } from "../signals.ts";
-import type { Condition, Wanted } from "./condition.ts";
-import type { Action, Processor, Scalar } from "./processor.ts";
+import type { Condition, Wanted } from "../processors/condition.ts";
+import type { Action, Processor, Scalar } from "../processors/processor.ts";
 
-const CONDITION_FIELDS = [
+/** What a condition may be about. */
+export const CONDITION_FIELDS = [
   "signals",
   "service",
   "resource",
@@ -25,7 +26,9 @@ const CONDITION_FIELDS = [
   "severity_below",
   "body",
 ];
-const ACTION_FIELDS: Readonly<Record<Action["kind"], readonly string[]>> = {
+/** `complete` is what `resource` at the top of the file is for. */
+type Kind = Exclude<Action["kind"], "complete">;
+const ACTION_FIELDS: Readonly<Record<Kind, readonly string[]>> = {
   drop: [],
   keep: [],
   redact: ["attributes", "by"],
@@ -34,10 +37,10 @@ const ACTION_FIELDS: Readonly<Record<Action["kind"], readonly string[]>> = {
   rename: ["attributes"],
   set: ["attributes"],
 };
-const KINDS = Object.keys(ACTION_FIELDS) as Action["kind"][];
+const KINDS = Object.keys(ACTION_FIELDS) as Kind[];
 
 /** SpanKind by its name. */
-const SPAN_KINDS: Readonly<Record<string, number>> = {
+export const SPAN_KINDS: Readonly<Record<string, number>> = {
   internal: 1,
   server: 2,
   client: 3,
@@ -45,9 +48,9 @@ const SPAN_KINDS: Readonly<Record<string, number>> = {
   consumer: 5,
 };
 /** StatusCode by its name. */
-const STATUSES: Readonly<Record<string, number>> = { unset: 0, ok: 1, error: 2 };
+export const STATUSES: Readonly<Record<string, number>> = { unset: 0, ok: 1, error: 2 };
 /** The lowest SeverityNumber of each name. */
-const SEVERITIES: Readonly<Record<string, number>> = {
+export const SEVERITIES: Readonly<Record<string, number>> = {
   trace: 1,
   debug: 5,
   info: 9,
@@ -74,10 +77,10 @@ function readProcessor(file: ConfigFile, entry: Field): Processor | undefined {
   const [kind, field] = found;
   const fields = file.fields(field.value, field.name, field.key, [
     "where",
-    ...ACTION_FIELDS[kind as Action["kind"]],
+    ...ACTION_FIELDS[kind as Kind],
   ]);
   const where = readWhere(file, fields.get("where"));
-  const action = readAction(file, kind as Action["kind"], field, fields);
+  const action = readAction(file, kind as Kind, field, fields);
   if ((kind === "drop" || kind === "keep") && where.length === 0) {
     file.complain(field, `needs "where": without one it would be about everything`);
   }
@@ -86,7 +89,7 @@ function readProcessor(file: ConfigFile, entry: Field): Processor | undefined {
 
 function readAction(
   file: ConfigFile,
-  kind: Action["kind"],
+  kind: Kind,
   of: Field,
   fields: ReadonlyMap<string, Field>,
 ): Action | undefined {

@@ -4,8 +4,8 @@
  * @module
  */
 import type { ConfigFile, Field } from "../../lib/metrics/yaml-fields.ts";
-import { readDuration } from "../processors/config.ts";
-import type { TailSampling } from "./sink.ts";
+import { readDuration } from "./processors.ts";
+import type { TailSampling } from "../tail-sampling/sink.ts";
 
 const DEFAULT_WAIT_MS = 10_000;
 const MAX_WAIT_MS = 600_000;

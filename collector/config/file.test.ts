@@ -1,0 +1,198 @@
+import { Ajv2020 } from "ajv/dist/2020.js";
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { hostname, tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import { parse } from "yaml";
+import { ArgumentsExit } from "../arguments.ts";
+import { addCollect, type CollectOptions } from "../options.ts";
+import { parseWith } from "../program.ts";
+import { containerId, detectKubernetes } from "./resource.ts";
+import { configurationSchema } from "./schema.ts";
+
+const root = mkdtempSync(join(tmpdir(), "otlp-mmap-config-"));
+after(() => rmSync(root, { recursive: true }));
+const path = join(root, "c.yaml");
+
+/** What `collect --config` makes of a file, with these arguments and variables. */
+function read(
+  yaml: string,
+  args: string[] = [],
+  env: Record<string, string> = {},
+): CollectOptions {
+  writeFileSync(path, yaml);
+  let options: CollectOptions | undefined;
+  parseWith(
+    ["collect", "--config", path, ...args],
+    (program) =>
+      addCollect(program, env, (chosen) => {
+        options = chosen;
+      }),
+  );
+  return options!;
+}
+
+function problemsOf(yaml: string): string[] {
+  try {
+    read(yaml);
+  } catch (error) {
+    assert.ok(error instanceof ArgumentsExit, String(error));
+    assert.equal(error.exitCode, 2);
+    return error.message.replaceAll(`${path}:`, "").split("\n");
+  }
+  return [];
+}
+
+const WHOLE = `
+collect:
+  paths: [/run/a, "/run/*.otlp"]
+  endpoint: http://localhost:4318
+  header: [tenant=one, zone=two]
+  flush_interval: 500ms
+  batch_size: 100
+  timeout: 5000
+  keep: true
+  log_level: warn
+views:
+  - selector: {instrument_name: "http.*"}
+    stream: {attribute_keys: {included: [http.route]}}
+processors:
+  - drop:
+      where: [{name: "GET /health*", kind: server}, {signals: [logs], severity_below: info}]
+  - redact: {attributes: ["*.password"], by: "***"}
+  - set: {where: {service: shop}, attributes: {tier: 1, canary: false}}
+tail_sampling:
+  decision_wait: 5s
+  keep_errors: true
+  keep_probability: 0.25
+resource:
+  detect: [host, container, kubernetes]
+  attributes: {deployment.environment.name: production}
+`;
+
+describe("a configuration file", () => {
+  it("says everything the flags say, and more", () => {
+    const options = read(WHOLE);
+    assert.deepEqual(options.paths, ["/run/a", "/run/*.otlp"]);
+    const traces = options.destinations!.traces!;
+    assert.equal(traces.url, "http://localhost:4318/v1/traces");
+    assert.deepEqual(traces.headers.map(({ name, value }) => `${name}=${value}`), [
+      "tenant=one",
+      "zone=two",
+    ]);
+    assert.equal(traces.timeoutMs, 5000);
+    assert.deepEqual(
+      [options.flushIntervalMs, options.batchSize, options.keep, options.log.level],
+      [500, 100, true, "warn"],
+    );
+    assert.equal(options.aggregation.views.length, 1);
+    const kinds = options.processors.map(({ action }) => action.kind);
+    assert.deepEqual(kinds, ["drop", "redact", "set", "complete"]);
+    const { action } = options.processors[3];
+    assert.ok(action.kind === "complete");
+    assert.equal(action.values.get("host.name"), hostname());
+    assert.equal(action.values.get("deployment.environment.name"), "production");
+    assert.equal(options.tailSampling?.decisionWaitMs, 5_000);
+  });
+
+  it("comes after arguments, and before variables", () => {
+    const env = {
+      OTEL_EXPORTER_OTLP_ENDPOINT: "http://env:1",
+      OTEL_EXPORTER_OTLP_TIMEOUT: "7000",
+      OTEL_EXPORTER_OTLP_COMPRESSION: "gzip",
+    };
+    const options = read(
+      WHOLE,
+      ["/run/b", "--endpoint", "http://flag:2", "--batch-size", "7"],
+      env,
+    );
+    const { url, timeoutMs, compression } = options.destinations!.traces!;
+    assert.deepEqual([url, timeoutMs, compression], ["http://flag:2/v1/traces", 5000, "gzip"]);
+    assert.deepEqual([options.paths, options.batchSize], [["/run/b"], 7]);
+    assert.equal(read(WHOLE, [], env).destinations!.logs!.url, "http://localhost:4318/v1/logs");
+  });
+
+  it("may be empty, or an application's, of which the views count", () => {
+    assert.deepEqual(read("").processors, []);
+    const declarative = `file_format: "1.0"
+resource: {attributes: [{name: service.name, value: shop}]}
+meter_provider: {views: [{selector: {}, stream: {}}]}
+processors: [{drop: {where: {name: a}}}]`;
+    const { aggregation, processors } = read(declarative);
+    assert.deepEqual([aggregation.views.length, processors.length], [1, 1]);
+  });
+
+  it("is refused with everything that is wrong, by line", () => {
+    assert.deepEqual(
+      problemsOf(`collect:
+  batch_size: 0
+  flush-interval: 1s
+  keep: maybe
+  timeout: [1s]
+  header: [tenant]
+processors: {}
+resource: {detect: [moon]}
+extra: 1
+`),
+      [
+        "9:1: extra: no such field; there is collect, views, meter_provider, processors, " +
+        "tail_sampling or resource",
+        "2:15: collect.batch_size: It is no whole number from 1 to 65536.",
+        problemsOf("collect: {x: 1}")[0].replace("1:14: collect.x", "3:19: collect.flush-interval"),
+        '4:9: collect.keep: must be true or false, is "maybe"',
+        "5:12: collect.timeout: must be one value, not a list",
+        "7:13: processors: must be a list",
+        '8:21: resource.detect[0]: "moon" is none of host, container or kubernetes',
+      ],
+    );
+    assert.match(problemsOf("collect: {x: 1}")[0], /no such field; there is paths, endpoint, /);
+    assert.match(problemsOf("collect: {header: [tenant]}")[0], /--header is invalid/);
+    assert.match(problemsOf("a: [")[0], /not YAML/);
+  });
+
+  it("has a schema that accepts what is right and refuses what is not", () => {
+    const validate = new Ajv2020({ allowUnionTypes: true }).compile(configurationSchema());
+    assert.ok(validate(parse(WHOLE)), JSON.stringify(validate.errors));
+    const wrong = [
+      "extra: 1",
+      "collect: {flush-interval: 1s}",
+      "processors: [{drop: {}}]",
+      "processors: [{shrink: {}}]",
+      "processors: [{drop: {where: {kind: odd}}}]",
+      "processors: [{drop: {where: {name: a}}, keep: {where: {name: a}}}]",
+      "tail_sampling: {keep_probability: 2}",
+      "tail_sampling: {decision_wait: 5}",
+      "views: [{selector: {}}]",
+      "views: [{selector: {}, stream: {aggregation: {sum: {a: 1}}}}]",
+      "resource: {detect: [moon]}",
+    ];
+    for (const yaml of wrong) {
+      assert.ok(!validate(parse(yaml)), yaml);
+      // The program agrees.
+      assert.notDeepEqual(problemsOf(yaml), [], yaml);
+    }
+  });
+});
+
+describe("where the collector runs", () => {
+  const ID = "3f4c".repeat(16);
+
+  it("is a container where its control group or mounts say so", () => {
+    assert.equal(containerId(`0::/docker/${ID}\n`, ""), ID);
+    assert.equal(containerId(`1:cpu:/kubepods/pod1/cri-containerd-${ID}.scope\n`, ""), ID);
+    const mount = `711 602 254:1 /var/lib/docker/containers/${ID}/hostname /etc/hostname rw - ext4`;
+    assert.equal(containerId("0::/\n", `1 2 3 / / rw\n${mount}\n`), ID);
+    assert.equal(containerId("0::/user.slice/session-1.scope\n", "1 2 3 / / rw\n"), undefined);
+  });
+
+  it("is Kubernetes where variables say so", () => {
+    assert.deepEqual(
+      detectKubernetes({ POD_NAME: "web-1", K8S_NAMESPACE: "shop", NODE_NAME: "" }),
+      {
+        "k8s.namespace.name": "shop",
+        "k8s.pod.name": "web-1",
+      },
+    );
+  });
+});
