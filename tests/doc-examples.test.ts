@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
-import packageJson from "../package.json" with { type: "json" };
+import denoJson from "../deno.json" with { type: "json" };
 import { ROOT } from "../tools/runtimes.ts";
 import { ownRuntime, start } from "./support/runtimes.ts";
 
@@ -47,7 +47,7 @@ function sources(): string[] {
     .filter((file) => file.endsWith(".ts") && !/\.test\.ts$|testdata/.test(file)).sort();
 }
 
-const EXPORTS: Record<string, string> = packageJson.exports;
+const EXPORTS: Record<string, string> = denoJson.exports;
 
 /** The example as a program that can be anywhere. */
 function programOf(code: string): string {
