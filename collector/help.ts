@@ -72,6 +72,7 @@ Health: --health :13133 (or 13133: this machine only; port 0: one that is free, 
 answers /healthz with 200 while the collector finishes rounds, /readyz with 200 when it looks for
 files and the backend of each signal took the last request, if there was one, and with 503 and the
 reasons otherwise; and /metrics for Prometheus. Files whose owner is gone are summed there.
+--self-metrics sends the same figures as OTLP, of the service otlp-mmap-collector.
 
 Exit codes:
   0  everything was delivered, or following was ended by SIGINT or SIGTERM

@@ -73,6 +73,7 @@ describe("collect", () => {
       giveUpAfterMs: Infinity,
       log: { level: "info", format: "text" },
       health: null,
+      selfMetrics: false,
     });
   });
 
@@ -105,6 +106,7 @@ describe("collect", () => {
       "json",
       "--health",
       "0.0.0.0:13133",
+      "--self-metrics",
     ]);
     assert.deepEqual(options, {
       paths: ["a.otlp", "dir"],
@@ -130,6 +132,7 @@ describe("collect", () => {
       giveUpAfterMs: 60_000,
       log: { level: "warn", format: "json" },
       health: { address: { host: "0.0.0.0", port: 13133 }, source: "--health" },
+      selfMetrics: true,
     });
   });
 

@@ -45,6 +45,8 @@ export interface CollectOptions {
   readonly log: LogSettings;
   /** Where to answer how the collector is; null: nowhere. */
   readonly health: Listener | null;
+  /** Send metrics of the collector itself. */
+  readonly selfMetrics: boolean;
 }
 
 /**
@@ -66,6 +68,7 @@ interface Flags extends SendFlags {
   logLevel: Level;
   logFormat: LogFormat;
   health?: ListenAddress;
+  selfMetrics?: boolean;
 }
 
 function append(text: string, before: string[] = []): string[] {
@@ -93,6 +96,7 @@ function combine(
     giveUpAfterMs: once ? ONCE_GIVES_UP_AFTER_MS : Infinity,
     log: { level: flags.logLevel, format: flags.logFormat },
     health: chooseHealth(flags, env),
+    selfMetrics: flags.selfMetrics ?? false,
   };
 }
 
@@ -166,6 +170,7 @@ export function addCollect(
       "serve /healthz, /readyz and /metrics there (default: not at all)",
       listenAddress,
     )
+    .option("--self-metrics", "send metrics of the collector itself, every --metrics-interval")
     .addHelpText("after", helpText)
     .action((paths: string[], flags: Flags, command: Command) => {
       let inFile: readonly string[] = [];

@@ -95,6 +95,8 @@ export class Pipeline {
   turnedAt = performance.now();
   /** It has looked for files, and goes on doing so. */
   looking = false;
+  /** Makes metrics of the collector itself, which are sent whenever metrics are collected. */
+  own: (() => Request) | null = null;
 
   /** @param options See PipelineOptions. */
   constructor(options: PipelineOptions) {
@@ -320,8 +322,10 @@ export class Pipeline {
     return taken;
   }
 
-  /** Sends the points of the processes that live. */
+  /** Sends the points of the processes that live, and of the collector where that was asked for. */
   private collect(): void {
+    const { own } = this.requests;
+    if (this.own !== null && own.empty) own.push(this.own());
     for (const process of this.files.processes.values()) {
       if (!process.over && process.files.some(lives)) this.requests.collect(process);
     }

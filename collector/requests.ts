@@ -49,6 +49,8 @@ export class Requests {
   readonly assembler: Assembler;
   readonly aggregator: Aggregator;
   readonly queues: Readonly<Record<Signal, SendQueue>>;
+  /** Metrics of the collector itself: of the same backend, and counted apart. */
+  readonly own: SendQueue;
   /** What draining needs; `block` keeps it up to date. */
   readonly intake: Intake;
 
@@ -73,13 +75,14 @@ export class Requests {
     this.queues = forEachSignal((signal) =>
       new SendQueue(options.sinks[signal], (request, outcome) => this.answered(request, outcome))
     );
+    this.own = new SendQueue(options.sinks.metrics, () => {});
     const { assembler, aggregator, blocked } = this;
     this.intake = { assembler, aggregator, blocked };
   }
 
   /** True when every request is answered. */
   get empty(): boolean {
-    return SIGNALS.every((signal) => this.queues[signal].empty);
+    return this.own.empty && SIGNALS.every((signal) => this.queues[signal].empty);
   }
 
   /** True when some signal's requests pile up. */

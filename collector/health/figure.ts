@@ -3,10 +3,11 @@
  *
  * @module
  */
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import packageJson from "../../package.json" with { type: "json" };
 import {
   AggregationTemporality,
+  ExportMetricsServiceRequestSchema,
   type KeyValue,
   KeyValueSchema,
   type Metric,
@@ -14,6 +15,7 @@ import {
   type ResourceMetrics,
   ResourceMetricsSchema,
 } from "../../proto/gen/otlp_pb.ts";
+import type { Request } from "../../lib/otlp/request.ts";
 import { type Latency, LATENCY_BOUNDS } from "./latency.ts";
 
 /** Attributes of a sample. */
@@ -70,6 +72,18 @@ export function readFigures(figures: readonly Figure[], identity: Identity): Res
         .filter(({ data }) => data.value!.dataPoints.length > 0),
     }],
   });
+}
+
+/** The same as a request. */
+export function requestOf(figures: readonly Figure[], identity: Identity): Request {
+  const all = readFigures(figures, identity);
+  const buffer = toBinary(
+    ExportMetricsServiceRequestSchema,
+    create(ExportMetricsServiceRequestSchema, { resourceMetrics: [all] }),
+  );
+  const { metrics } = all.scopeMetrics[0];
+  const items = metrics.reduce((sum, { data }) => sum + data.value!.dataPoints.length, 0);
+  return { signal: "metrics", buffer, length: buffer.length, items, processes: [] };
 }
 
 function readFigure(figure: Figure, startTimeUnixNano: bigint, timeUnixNano: bigint): Metric {

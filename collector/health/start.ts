@@ -7,13 +7,14 @@ import { randomUUID } from "node:crypto";
 import process from "node:process";
 import type { Log } from "../problems.ts";
 import { type Listener, type Listening, serve } from "../serve.ts";
-import type { Identity } from "./figure.ts";
+import { type Identity, requestOf } from "./figure.ts";
 import { createFigures, type Watched } from "./figures.ts";
 import { healthPages } from "./pages.ts";
 
 /** What was asked for. */
 export interface HealthOptions {
   readonly health: Listener | null;
+  readonly selfMetrics: boolean;
 }
 
 /** What was started. */
@@ -29,13 +30,15 @@ export interface Watch {
  */
 export async function startHealth(
   watched: Watched,
-  { health }: HealthOptions,
+  { health, selfMetrics }: HealthOptions,
   log: Log,
 ): Promise<Watch> {
   const servers: Listening[] = [];
+  const figures = createFigures(watched);
+  const identity = createIdentity();
+  if (selfMetrics) watched.pipeline.own = () => requestOf(figures, identity);
   if (health !== null) {
-    const figures = createFigures(watched);
-    const server = await serve(health, healthPages(watched, figures, createIdentity()));
+    const server = await serve(health, healthPages(watched, figures, identity));
     log("info", `health is served at ${server.url}/healthz, /readyz and /metrics`);
     servers.push(server);
   }
