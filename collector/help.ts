@@ -74,6 +74,12 @@ files and the backend of each signal took the last request, if there was one, an
 reasons otherwise; and /metrics for Prometheus. Files whose owner is gone are summed there.
 --self-metrics sends the same figures as OTLP, of the service otlp-mmap-collector.
 
+Prometheus: --prometheus :9464 answers /metrics with the metrics of all processes that live, as of
+now, named and labelled as OpenTelemetry's rules for Prometheus say; exponential histograms as
+histograms with the bounds of their buckets. What is sent to the endpoint stays as it is. Metrics
+whose temporality is delta are left out; to have them cumulative as well, set
+OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE.
+
 Exit codes:
   0  everything was delivered, or following was ended by SIGINT or SIGTERM
   1  something could not be delivered

@@ -73,6 +73,7 @@ describe("collect", () => {
       giveUpAfterMs: Infinity,
       log: { level: "info", format: "text" },
       health: null,
+      prometheus: null,
       selfMetrics: false,
     });
   });
@@ -107,6 +108,8 @@ describe("collect", () => {
       "--health",
       "0.0.0.0:13133",
       "--self-metrics",
+      "--prometheus",
+      "[::1]:9464",
     ]);
     assert.deepEqual(options, {
       paths: ["a.otlp", "dir"],
@@ -132,6 +135,7 @@ describe("collect", () => {
       giveUpAfterMs: 60_000,
       log: { level: "warn", format: "json" },
       health: { address: { host: "0.0.0.0", port: 13133 }, source: "--health" },
+      prometheus: { address: { host: "::1", port: 9464 }, source: "--prometheus" },
       selfMetrics: true,
     });
   });
@@ -266,6 +270,7 @@ describe("bad arguments", () => {
     [["--log-level", "trace"], {}, /--log-level.*trace.*debug, info, warn or error/],
     [["--health", "1:2:3"], {}, /--health.*1:2:3.*HOST:PORT/],
     [[], { OTLP_MMAP_HEALTH: "65536" }, /OTLP_MMAP_HEALTH.*65536.*from 0 to 65535/],
+    [["--prometheus", "localhost"], {}, /--prometheus.*localhost.*HOST:PORT/],
     [["--log-format", "xml"], {}, /--log-format.*xml.*text or json/],
     [["--timeout", "soon"], {}, /--timeout.*duration/],
     [["--timeout", "0"], {}, /--timeout.*from 1ms/],

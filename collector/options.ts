@@ -45,6 +45,8 @@ export interface CollectOptions {
   readonly log: LogSettings;
   /** Where to answer how the collector is; null: nowhere. */
   readonly health: Listener | null;
+  /** Where to answer with the metrics of applications; null: nowhere. */
+  readonly prometheus: Listener | null;
   /** Send metrics of the collector itself. */
   readonly selfMetrics: boolean;
 }
@@ -69,6 +71,7 @@ interface Flags extends SendFlags {
   logFormat: LogFormat;
   health?: ListenAddress;
   selfMetrics?: boolean;
+  prometheus?: ListenAddress;
 }
 
 function append(text: string, before: string[] = []): string[] {
@@ -96,6 +99,9 @@ function combine(
     giveUpAfterMs: once ? ONCE_GIVES_UP_AFTER_MS : Infinity,
     log: { level: flags.logLevel, format: flags.logFormat },
     health: chooseHealth(flags, env),
+    prometheus: flags.prometheus === undefined
+      ? null
+      : { address: flags.prometheus, source: "--prometheus" },
     selfMetrics: flags.selfMetrics ?? false,
   };
 }
@@ -171,6 +177,11 @@ export function addCollect(
       listenAddress,
     )
     .option("--self-metrics", "send metrics of the collector itself, every --metrics-interval")
+    .option(
+      "--prometheus <host:port>",
+      "serve the applications' metrics at /metrics there (default: not at all)",
+      listenAddress,
+    )
     .addHelpText("after", helpText)
     .action((paths: string[], flags: Flags, command: Command) => {
       let inFile: readonly string[] = [];

@@ -402,7 +402,7 @@ export class Pipeline {
 }
 
 /** Somebody may still write to the process's files. */
-function lives({ owner }: FollowedFile): boolean {
+export function lives({ owner }: FollowedFile): boolean {
   return owner === "writing" || owner === "superseded";
 }
 

@@ -7,7 +7,6 @@ import process from "node:process";
 import { runtime, userTempDirectory } from "../../ffi/mod.ts";
 import type { Signal } from "../../lib/otlp/request.ts";
 import { discover } from "../discover.ts";
-import { startHealth } from "../health/start.ts";
 import { configureLog, log } from "../log.ts";
 import { addCollect, type CollectOptions } from "../options.ts";
 import { createOutput, type Output } from "../output.ts";
@@ -16,6 +15,7 @@ import { formatRequest, wantsColor } from "../print/print.ts";
 import { type AddCommand, parseWith } from "../program.ts";
 import type { Sink } from "../queue.ts";
 import { createSender, type Outcome } from "../send.ts";
+import { startServers } from "../servers.ts";
 import { forEachSignal, ITEMS } from "../signals.ts";
 import { type Environment, signalVariable } from "../variables.ts";
 
@@ -139,10 +139,10 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
   process.on("SIGHUP", () => void reload(output, reread));
   // A reader of our lines that went away (`| head`) ends the collector like a signal.
   process.stdout.on("error", () => pipeline.stop());
-  const watch = await startHealth({ pipeline, sinks }, options, log);
+  const servers = await startServers({ pipeline, sinks }, options, log);
   try {
     return await pipeline.run();
   } finally {
-    watch.close();
+    servers.close();
   }
 }

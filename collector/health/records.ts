@@ -11,6 +11,7 @@ import type { ResourceEntry } from "../../lib/otlp/scopes.ts";
 import { ResourceMetricsSchema } from "../../proto/gen/otlp_pb.ts";
 import { type Files, lossOf } from "../files.ts";
 import type { FollowedFile } from "../follow.ts";
+import { lives } from "../pipeline.ts";
 import type { Figure, Labels, Sample } from "./figure.ts";
 import { lagMs, lagRecords } from "./lag.ts";
 
@@ -154,7 +155,7 @@ export function recordFigures(files: Files): Figure[] {
 
 /** Files whose owner lives, with labels that no other one has. */
 function live(files: readonly FollowedFile[]): [FollowedFile, Labels][] {
-  const living = files.filter(({ owner }) => owner === "writing" || owner === "superseded");
+  const living = files.filter(lives);
   const uses = new Map<string, number>();
   for (const { path } of living) uses.set(basename(path), (uses.get(basename(path)) ?? 0) + 1);
   return living.map((file) => {

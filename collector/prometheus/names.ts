@@ -54,19 +54,15 @@ export type Suffix = "counter" | "gauge" | "none";
 /** Name of a metric: its words, its unit, and `total` for a counter. */
 export function metricName(name: string, unit: string, suffix: Suffix): string {
   const words = wordsOf(name);
+  // What a counter ends with comes after its unit.
+  if (suffix === "counter" && words.at(-1) === "total") words.pop();
   const [main, per] = unitWords(unit);
   for (const word of main) if (!words.includes(word)) words.push(word);
   if (per.length > 0 && !words.includes(per[0])) words.push("per", ...per);
-  // Counters and ratios are named so at the end, wherever the name said it.
-  if (suffix === "counter") putLast(words, "total");
-  if (suffix === "gauge" && unit.trim() === "1") putLast(words, "ratio");
+  if (suffix === "gauge" && unit.trim() === "1" && !words.includes("ratio")) words.push("ratio");
+  if (suffix === "counter") words.push("total");
   const joined = words.join("_");
   return /^\d/.test(joined) || joined === "" ? `_${joined}` : joined;
-}
-
-function putLast(words: string[], word: string): void {
-  const rest = words.filter((each) => each !== word);
-  words.splice(0, words.length, ...rest, word);
 }
 
 function wordsOf(text: string): string[] {
@@ -87,6 +83,6 @@ function wordsOfUnit(unit: string, known: ReadonlyMap<string, string>): string[]
 
 /** Name of a label. */
 export function labelName(key: string): string {
-  const name = key.replace(/[^a-zA-Z0-9_]/g, "_");
+  const name = key.replace(/[^a-zA-Z0-9]+/g, "_");
   return /^\d/.test(name) || name === "" ? `_${name}` : name;
 }

@@ -70,7 +70,8 @@ export function addResource(text: Text, of: ResourceMetrics, instance: string): 
   // Labels that say whose it is win over attributes that become the same label.
   const labels = formatLabels(new Map([...rest, ...own]));
   const family = familyOf(text, "target_info", "info", "Target metadata");
-  family?.samples.set(labels, [`target_info${labels} 1`]);
+  const key = JSON.stringify(own);
+  if (!family?.samples.has(key)) family?.samples.set(key, [`target_info${labels} 1`]);
 }
 
 /** Adds metrics of which nobody has to say whose they are: the collector's own. */
@@ -191,11 +192,12 @@ function linesOf(
 ): string[] {
   switch (point.$typeName) {
     case "otlp.v1.NumberDataPoint": {
-      const { exemplars, value } = point;
-      const shown = exemplars.length > 0 && isCounter && format === "openmetrics"
-        ? formatExemplar(exemplars[exemplars.length - 1])
-        : "";
-      return [`${name}${formatLabels(labels)} ${formatNumber(value.value ?? 0)}${shown}`];
+      const { exemplars, startTimeUnixNano, value } = point;
+      const own = formatLabels(labels);
+      const shown = format === "openmetrics" && isCounter ? largest(exemplars, Infinity) : "";
+      const line = `${name}${own} ${formatNumber(value.value ?? 0)}${shown}`;
+      if (!isCounter) return [line];
+      return [line, ...created(format, name.replace(SUFFIXES.counter, ""), own, startTimeUnixNano)];
     }
     case "otlp.v1.HistogramDataPoint":
       return histogramLines(format, name, labels, point, explicitBuckets(point));
@@ -208,31 +210,60 @@ function histogramLines(
   format: Format,
   name: string,
   labels: Labels,
-  { count, exemplars, sum }: HistogramDataPoint | ExponentialHistogramDataPoint,
+  point: HistogramDataPoint | ExponentialHistogramDataPoint,
   buckets: readonly Bucket[],
 ): string[] {
+  const { count, exemplars, min, startTimeUnixNano, sum } = point;
   const own = formatLabels(labels);
-  const lines = buckets.map(([bound, upTo], i) => {
+  const lines = buckets.map(([bound, upTo]) => {
     const all = formatLabels([...labels, ["le", formatBound(bound)]]);
-    const below = i === 0 ? -Infinity : buckets[i - 1][0];
-    const exemplar = format === "text" ? undefined : exemplars.findLast(({ value }) => {
-      const number = Number(value.value ?? 0);
-      return number > below && number <= bound;
-    });
-    const shown = exemplar === undefined ? "" : formatExemplar(exemplar);
+    const shown = format === "openmetrics" ? largest(exemplars, bound) : "";
     return `${name}_bucket${all} ${upTo}${shown}`;
   });
-  // A histogram of values that may be negative has no sum that only grows; one may have none.
-  if (sum !== undefined) lines.push(`${name}_sum${own} ${formatNumber(sum)}`);
-  lines.push(`${name}_count${own} ${count}`);
+  // A sum that negative values went into does not only grow.
+  const isNegative = (min ?? 0) < 0 || buckets.some(([bound, upTo]) => bound < 0 && upTo > 0n);
+  if (sum !== undefined && sum >= 0 && !isNegative) {
+    lines.push(`${name}_sum${own} ${formatNumber(sum)}`);
+  }
+  lines.push(`${name}_count${own} ${count}`, ...created(format, name, own, startTimeUnixNano));
   return lines;
 }
 
-/** OpenMetrics: labels of at most 128 characters, value, and the time in seconds. */
-function formatExemplar({ spanId, timeUnixNano, traceId, value }: Exemplar): string {
-  const labels = formatLabels([["trace_id", hex(traceId)], ["span_id", hex(spanId)]]) || "{}";
-  const seconds = Number(timeUnixNano / 1_000_000n) / 1000;
-  return ` # ${labels} ${formatNumber(value.value ?? 0)} ${seconds}`;
+/** OpenMetrics says since when something counts. */
+function created(format: Format, name: string, labels: string, time: bigint): string[] {
+  if (format === "text" || time === 0n) return [];
+  return [`${name}_created${labels} ${seconds(time)}`];
+}
+
+function seconds(nanoseconds: bigint): number {
+  return Number(nanoseconds / 1_000_000n) / 1000;
+}
+
+/** The exemplar of the largest value up to a bound, where there is any. */
+function largest(exemplars: readonly Exemplar[], bound: number): string {
+  let found: Exemplar | undefined;
+  for (const each of exemplars) {
+    if (valueOf(each) <= bound && (found === undefined || valueOf(each) > valueOf(found))) {
+      found = each;
+    }
+  }
+  return found === undefined ? "" : formatExemplar(found);
+}
+
+function valueOf({ value }: Exemplar): number {
+  return Number(value.value ?? 0);
+}
+
+/** Characters of all labels of an exemplar at most. */
+const EXEMPLAR_CHARACTERS = 128;
+
+function formatExemplar(exemplar: Exemplar): string {
+  const { filteredAttributes, spanId, timeUnixNano, traceId, value } = exemplar;
+  const ids: [string, string][] = [["trace_id", hex(traceId)], ["span_id", hex(spanId)]];
+  const all = [...new Map([...labelsOf(filteredAttributes), ...ids])];
+  const length = all.reduce((sum, [name, text]) => sum + [...name, ...text].length, 0);
+  const labels = formatLabels(length > EXEMPLAR_CHARACTERS ? ids : all) || "{}";
+  return ` # ${labels} ${formatNumber(value.value ?? 0)} ${seconds(timeUnixNano)}`;
 }
 
 function hex(bytes: Uint8Array): string {

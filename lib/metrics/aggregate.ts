@@ -16,7 +16,7 @@ import { Encoder } from "./encode.ts";
 import { type InstrumentOptions, Instruments, type SourceMetrics } from "./instruments.ts";
 import { hashOfRecord, UNKNOWN } from "./known.ts";
 import { measurement, readMeasurement } from "./measurement.ts";
-import { EXEMPLARS, MEASURED, NEXT, NO_SERIES, ROW_WORDS, START, STREAM } from "./series.ts";
+import { EXEMPLARS, MEASURED, NEXT, NO_SERIES, ROW_WORDS, START, STREAM, TIME } from "./series.ts";
 import type { Stream } from "./stream.ts";
 
 export type { TemporalityPreference } from "./stream.ts";
@@ -45,6 +45,8 @@ export interface AggregationCounts {
 
 /** Collections without a measurement after which the series of a delta stream is forgotten. */
 const IDLE_COLLECTIONS = 4;
+/** As long as Prometheus takes a sample for the present. */
+const STALE_SECONDS = 300;
 /** Below what proxies accept unless told otherwise. */
 const MAX_REQUEST_BYTES = 1_000_000;
 
@@ -162,6 +164,52 @@ export class Aggregator {
     this.points += encoder.finish();
   }
 
+  /**
+   * Makes requests of everything of a process but streams of delta temporality, and changes nothing:
+   * neither intervals nor exemplars begin anew. Returns how many such streams were left out.
+   */
+  snapshot(
+    process: number,
+    nowLow: number,
+    nowHigh: number,
+    emit: (request: Request) => void,
+  ): number {
+    const metrics = this.instruments.processes.get(process);
+    if (metrics === undefined) return 0;
+    const { accumulator, encoder } = this;
+    let omitted = 0;
+    encoder.begin(nowLow, nowHigh, emit);
+    for (const [resource, scopes] of metrics.resources) {
+      encoder.resource(process, resource);
+      for (const { scope, streams } of scopes) {
+        encoder.scope(scope);
+        for (const index of streams) {
+          const stream = this.instruments.streams[index]!;
+          if (stream.count === 0) continue;
+          if (stream.isDelta) {
+            omitted++;
+            continue;
+          }
+          encoder.metric(stream);
+          for (let series = stream.first; series !== NO_SERIES;) {
+            if (!this.isStale(stream, series, nowLow, nowHigh)) encoder.point(stream, series);
+            series = accumulator.series.words[series * ROW_WORDS + NEXT];
+          }
+        }
+      }
+    }
+    encoder.finish();
+    return omitted;
+  }
+
+  /** What is observable and was not observed for long is not there any more. */
+  private isStale(stream: Stream, series: number, nowLow: number, nowHigh: number): boolean {
+    if (!stream.isObservable) return false;
+    const { words } = this.accumulator.series;
+    const at = series * ROW_WORDS + TIME;
+    return seconds(nowLow, nowHigh) - seconds(words[at], words[at + 1]) > STALE_SECONDS;
+  }
+
   /** Gives back the buffer of a request that nobody looks at any more. */
   recycle(request: Request): void {
     this.encoder.recycle(request);
@@ -258,6 +306,10 @@ export class Aggregator {
       this.accumulator.clear(stream, series);
     }
   }
+}
+
+function seconds(low: number, high: number): number {
+  return ((high >>> 0) * 2 ** 32 + (low >>> 0)) / 1e9;
 }
 
 /** Cumulative series that are told, not asked, are always there. */

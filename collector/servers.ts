@@ -1,24 +1,26 @@
 /**
- * Starts what lets others look at the collector while it runs.
+ * Starts what lets others look at the collector, and at metrics, while it runs.
  *
  * @module
  */
 import { randomUUID } from "node:crypto";
 import process from "node:process";
-import type { Log } from "../problems.ts";
-import { type Listener, type Listening, serve } from "../serve.ts";
-import { type Identity, requestOf } from "./figure.ts";
-import { createFigures, type Watched } from "./figures.ts";
-import { healthPages } from "./pages.ts";
+import { type Identity, requestOf } from "./health/figure.ts";
+import { createFigures, type Watched } from "./health/figures.ts";
+import { healthPages } from "./health/pages.ts";
+import type { Log } from "./problems.ts";
+import { applicationPages } from "./prometheus/applications.ts";
+import { type Listener, type Listening, serve } from "./serve.ts";
 
 /** What was asked for. */
-export interface HealthOptions {
+export interface ServerOptions {
   readonly health: Listener | null;
+  readonly prometheus: Listener | null;
   readonly selfMetrics: boolean;
 }
 
 /** What was started. */
-export interface Watch {
+export interface Servers {
   /** Ends it at once. */
   close(): void;
 }
@@ -28,20 +30,26 @@ export interface Watch {
  *
  * @throws Error when an address can't be listened at.
  */
-export async function startHealth(
+export async function startServers(
   watched: Watched,
-  { health, selfMetrics }: HealthOptions,
+  { health, prometheus, selfMetrics }: ServerOptions,
   log: Log,
-): Promise<Watch> {
-  const servers: Listening[] = [];
+): Promise<Servers> {
+  const { pipeline } = watched;
   const figures = createFigures(watched);
   const identity = createIdentity();
-  if (selfMetrics) watched.pipeline.own = () => requestOf(figures, identity);
+  const servers: Listening[] = [];
   if (health !== null) {
     const server = await serve(health, healthPages(watched, figures, identity));
-    log("info", `health is served at ${server.url}/healthz, /readyz and /metrics`);
     servers.push(server);
+    log("info", `health is served at ${server.url}/healthz, /readyz and /metrics`);
   }
+  if (prometheus !== null) {
+    const server = await serve(prometheus, applicationPages(pipeline, log));
+    servers.push(server);
+    log("info", `metrics of applications are served at ${server.url}/metrics`);
+  }
+  if (selfMetrics) pipeline.own = () => requestOf(figures, identity);
   return {
     close(): void {
       for (const server of servers) server.close();

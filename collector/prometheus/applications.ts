@@ -1,0 +1,41 @@
+/**
+ * The page of `--prometheus`: the metrics of all processes that live, as of now.
+ *
+ * @module
+ */
+import { fromBinary } from "@bufbuild/protobuf";
+import { ExportMetricsServiceRequestSchema } from "../../proto/gen/otlp_pb.ts";
+import { lives, type Pipeline } from "../pipeline.ts";
+import type { Log } from "../problems.ts";
+import type { Route } from "../serve.ts";
+import { addResource, chooseFormat, CONTENT_TYPES, createText, formatText } from "./text.ts";
+
+/** By path. */
+export function applicationPages({ files, requests }: Pipeline, log: Log): Record<string, Route> {
+  const { aggregator } = requests;
+  const said = new Set<string>();
+  const warnOnce = (count: number, why: string): void => {
+    if (count > 0 && !said.has(why)) log("warn", `--prometheus leaves metrics out: ${why}`);
+    if (count > 0) said.add(why);
+  };
+  return {
+    "/metrics": (accept) => {
+      const text = createText(chooseFormat(accept));
+      const now = BigInt(Date.now()) * 1_000_000n;
+      const low = Number(now & 0xffffffffn) | 0;
+      const high = Number(now >> 32n) | 0;
+      for (const process of files.processes.values()) {
+        if (process.over || !process.files.some(lives)) continue;
+        text.delta += aggregator.snapshot(process.state.index, low, high, (request) => {
+          const bytes = request.buffer.subarray(0, request.length);
+          const { resourceMetrics } = fromBinary(ExportMetricsServiceRequestSchema, bytes);
+          for (const each of resourceMetrics) addResource(text, each, process.key);
+          aggregator.recycle(request);
+        });
+      }
+      warnOnce(text.conflicting, "their name, or name and labels, are those of others");
+      warnOnce(text.delta, "their temporality is delta");
+      return { status: 200, type: CONTENT_TYPES[text.format], body: formatText(text) };
+    },
+  };
+}
