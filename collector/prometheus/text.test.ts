@@ -146,6 +146,59 @@ describe("formatText", () => {
     assert.equal(format([resource({}, sum)]), "# 1 metrics left out: their temporality is delta\n");
   });
 
+  it("has a sum only where it can only grow", () => {
+    const histogram = (name: string, sum: number, min: number) => ({
+      name,
+      data: {
+        case: "histogram" as const,
+        value: {
+          aggregationTemporality: AggregationTemporality.CUMULATIVE,
+          dataPoints: [{ count: 2n, sum, min, bucketCounts: [2n], explicitBounds: [] }],
+        },
+      },
+    });
+    const all = format([resource({}, histogram("a", 3, 1), histogram("b", 3, -1))]);
+    assert.match(all, /^a_sum\{.*\} 3$/m);
+    assert.doesNotMatch(all, /^b_sum/m);
+    assert.match(all, /^b_count\{.*\} 2$/m);
+  });
+
+  it("gives each bucket of OpenMetrics its largest exemplar, or that of the one below", () => {
+    const exemplar = (value: number, more = 0) => ({
+      value: { case: "asDouble" as const, value },
+      timeUnixNano: 1_500_000_000n,
+      traceId: new Uint8Array(16).fill(1),
+      spanId: new Uint8Array(8).fill(2),
+      filteredAttributes: [{ key: "u.v", value: text("x".repeat(more)) }],
+    });
+    const made = resource({}, {
+      name: "h",
+      data: {
+        case: "histogram",
+        value: {
+          aggregationTemporality: AggregationTemporality.CUMULATIVE,
+          dataPoints: [{
+            startTimeUnixNano: 2_000_000_000n,
+            count: 3n,
+            bucketCounts: [0n, 2n, 0n, 1n],
+            explicitBounds: [1, 2, 3],
+            exemplars: [exemplar(1.5), exemplar(2, 3), exemplar(9, 200)],
+          }],
+        },
+      },
+    });
+    const ids = `trace_id="${"01".repeat(16)}",span_id="${"02".repeat(8)}"`;
+    const shown = format([made], "openmetrics").match(/^h_bucket.*$/gm);
+    assert.deepEqual(shown?.map((line) => line.replace(/^[^}]*\} /, "")), [
+      "0",
+      `2 # {u_v="xxx",${ids}} 2 1.5`,
+      `2 # {u_v="xxx",${ids}} 2 1.5`,
+      `3 # {${ids}} 9 1.5`,
+    ]);
+    assert.match(format([made], "openmetrics"), /^h_created\{.*\} 2$/m);
+    assert.doesNotMatch(format([made]), /#(?! TYPE)|_created/);
+  });
+
   it("has numbers that are none", () => {
     const all = [NaN, Infinity, -Infinity, 1e300, -0].map((value, i) => gauge(`g${i}`, value));
     const values = format([resource({}, ...all)]).match(/\S+$/gm)!.filter((word) =>

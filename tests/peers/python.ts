@@ -1,5 +1,5 @@
 /**
- * A Python with the package `opentelemetry-proto`: a decoder of OTLP that is not ours.
+ * A Python with the packages `opentelemetry-proto` and `prometheus_client`: decoders that are not ours.
  *
  * @module
  */
@@ -7,7 +7,10 @@ import { spawnSync } from "node:child_process";
 import { type Peer, peer } from "./peer.ts";
 
 /** From OTLP_MMAP_PYTHON. */
-export const python: Peer = peer("OTLP_MMAP_PYTHON", "a Python with opentelemetry-proto");
+export const python: Peer = peer(
+  "OTLP_MMAP_PYTHON",
+  "a Python with opentelemetry-proto and prometheus_client",
+);
 
 /**
  * Runs a program text with arguments, gives it bytes on its standard input, and parses the JSON it
