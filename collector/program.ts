@@ -8,6 +8,7 @@ import packageJson from "../package.json" with { type: "json" };
 import { ArgumentsExit } from "./arguments.ts";
 import { collect } from "./commands/collect.ts";
 import { config } from "./commands/config.ts";
+import { doctor } from "./commands/doctor.ts";
 import { inspect } from "./commands/inspect.ts";
 import type { Environment } from "./variables.ts";
 
@@ -22,7 +23,12 @@ export type AddCommand = (
 ) => void;
 
 /** All commands, in the order of the help. */
-const COMMANDS: readonly AddCommand[] = [collect, config, inspect];
+const COMMANDS: readonly AddCommand[] = [
+  collect,
+  inspect,
+  doctor,
+  config,
+];
 
 /**
  * Parses the arguments after the program's name.

@@ -51,8 +51,62 @@ const DEFAULT_DICTIONARY_BYTES = 16 * 1024 * 1024;
 /** The dictionary's room when the file is made. */
 const INITIAL_DICTIONARY_BYTES = 64 * 1024;
 const MIN_SLOT_BYTES = 256;
-/** Refs are written as varints of four bytes. */
-const MAX_FILE_BYTES = 2 ** 28;
+/** Bytes of a file at most: refs are written as varints of four bytes. */
+export const MAX_FILE_BYTES = 2 ** 28;
+
+/** Where everything will be in a file, and how long it is. Offsets and sizes in bytes. */
+export interface FilePlan {
+  /** By ring number. */
+  readonly rings: readonly RingSize[];
+  /** Where each ring starts. */
+  readonly offsets: readonly number[];
+  /** Where the dictionary starts. */
+  readonly dictionary: number;
+  /** Length of the file when it is made. */
+  readonly bytes: number;
+  /** Length of the file at most, once its dictionary has grown. */
+  readonly reserve: number;
+}
+
+/**
+ * Lays a file out.
+ *
+ * @param path For messages.
+ * @throws RangeError for sizes that a file can't have.
+ */
+export function planFile(
+  path: string,
+  sizes: FileSizes & { readonly producers?: "one" | "many" } = {},
+): FilePlan {
+  const rings = [
+    ringSize("events", sizes.events, DEFAULTS[layout.RING_EVENTS]),
+    ringSize("spans", sizes.spans, DEFAULTS[layout.RING_SPANS]),
+    ringSize("measurements", sizes.measurements, DEFAULTS[layout.RING_MEASUREMENTS]),
+  ];
+  const cap = sizes.dictionaryBytes ?? DEFAULT_DICTIONARY_BYTES;
+  if (!Number.isSafeInteger(cap) || cap < layout.DICTIONARY_MIN_BYTES) {
+    throw new RangeError(
+      `dictionaryBytes must be an integer from ${layout.DICTIONARY_MIN_BYTES} on, not ${cap}`,
+    );
+  }
+  const offsets: number[] = [];
+  let end = layout.FIRST_RING_OFFSET;
+  for (const { slots, slotBytes } of rings) {
+    offsets.push(end);
+    end += layout.RING_HEADER_BYTES + slots * (layout.AVAILABILITY_BYTES + slotBytes);
+    // Not with bit operators, which would wrap for rings far too large.
+    end = Math.ceil(end / 8) * 8;
+  }
+  const reserve = end + cap + (sizes.producers === "many" ? SHARED_MARGIN_BYTES : 0);
+  if (reserve > MAX_FILE_BYTES) {
+    throw new RangeError(
+      `${path}: the file could have ${reserve} bytes, of at most ${MAX_FILE_BYTES}: use fewer or ` +
+        `smaller slots, or fewer dictionaryBytes`,
+    );
+  }
+  const bytes = end + Math.min(cap, INITIAL_DICTIONARY_BYTES);
+  return { rings, offsets, dictionary: end, bytes, reserve };
+}
 
 /** A file this isolate writes. */
 export class FileWriter {
@@ -84,41 +138,15 @@ export class FileWriter {
    * `RangeError` (sizes).
    */
   static create(path: string, options: FileOptions): FileWriter {
-    const rings = [
-      ringSize("events", options.events, DEFAULTS[layout.RING_EVENTS]),
-      ringSize("spans", options.spans, DEFAULTS[layout.RING_SPANS]),
-      ringSize("measurements", options.measurements, DEFAULTS[layout.RING_MEASUREMENTS]),
-    ];
-    const cap = options.dictionaryBytes ?? DEFAULT_DICTIONARY_BYTES;
-    if (!Number.isSafeInteger(cap) || cap < layout.DICTIONARY_MIN_BYTES) {
-      throw new RangeError(
-        `dictionaryBytes must be an integer from ${layout.DICTIONARY_MIN_BYTES} on, not ${cap}`,
-      );
-    }
-    const offsets: number[] = [];
-    let end = layout.FIRST_RING_OFFSET;
-    for (const { slots, slotBytes } of rings) {
-      offsets.push(end);
-      end += layout.RING_HEADER_BYTES + slots * (layout.AVAILABILITY_BYTES + slotBytes);
-      // Not with bit operators, which would wrap for rings far too large.
-      end = Math.ceil(end / 8) * 8;
-    }
-    const producers = options.producers ?? "one";
-    const reserve = end + cap + (producers === "many" ? SHARED_MARGIN_BYTES : 0);
-    if (reserve > MAX_FILE_BYTES) {
-      throw new RangeError(
-        `${path}: the file could have ${reserve} bytes, of at most ${MAX_FILE_BYTES}: use fewer or ` +
-          `smaller slots, or fewer dictionaryBytes`,
-      );
-    }
+    const { rings, offsets, dictionary, bytes, reserve } = planFile(path, options);
     const mapping = Mapping.create(path, {
-      bytes: end + Math.min(cap, INITIAL_DICTIONARY_BYTES),
+      bytes,
       reserve,
     });
     try {
       if (!mapping.lock()) throw new Error(`${path}: another process locked the new file`);
-      fill(mapping, rings, offsets, end, options);
-      return new FileWriter(mapping, producers);
+      fill(mapping, rings, offsets, dictionary, options);
+      return new FileWriter(mapping, options.producers ?? "one");
     } catch (error) {
       mapping.discard();
       mapping.close();
@@ -208,8 +236,8 @@ function ringSize(name: string, size: Partial<RingSize> | undefined, base: RingS
 /** Writes everything a reader may look at before the first record. */
 function fill(
   { u8, i32, i64 }: Mapping,
-  rings: RingSize[],
-  offsets: number[],
+  rings: readonly RingSize[],
+  offsets: readonly number[],
   dictionary: number,
   { identity, generation = 0, predecessor, producers = "one" }: FileOptions,
 ): void {

@@ -1,0 +1,92 @@
+/**
+ * `doctor`: whether this machine is ready for applications and a collector, and what to do if not.
+ *
+ * @module
+ */
+import process from "node:process";
+import { baseEndpoint, compression, duration, protocol } from "../arguments.ts";
+import { chooseDestinations, type SendFlags } from "../destinations.ts";
+import type { Check } from "../doctor/check.ts";
+import { type DoctorOptions, examine } from "../doctor/doctor.ts";
+import type { AddCommand } from "../program.ts";
+import type { Environment } from "../variables.ts";
+
+const HELP = `
+Each line begins with "ok" or "bad"; a bad one says what to do. Looked at are, in this order:
+  runtime    Deno or Bun, and its version
+  ffi        whether functions of the C library may be called (Deno: --allow-ffi)
+  clock      whether the time can be right
+  place      the directories that a collector looks in, as "collect" with the same paths: whether
+             they are there, whose they are, and their mode
+  space      room for the file of one more application, in the file system of each place
+  limits     open files and file size
+  leftovers  files of processes that ended, which nobody has read
+  file       files that can't be read, or that something is wrong with (see "inspect")
+  collector  whether the files of living applications are read
+  endpoint   whether the backend takes an empty request of each signal; with the flags and variables
+             of "collect" (see its --help)
+  self-test  a span, a log record and a measurement, written to a file in the temporary directory as
+             an application does, and read back
+
+With --json it is one object, {"ok": true or false, "checks": [{"name", "ok", "text"}]}.
+
+Examples:
+  otlp-mmap doctor                                      before the first collector is started
+  otlp-mmap doctor --endpoint http://localhost:4318     with a backend
+  sudo -u app otlp-mmap doctor /run/traces              as the user of an application
+
+Exit codes:
+  0  everything is ok
+  1  something is bad
+  2  a bad argument or variable
+`;
+
+interface Flags extends Omit<SendFlags, "endpoint"> {
+  endpoint?: string[];
+  json?: boolean;
+}
+
+/** The command. */
+export const doctor: AddCommand = (program, env, choose) => {
+  program.command("doctor")
+    .description("check this machine: runtime, places, limits, backend; say what to do")
+    .argument("[paths...]", "files, directories or globs, as for collect")
+    .option(
+      "--endpoint <url>",
+      "a backend to try (repeatable)",
+      (text, before?: string[]) => [...before ?? [], baseEndpoint(text)],
+    )
+    .option("--protocol <name>", "as for collect", protocol)
+    .option(
+      "--header <name=value>",
+      "a request header (repeatable)",
+      (text, before?: string[]) => [...before ?? [], text],
+    )
+    .option("--compression <name>", "gzip or none (default: none)", compression)
+    .option("--timeout <duration>", "for one request (default: 10s)", duration)
+    .option("--json", "one JSON object")
+    .addHelpText("after", HELP)
+    .action((paths: string[], flags: Flags) => {
+      const options = combine(paths, flags, env);
+      choose(() => run(options, env, flags.json === true));
+    });
+};
+
+function combine(paths: string[], flags: Flags, env: Environment): DoctorOptions {
+  const { endpoint: endpoints = [undefined], json: _, ...send } = flags;
+  const destinations = endpoints.map((endpoint) => chooseDestinations({ ...send, endpoint }, env));
+  return { paths, destinations };
+}
+
+async function run(options: DoctorOptions, env: Environment, json: boolean): Promise<number> {
+  const checks = await examine(options, env);
+  const fine = checks.every(({ ok }) => ok);
+  process.stdout.write(
+    json ? `${JSON.stringify({ ok: fine, checks })}\n` : checks.map(formatCheck).join(""),
+  );
+  return fine ? 0 : 1;
+}
+
+function formatCheck({ name, ok, text }: Check): string {
+  return `${ok ? "ok " : "bad"}  ${name.padEnd(9)}  ${text}\n`;
+}

@@ -1,0 +1,60 @@
+/**
+ * All checks, in the order in which they are said.
+ *
+ * @module
+ */
+import { existsSync } from "node:fs";
+import process from "node:process";
+import { runtime, userTempDirectory } from "../../ffi/mod.ts";
+import { defaultDirectories } from "../../lib/file/places.ts";
+import { planFile } from "../../lib/file/write.ts";
+import type { Signal } from "../../lib/otlp/request.ts";
+import type { Destination } from "../destinations.ts";
+import { discover } from "../discover.ts";
+import { printable } from "../text.ts";
+import type { Environment } from "../variables.ts";
+import { bad, type Check } from "./check.ts";
+import { checkEndpoint } from "./endpoint.ts";
+import { checkFiles, checkPlace, type Place } from "./places.ts";
+import { checkSelf } from "./self-test.ts";
+import { checkClock, checkForeignFunctions, checkLimits, checkRuntime } from "./system.ts";
+
+/** What to look at. */
+export interface DoctorOptions {
+  /** As `collect` has them. */
+  readonly paths: readonly string[];
+  /** For each --endpoint, or once from the variables. */
+  readonly destinations: readonly (Readonly<Record<Signal, Destination | null>> | null)[];
+}
+
+/** Runs every check. */
+export async function examine(options: DoctorOptions, env: Environment): Promise<Check[]> {
+  const bytes = planFile("").bytes;
+  const checks = [checkRuntime(), checkForeignFunctions(), checkClock()];
+  const discovery = discover(options.paths, env, { log: () => {}, places: { userTempDirectory } });
+  const { files, missing } = discovery.scan();
+  const byDefault = new Map(defaultPlaces().map((place) => [place.path, place]));
+  for (const path of discovery.places) {
+    // A glob is no path: what matters is what it matches.
+    const isGlob = options.paths.includes(path) && /[*?[{]/.test(path) && !existsSync(path);
+    if (!isGlob) checks.push(...checkPlace(byDefault.get(path) ?? { path }, bytes));
+    else if (missing.includes(path)) {
+      checks.push(bad("place", `${printable(path, 4096)} matches nothing: check the pattern`));
+    }
+  }
+  checks.push(...checkLimits(files.length, bytes), ...checkFiles(files.map(({ path }) => path)));
+  for (const destinations of options.destinations) {
+    checks.push(...await checkEndpoint(destinations));
+  }
+  if (runtime.supported) checks.push(await checkSelf());
+  return checks;
+}
+
+function defaultPlaces(): Place[] {
+  try {
+    return defaultDirectories(process.getuid?.() ?? -1, { userTempDirectory });
+  } catch {
+    // None on this platform.
+    return [];
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * Whether a backend takes what the collector sends: one empty request of each signal.
+ *
+ * @module
+ */
+import type { Signal } from "../../lib/otlp/request.ts";
+import type { Destination } from "../destinations.ts";
+import { parseTarget } from "../endpoint.ts";
+import { createSender } from "../send.ts";
+import { SIGNALS } from "../signals.ts";
+import { printable } from "../text.ts";
+import { bad, type Check, ok } from "./check.ts";
+
+/** The first wait of the backoff is longer, so this is one attempt. */
+const ONE_ATTEMPT_MS = 1;
+
+/** @param destinations As `collect` has them; null when no endpoint is named. */
+export async function checkEndpoint(
+  destinations: Readonly<Record<Signal, Destination | null>> | null,
+): Promise<Check[]> {
+  if (destinations === null) {
+    return [ok("endpoint", "none is set (--endpoint), so a collector prints what it reads")];
+  }
+  return await Promise.all(SIGNALS.map((signal) => checkSignal(signal, destinations[signal])));
+}
+
+async function checkSignal(signal: Signal, destination: Destination | null): Promise<Check> {
+  if (destination === null) {
+    return bad(
+      "endpoint",
+      `none is set for ${signal}, which are not sent then: set --endpoint or ` +
+        `OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_ENDPOINT`,
+    );
+  }
+  const url = printable(parseTarget(destination.url).url, 2048);
+  const sender = createSender({
+    ...destination,
+    signal,
+    maxElapsedMs: ONE_ATTEMPT_MS,
+    log: () => {},
+  });
+  try {
+    // An export request without anything in it is no bytes at all.
+    const { reason } = await sender.send(new Uint8Array(0), 0);
+    if (!sender.state.ok) {
+      return bad("endpoint", `${url}: ${sender.state.lastError ?? reason}`);
+    }
+    const warning = reason === undefined ? "" : ` (${reason})`;
+    return ok("endpoint", `${url} takes ${signal}${warning}`);
+  } catch (error) {
+    return bad("endpoint", `${url}: ${printable((error as Error).message)}`);
+  } finally {
+    await sender.close();
+  }
+}
