@@ -184,10 +184,11 @@ function explainUnconnected(
     return { key: NO_HTTP2, reason: `the answer is not HTTP/2: ${HTTP_HINT}` };
   }
   if (/^(Failed to connect|Socket closed|Connection closed)|ECONNRESET|EPIPE/.test(text)) {
-    const tls = target.secure ? "does this port speak TLS?" : "the server may speak TLS (https://)";
+    const tls = target.secure ? "TLS" : "TLS (https://)";
     return {
       key: "CLOSED",
-      reason: `${where} closed the connection without an answer; ${tls} Or ${HTTP_HINT}`,
+      reason: `${where} closed the connection without an answer; does this port speak ${tls}, or ` +
+        "OTLP/HTTP (usually 4318; --protocol http/protobuf)?",
     };
   }
   const { key, message } = explainFailure(error, target);

@@ -68,7 +68,7 @@ function secure(socket: Socket, { host }: Target, material: TlsMaterial): Promis
       socket,
       host,
       // Addresses are not sent.
-      servername: net.isIP(host) === 0 ? host : "",
+      ...(net.isIP(host) === 0 ? { servername: host } : {}),
       ALPNProtocols: ["h2"],
     }, () => {
       if (!secured.authorized) reject(secured.authorizationError);

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 import { MAX_CONNECTIONS } from "./connection.ts";
 import { USER_AGENT } from "./headers.ts";
+import { fromOtlpJson } from "./otlp-json.ts";
 import { createSender, type Sender, type SenderOptions } from "./send.ts";
 import { CERTIFICATE, KEY } from "./tls-fixture.ts";
 
@@ -227,6 +228,33 @@ describe("a backend that takes everything", () => {
     const outcomes = await Promise.all([1, 2, 3].map((spans) => plain.send(big, spans)));
     assert.deepEqual(outcomes.map(({ accepted }) => accepted), [1, 2, 3]);
     for (const { body } of seen.slice(1)) assert.deepEqual(body, big);
+  });
+
+  it("gets OTLP/JSON when that is asked for", async () => {
+    const partial = { partialSuccess: { rejectedLogRecords: "1", errorMessage: "bad" } };
+    const { url, seen } = await backend((response) => {
+      response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(partial));
+    });
+    const json = { resourceLogs: [{ scopeLogs: [{ logRecords: [{ timeUnixNano: "7" }] }] }] };
+    const body = fromOtlpJson("logs", JSON.stringify(json));
+    for (const compression of ["none", "gzip"] as const) {
+      const one = sender(url, { signal: "logs", protocol: "http/json", compression });
+      const { accepted, rejected } = await one.send(body, 3);
+      assert.deepEqual([accepted, rejected], [2, 1]);
+      assert.match(one.lines[0], /rejected 1 of 3 log records: the server says "bad"/);
+      // No request at all.
+      const broken = await one.send(Buffer.from("rubbish"), 3);
+      assert.equal(broken.dropped, 3);
+      assert.match(one.lines[1], /can't be put as JSON/);
+    }
+    for (const { headers } of seen) {
+      assert.equal(headers["content-type"], "application/json");
+      assert.match(headers.accept ?? "", /^application\/json,/);
+    }
+    const bodies = [seen[0].body, gunzipSync(seen[1].body)];
+    for (const text of bodies) assert.deepEqual(JSON.parse(String(text)), json);
+    assert.equal(seen[1].headers["content-encoding"], "gzip");
+    assert.equal(seen.length, 2);
   });
 
   it("sends user name and password of the URL", async () => {
