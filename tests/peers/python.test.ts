@@ -2,14 +2,14 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ExportTraceServiceRequestSchema } from "../../proto/gen/otlp_pb.ts";
-import { decodeTraces, python, runPython } from "./python.ts";
+import { decodeRequest, python, runPython } from "./python.ts";
 
 describe("opentelemetry-proto in Python", { skip: python.missing ?? false }, () => {
   it("decodes a request", () => {
     const request = create(ExportTraceServiceRequestSchema, {
       resourceSpans: [{ scopeSpans: [{ spans: [{ name: "GET", startTimeUnixNano: 2n ** 63n }] }] }],
     });
-    assert.deepEqual(decodeTraces(toBinary(ExportTraceServiceRequestSchema, request)), {
+    assert.deepEqual(decodeRequest("traces", toBinary(ExportTraceServiceRequestSchema, request)), {
       resource_spans: [{
         scope_spans: [{ spans: [{ name: "GET", start_time_unix_nano: "9223372036854775808" }] }],
       }],
@@ -18,6 +18,6 @@ describe("opentelemetry-proto in Python", { skip: python.missing ?? false }, () 
 
   it("says what went wrong", () => {
     assert.throws(() => runPython("raise SystemExit('no such field')"), /no such field/);
-    assert.throws(() => decodeTraces(new Uint8Array([0xff])), /DecodeError/);
+    assert.throws(() => decodeRequest("traces", new Uint8Array([0xff])), /DecodeError/);
   });
 });
