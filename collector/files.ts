@@ -51,15 +51,20 @@ export interface Ledger {
   readonly losses: readonly number[][];
 }
 
-/** All files and processes. */
-export class Files {
-  readonly processes = new Map<string, FollowedProcess>();
-  readonly watchlist: Watchlist;
-  readonly ledger: Ledger = {
+/** One in which nothing was counted yet. */
+export function createLedger(): Ledger {
+  return {
     rings: RING_NAMES.map(() => ({ taken: 0, torn: 0, unreadable: 0 })),
     reasons: new Map(),
     losses: RING_NAMES.map(() => LOSS_NAMES.map(() => 0)),
   };
+}
+
+/** All files and processes. */
+export class Files {
+  readonly processes = new Map<string, FollowedProcess>();
+  readonly watchlist: Watchlist;
+  readonly ledger: Ledger = createLedger();
   /** Files opened so far. */
   opened = 0;
   /** What this says the program should end with. */

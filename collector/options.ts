@@ -74,6 +74,24 @@ interface Flags extends SendFlags {
   prometheus?: ListenAddress;
 }
 
+/** Adds the flags about sending to a command. */
+export function addSendFlags(command: Command): Command {
+  return command
+    .option(
+      "--endpoint <url>",
+      "where to send; /v1/traces and so on are appended (gRPC: HOST:PORT will do)",
+    )
+    .option(
+      "--protocol <name>",
+      "http/protobuf, http/json or grpc (default: http/protobuf)",
+      protocol,
+    )
+    .option("--insecure", "gRPC without TLS where the endpoint has no http:// or https://")
+    .option("--header <name=value>", "a request header (repeatable)", append)
+    .option("--compression <name>", "gzip or none (default: none)", compression)
+    .option("--timeout <duration>", "for one attempt to send (default: 10s)", duration);
+}
+
 function append(text: string, before: string[] = []): string[] {
   return [...before, text];
 }
@@ -124,22 +142,10 @@ export function addCollect(
   env: Environment,
   choose: (options: CollectOptions) => void,
 ): void {
-  program.command("collect")
+  const command = program.command("collect")
     .description("follow files, and send their spans, logs and metrics as OTLP (or print them)")
-    .argument("[paths...]", "files, directories or globs")
-    .option(
-      "--endpoint <url>",
-      "where to send; /v1/traces and so on are appended (gRPC: HOST:PORT will do)",
-    )
-    .option(
-      "--protocol <name>",
-      "http/protobuf, http/json or grpc (default: http/protobuf)",
-      protocol,
-    )
-    .option("--insecure", "gRPC without TLS where the endpoint has no http:// or https://")
-    .option("--header <name=value>", "a request header (repeatable)", append)
-    .option("--compression <name>", "gzip or none (default: none)", compression)
-    .option("--timeout <duration>", "for one attempt to send (default: 10s)", duration)
+    .argument("[paths...]", "files, directories or globs");
+  addSendFlags(command)
     .option(
       "--batch-size <count>",
       "spans or log records in a request at most",

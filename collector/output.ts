@@ -1,70 +1,40 @@
 /**
- * Where everything goes, and what is done to it on the way: tail sampling, processors, the backend.
+ * Standard output, or a new file.
  *
  * @module
  */
-import { isDeepStrictEqual } from "node:util";
-import type { Signal } from "../lib/otlp/request.ts";
-import type { CollectOptions } from "./options.ts";
-import { createProcessingSink } from "./processors/sink.ts";
-import type { Sink } from "./queue.ts";
-import { forEachSignal, SIGNALS } from "./signals.ts";
-import { createSwitch } from "./switch.ts";
-import { createTailSamplingSink } from "./tail-sampling/sink.ts";
+import { closeSync, openSync, writeSync } from "node:fs";
+import process from "node:process";
+import type { TextStream } from "./sinks.ts";
 
-/** The ends of a pipeline. */
-export interface Output {
-  readonly sinks: Readonly<Record<Signal, Sink>>;
-  /** What holds now. */
-  readonly options: CollectOptions;
-  /**
-   * Goes on with other options. What is on its way is not lost: what the old backend has not taken
-   * goes to the new one. Returns the names of options that can't change while it runs.
-   */
-  reload(next: CollectOptions): Promise<string[]>;
+/** Where lines go, until it is closed. */
+export interface Output extends TextStream {
+  close(): void;
 }
 
-/** Options that are used once, at the start. */
-const FIXED: readonly (readonly [keyof CollectOptions, string])[] = [
-  ["paths", "paths"],
-  ["batchSize", "batch_size"],
-  ["flushIntervalMs", "flush_interval"],
-  ["metricsIntervalMs", "metrics_interval"],
-  ["once", "once"],
-  ["keep", "keep"],
-  ["health", "health"],
-];
-
-/** @param createSink Makes what delivers the requests of a signal. */
-export function createOutput(
-  options: CollectOptions,
-  createSink: (signal: Signal, options: CollectOptions) => Sink,
-): Output {
-  let current = options;
-  const switches = forEachSignal((signal) => createSwitch(createSink(signal, options)));
-  const processing = forEachSignal((signal) =>
-    createProcessingSink(signal, switches[signal], () => current.processors)
-  );
+/**
+ * Opens a file that must not exist yet, for telemetry is private and may be all there is; without a
+ * path, standard output.
+ *
+ * @throws Error that names the file.
+ */
+export function openOutput(path: string | undefined): Output {
+  if (path === undefined) {
+    // Whoever reads it may go away (`| head`): each write says so.
+    process.stdout.on("error", () => {});
+    return { write: (text, done) => process.stdout.write(text, done), close: () => {} };
+  }
+  const fd = openSync(path, "wx", 0o600);
   return {
-    sinks: {
-      ...processing,
-      traces: createTailSamplingSink(processing.traces, () => current.tailSampling),
-    },
-    get options() {
-      return current;
-    },
-    async reload(next) {
-      const before = current;
-      // Made first: what can't be used throws here, and everything stays.
-      const sinks = isDeepStrictEqual(next.destinations, before.destinations)
-        ? null
-        : forEachSignal((signal) => createSink(signal, next));
-      current = next;
-      if (sinks !== null) {
-        await Promise.all(SIGNALS.map((signal) => switches[signal].replace(sinks[signal])));
+    write(text, done): void {
+      try {
+        const bytes = new TextEncoder().encode(text);
+        for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
+        done();
+      } catch (error) {
+        done(error as Error);
       }
-      return FIXED.filter(([key]) => !isDeepStrictEqual(next[key], before[key]))
-        .map(([, name]) => name);
     },
+    close: () => closeSync(fd),
   };
 }

@@ -9,6 +9,7 @@ import { ArgumentsExit } from "./arguments.ts";
 import { collect } from "./commands/collect.ts";
 import { config } from "./commands/config.ts";
 import { doctor } from "./commands/doctor.ts";
+import { exportCommand } from "./commands/export.ts";
 import { inspect } from "./commands/inspect.ts";
 import type { Environment } from "./variables.ts";
 
@@ -27,6 +28,7 @@ const COMMANDS: readonly AddCommand[] = [
   collect,
   inspect,
   doctor,
+  exportCommand,
   config,
 ];
 

@@ -5,19 +5,15 @@
  */
 import process from "node:process";
 import { runtime, userTempDirectory } from "../../ffi/mod.ts";
-import type { Signal } from "../../lib/otlp/request.ts";
+import { createDelivery, type Delivery } from "../delivery.ts";
 import { discover } from "../discover.ts";
 import { configureLog, log } from "../log.ts";
 import { addCollect, type CollectOptions } from "../options.ts";
-import { createOutput, type Output } from "../output.ts";
 import { Pipeline } from "../pipeline.ts";
-import { formatRequest, wantsColor } from "../print/print.ts";
 import { type AddCommand, parseWith } from "../program.ts";
-import type { Sink } from "../queue.ts";
-import { createSender, type Outcome } from "../send.ts";
 import { startServers } from "../servers.ts";
-import { forEachSignal, ITEMS } from "../signals.ts";
-import { type Environment, signalVariable } from "../variables.ts";
+import { createSink } from "../sinks.ts";
+import type { Environment } from "../variables.ts";
 
 /** The command. */
 export const collect: AddCommand = (program, env, choose) =>
@@ -33,57 +29,8 @@ function reread(env: Environment): CollectOptions {
   return options!;
 }
 
-/** Prints a line for each item instead of sending. */
-function createPrinter(signal: Signal): Sink {
-  const style = { color: wantsColor(process.stdout.isTTY, process.env) };
-  return {
-    send(body: Uint8Array, items: number) {
-      return new Promise((resolve) => {
-        process.stdout.write(formatRequest(signal, body, style), (error) => {
-          resolve(
-            error
-              ? { accepted: 0, rejected: 0, dropped: items, gaveUp: true, reason: error.message }
-              : { accepted: items, rejected: 0, dropped: 0 },
-          );
-        });
-      });
-    },
-    abort(): void {},
-    close: () => Promise.resolve(),
-  };
-}
-
-/** Refuses a signal that no endpoint is named for, while there is one for others. */
-function createRefusal(signal: Signal): Sink {
-  let said = false;
-  return {
-    send(_body: Uint8Array, items: number): Promise<Outcome> {
-      if (!said) {
-        const name = signalVariable(signal, "ENDPOINT");
-        log(
-          "warn",
-          `there is no endpoint for ${signal}: ${
-            ITEMS[signal]
-          } are not sent; set --endpoint or ${name}`,
-        );
-      }
-      said = true;
-      return Promise.resolve({ accepted: 0, rejected: items, dropped: 0 });
-    },
-    abort(): void {},
-    close: () => Promise.resolve(),
-  };
-}
-
-function createSink(signal: Signal, { destinations, giveUpAfterMs }: CollectOptions): Sink {
-  if (destinations === null) return createPrinter(signal);
-  const destination = destinations[signal];
-  if (destination === null) return createRefusal(signal);
-  return createSender({ ...destination, signal, maxElapsedMs: giveUpAfterMs, log });
-}
-
 /** Takes the configuration as it is now, or stays with the one before and says why. */
-async function reload(output: Output, reread: () => CollectOptions): Promise<void> {
+async function reload(delivery: Delivery, reread: () => CollectOptions): Promise<void> {
   let next: CollectOptions;
   try {
     next = reread();
@@ -91,7 +38,7 @@ async function reload(output: Output, reread: () => CollectOptions): Promise<voi
     log("error", `the configuration stays as it was: ${(error as Error).message}`);
     return;
   }
-  const left = await output.reload(next);
+  const left = await delivery.reload(next);
   configureLog(next.log);
   log("info", "the configuration was read again");
   if (left.length > 0) {
@@ -109,8 +56,11 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
     log: options.once ? (): void => {} : log,
     places: { userTempDirectory },
   });
-  const output = createOutput(options, createSink);
-  const { sinks } = output;
+  const delivery = createDelivery(
+    options,
+    (signal, { destinations, giveUpAfterMs }) => createSink(signal, destinations, giveUpAfterMs),
+  );
+  const { sinks } = delivery;
   const pipeline = new Pipeline({
     scan: discovery.scan,
     sinks,
@@ -121,7 +71,7 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
       ...options.aggregation,
       // Of instruments that are met after a reload.
       get views() {
-        return output.options.aggregation.views;
+        return delivery.options.aggregation.views;
       },
       warn: (message) => log("warn", message),
     },
@@ -136,7 +86,7 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
       pipeline.stop();
     });
   }
-  process.on("SIGHUP", () => void reload(output, reread));
+  process.on("SIGHUP", () => void reload(delivery, reread));
   // A reader of our lines that went away (`| head`) ends the collector like a signal.
   process.stdout.on("error", () => pipeline.stop());
   const servers = await startServers({ pipeline, sinks }, options, log);

@@ -4,7 +4,7 @@
  * @module
  */
 import process from "node:process";
-import { baseEndpoint, compression, duration, protocol } from "../arguments.ts";
+import { compression, duration, protocol } from "../arguments.ts";
 import { chooseDestinations, type SendFlags } from "../destinations.ts";
 import type { Check } from "../doctor/check.ts";
 import { type DoctorOptions, examine } from "../doctor/doctor.ts";
@@ -54,7 +54,7 @@ export const doctor: AddCommand = (program, env, choose) => {
     .option(
       "--endpoint <url>",
       "a backend to try (repeatable)",
-      (text, before?: string[]) => [...before ?? [], baseEndpoint(text)],
+      (text, before?: string[]) => [...before ?? [], text],
     )
     .option("--protocol <name>", "as for collect", protocol)
     .option(

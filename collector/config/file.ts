@@ -63,6 +63,11 @@ export function readConfiguration(
   return configuration;
 }
 
+/** The views of a file, for those who use nothing else of it; none without a file. */
+export function readViewsOf(path: string | undefined): readonly View[] {
+  return path === undefined ? [] : readConfiguration(path, () => {}).views;
+}
+
 function readFields(
   file: ConfigFile,
   readFlags: (file: ConfigFile, fields: ReadonlyMap<string, Field>) => void,

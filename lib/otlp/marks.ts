@@ -50,4 +50,5 @@ export const INTERRUPTIONS = {
   died: errorStatus("the process ended before the span did"),
   closed: errorStatus("the process shut down before the span ended"),
   evicted: errorStatus("the collector held too many open spans"),
+  open: errorStatus("the span was still open when its file was read"),
 } as const;

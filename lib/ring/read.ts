@@ -68,7 +68,8 @@ export function createCopy(rings: readonly RingGeometry[]): RecordCopy {
   return { u8, view, i32: new Int32Array(u8.buffer), start: 0, end: 0 };
 }
 
-function seek(reader: RingReader, sequence: number): void {
+/** Goes on after this sequence, wherever the reader was. */
+export function seek(reader: RingReader, sequence: number): void {
   const { slots } = reader.geometry;
   const next = sequence + 1;
   reader.sequence = sequence;

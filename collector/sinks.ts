@@ -1,0 +1,104 @@
+/**
+ * Where requests can go: a sender, lines for people, lines of OTLP/JSON, or nowhere.
+ *
+ * @module
+ */
+import process from "node:process";
+import type { Signal } from "../lib/otlp/request.ts";
+import type { Destination } from "./destinations.ts";
+import { log } from "./log.ts";
+import { toOtlpJson } from "./otlp-json.ts";
+import { formatRequest, wantsColor } from "./print/print.ts";
+import type { Sink } from "./queue.ts";
+import { createSender, type Outcome } from "./send.ts";
+import { forEachSignal, ITEMS } from "./signals.ts";
+import { signalVariable } from "./variables.ts";
+
+/** Where text goes: a stream. */
+export interface TextStream {
+  write(text: string, done: (error?: Error | null) => void): unknown;
+}
+
+/** Writes requests as text. */
+function createTextSink(
+  signal: Signal,
+  stream: TextStream,
+  format: (signal: Signal, body: Uint8Array) => string,
+): Sink {
+  return {
+    send(body: Uint8Array, items: number) {
+      return new Promise((resolve) => {
+        stream.write(format(signal, body), (error) => {
+          resolve(
+            error
+              ? { accepted: 0, rejected: 0, dropped: items, gaveUp: true, reason: error.message }
+              : { accepted: items, rejected: 0, dropped: 0 },
+          );
+        });
+      });
+    },
+    abort(): void {},
+    close: () => Promise.resolve(),
+  };
+}
+
+/** Refuses a signal that no endpoint is named for, while there is one for others. */
+function createRefusal(signal: Signal): Sink {
+  let said = false;
+  return {
+    send(_body: Uint8Array, items: number): Promise<Outcome> {
+      if (!said) {
+        const name = signalVariable(signal, "ENDPOINT");
+        log(
+          "warn",
+          `there is no endpoint for ${signal}: ${
+            ITEMS[signal]
+          } are not sent; set --endpoint or ${name}`,
+        );
+      }
+      said = true;
+      return Promise.resolve({ accepted: 0, rejected: items, dropped: 0 });
+    },
+    abort(): void {},
+    close: () => Promise.resolve(),
+  };
+}
+
+/** A line for each item on standard output. */
+export function createPrinters(): Record<Signal, Sink> {
+  const style = { color: wantsColor(process.stdout.isTTY, process.env) };
+  return forEachSignal((signal) =>
+    createTextSink(signal, process.stdout, (which, body) => formatRequest(which, body, style))
+  );
+}
+
+/** A line of OTLP/JSON for each request. */
+export function createJsonSinks(stream: TextStream): Record<Signal, Sink> {
+  return forEachSignal((signal) =>
+    createTextSink(signal, stream, (which, body) => `${toOtlpJson(which, body)}\n`)
+  );
+}
+
+/**
+ * A sink for the destination of a signal; without any destinations, a printer.
+ *
+ * @param giveUpAfterMs A batch is given up after this many milliseconds of trying.
+ */
+export function createSink(
+  signal: Signal,
+  destinations: Readonly<Record<Signal, Destination | null>> | null,
+  giveUpAfterMs: number,
+): Sink {
+  if (destinations === null) return createPrinters()[signal];
+  const destination = destinations[signal];
+  if (destination === null) return createRefusal(signal);
+  return createSender({ ...destination, signal, maxElapsedMs: giveUpAfterMs, log });
+}
+
+/** The same for all signals. */
+export function createSinks(
+  destinations: Readonly<Record<Signal, Destination | null>> | null,
+  giveUpAfterMs: number,
+): Record<Signal, Sink> {
+  return forEachSignal((signal) => createSink(signal, destinations, giveUpAfterMs));
+}
