@@ -58,7 +58,8 @@ export interface CollectOptions {
 export const DEFAULT_BATCH_SIZE = 2_048;
 const DEFAULT_FLUSH_MS = 200;
 const DEFAULT_METRICS_MS = 10_000;
-const ONCE_GIVES_UP_AFTER_MS = 60_000;
+/** A batch of a program that ends by itself is given up after this many milliseconds. */
+export const ONCE_GIVES_UP_AFTER_MS = 60_000;
 
 interface Flags extends SendFlags {
   batchSize: number;

@@ -19,11 +19,18 @@ import {
   ExportTraceServiceRequestSchema,
 } from "../proto/gen/otlp_pb.ts";
 import type { Signal } from "../lib/otlp/request.ts";
+import { SIGNALS } from "./signals.ts";
 
 const SCHEMAS: Readonly<Record<Signal, DescMessage>> = {
   traces: ExportTraceServiceRequestSchema,
   metrics: ExportMetricsServiceRequestSchema,
   logs: ExportLogsServiceRequestSchema,
+};
+
+const FIELDS: Readonly<Record<Signal, string>> = {
+  traces: "resourceSpans",
+  metrics: "resourceMetrics",
+  logs: "resourceLogs",
 };
 
 /** Bytes that are hex in OTLP/JSON. No other field of OTLP has one of these names. */
@@ -45,9 +52,30 @@ export function toOtlpJson(signal: Signal, body: Uint8Array): string {
  * @throws Error when it is no such request, with what is wrong.
  */
 export function fromOtlpJson(signal: Signal, text: string): Uint8Array {
+  return encode(signal, JSON.parse(text));
+}
+
+/**
+ * The same for a request of any signal, told by its field `resourceSpans`, `resourceMetrics` or
+ * `resourceLogs`.
+ *
+ * @throws Error when it is no request, with what is wrong.
+ */
+export function anyFromOtlpJson(text: string): { signal: Signal; body: Uint8Array } {
+  const value = JSON.parse(text) as JsonValue;
+  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+  const signals = isObject ? SIGNALS.filter((signal) => Object.hasOwn(value, FIELDS[signal])) : [];
+  if (signals.length !== 1) {
+    const names = Object.values(FIELDS).join(", ");
+    throw new Error(`it is no OTLP request: it has to have one of the fields ${names}`);
+  }
+  return { signal: signals[0], body: encode(signals[0], value) };
+}
+
+function encode(signal: Signal, value: JsonValue): Uint8Array {
   const schema = SCHEMAS[signal];
-  const value = withIds(JSON.parse(text) as JsonValue, hexToBase64, 0);
-  return toBinary(schema, fromJson(schema, value, { ignoreUnknownFields: true }));
+  const message = fromJson(schema, withIds(value, hexToBase64, 0), { ignoreUnknownFields: true });
+  return toBinary(schema, message);
 }
 
 function hexToBase64(id: string): string {

@@ -10,6 +10,7 @@ import { collect } from "./commands/collect.ts";
 import { config } from "./commands/config.ts";
 import { doctor } from "./commands/doctor.ts";
 import { exportCommand } from "./commands/export.ts";
+import { importCommand } from "./commands/import.ts";
 import { inspect } from "./commands/inspect.ts";
 import type { Environment } from "./variables.ts";
 
@@ -29,6 +30,7 @@ const COMMANDS: readonly AddCommand[] = [
   inspect,
   doctor,
   exportCommand,
+  importCommand,
   config,
 ];
 

@@ -15,7 +15,7 @@ import type { Outcome } from "./send.ts";
 import { forEachSignal, SIGNALS } from "./signals.ts";
 
 /** A request is sealed when it has this many bytes, however few its items. */
-const MAX_REQUEST_BYTES = 4 << 20;
+export const MAX_REQUEST_BYTES = 4 << 20;
 
 /** How requests are made. */
 export interface RequestOptions {

@@ -1,6 +1,6 @@
 /**
- * A request that is too large for its backend, in two: by spans, log records or data points, each
- * with the resource and scope it had.
+ * A request that is too large, in two or more: by spans, log records or data points, each with the
+ * resource and scope it had.
  *
  * @module
  */
@@ -45,6 +45,28 @@ export function halve(signal: Signal, body: Uint8Array): readonly [Part, Part] |
   } catch {
     return null;
   }
+}
+
+/**
+ * A request in parts of at most so many items and, where more than one item is in a part, so many
+ * bytes. One that is small enough is given back as it is.
+ *
+ * @throws Error when the bytes are no such request.
+ */
+export function splitRequest(
+  signal: Signal,
+  body: Uint8Array,
+  maxItems: number,
+  maxBytes: number,
+): Part[] {
+  let items = 0;
+  reduce(signal, body, (list) => {
+    items += list.length;
+    return list;
+  });
+  const halves = items > maxItems || body.length > maxBytes ? halve(signal, body) : null;
+  if (halves === null) return [{ body, items }];
+  return halves.flatMap((half) => splitRequest(signal, half.body, maxItems, maxBytes));
 }
 
 /** Keeps items by where they are in the request as a whole, `begin` to `end` (excluded). */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { readViewsOf } from "../config/file.ts";
 import { userTempDirectory } from "../../ffi/mod.ts";
 import { FormatError } from "../../lib/file/geometry.ts";
 import type { OwnerState } from "../../lib/file/owner.ts";

@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { fromBinary } from "@bufbuild/protobuf";
+import { gzipSync } from "node:zlib";
+import { ExportTraceServiceRequestSchema } from "../../proto/gen/otlp_pb.ts";
+import { type Sink, startSink } from "../../tests/peers/sink.ts";
+import { spansOf } from "../../tests/support/collect.ts";
+import { command, requestsOf, startWriter } from "../../tests/support/steady.ts";
+import { folders } from "../testing/run.ts";
+
+const folder = folders("import");
+
+const span = (name: string): unknown => ({
+  traceId: "0af7651916cd43dd8448eb211c80319c",
+  spanId: "b7ad6b7169203331",
+  name,
+});
+const request = (...names: string[]): string =>
+  JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: names.map(span) }] }] });
+
+function names(sink: Sink): string[] {
+  return sink.bodies
+    .flatMap((body) => spansOf(fromBinary(ExportTraceServiceRequestSchema, body)))
+    .map((each) => each.span.name).sort();
+}
+
+const hex = (bodies: Uint8Array[]): string[] =>
+  bodies.map((body) => Buffer.from(body).toString("hex")).sort();
+
+describe("import", () => {
+  it("sends the requests that export wrote", async () => {
+    const directory = folder();
+    const writer = await startWriter(directory, 100);
+    const sink = await startSink();
+    try {
+      const { out } = await command(["export", directory, "--batch-size", "30"]);
+      const exported = requestsOf(out);
+      assert.ok(exported.traces.length > 5);
+      const { code, err } = await command(
+        ["import", "--endpoint", sink.url, "--compression", "gzip"],
+        { input: out },
+      );
+      assert.equal(code, 0, err);
+      assert.deepEqual(hex(sink.bodies), hex(exported.traces));
+      assert.deepEqual(hex(sink.metrics), hex(exported.metrics));
+      assert.deepEqual(hex(sink.logs), hex(exported.logs));
+      assert.match(err, /spans: 201 delivered, 0 refused by the backend, 0 dropped/);
+    } finally {
+      await writer.stop("SIGKILL");
+      await sink.stop();
+    }
+  });
+
+  it("names bad lines, counts them, and sends the others", async () => {
+    const file = join(folder(), "lines.json");
+    writeFileSync(
+      file,
+      [request("a"), "garbage", '{"resourceFoos":[]}', request("b"), `[${request("c")}]`].join(
+        "\n",
+      ),
+    );
+    const sink = await startSink();
+    try {
+      const { code, err } = await command(["import", file, "--endpoint", sink.url]);
+      assert.equal(code, 1);
+      assert.deepEqual(names(sink), ["a", "b"]);
+      assert.match(err, /lines\.json:2: /);
+      assert.match(err, /lines\.json:3: it is no OTLP request: .*resourceSpans/);
+      assert.match(err, /lines\.json:5: it is no OTLP request/);
+      assert.match(err, /2 requests read, 3 bad lines/);
+    } finally {
+      await sink.stop();
+    }
+  });
+
+  it("reads packed files, documents over several lines, and - with them", async () => {
+    const directory = folder();
+    const packed = join(directory, "lines.json.gz");
+    const pretty = join(directory, "pretty.json");
+    writeFileSync(packed, gzipSync(`${request("a")}\n${request("b")}\n`));
+    writeFileSync(pretty, JSON.stringify(JSON.parse(request("c")), null, 2));
+    const sink = await startSink();
+    try {
+      const args = ["import", packed, pretty, "-", "--endpoint", sink.url];
+      const { code, err } = await command(args, { input: request("d") });
+      assert.equal(code, 0, err);
+      assert.deepEqual(names(sink), ["a", "b", "c", "d"]);
+    } finally {
+      await sink.stop();
+    }
+  });
+
+  it("parts requests that are larger than a batch", async () => {
+    const sink = await startSink();
+    try {
+      const all = Array.from({ length: 25 }, (_, i) => `span ${i}`);
+      const args = ["import", "--batch-size", "10", "--endpoint", sink.url];
+      const { code } = await command(args, { input: request(...all) });
+      assert.equal(code, 0);
+      assert.equal(sink.bodies.length, 3);
+      assert.deepEqual(names(sink), all.sort());
+    } finally {
+      await sink.stop();
+    }
+  });
+
+  it("prints without an endpoint", async () => {
+    const { code, out } = await command(["import"], { input: request("printed") });
+    assert.equal(code, 0);
+    assert.match(out, /printed .* trace=0af7651916cd43dd8448eb211c80319c/);
+  });
+
+  it("ends with 1 when something is refused, with 2 for a file that is not there", async () => {
+    const sink = await startSink({ statuses: { traces: 400 } });
+    try {
+      const args = ["import", "--endpoint", sink.url];
+      const refused = await command(args, { input: request("a") });
+      assert.equal(refused.code, 1, refused.err);
+      assert.match(refused.err, /spans: 0 delivered, 0 refused by the backend, 1 dropped/);
+      const missing = await command([...args, join(folder(), "none.json")]);
+      assert.equal(missing.code, 2);
+      assert.match(missing.err, /none\.json can't be read: ENOENT/);
+    } finally {
+      await sink.stop();
+    }
+  });
+
+  it("has examples and exit codes in its help", async () => {
+    const { code, out } = await command(["import", "--help"]);
+    assert.equal(code, 0);
+    assert.match(out, /Examples:\n {2}otlp-mmap import/);
+    assert.match(out, /Exit codes:\n {2}0/);
+  });
+});

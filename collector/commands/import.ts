@@ -1,0 +1,135 @@
+/**
+ * `import`: lines of OTLP/JSON to an endpoint.
+ *
+ * @module
+ */
+import process from "node:process";
+import type { Signal } from "../../lib/otlp/request.ts";
+import { batchSize } from "../arguments.ts";
+import { chooseDestinations, type SendFlags } from "../destinations.ts";
+import { openInput, readDocuments } from "../documents.ts";
+import { log } from "../log.ts";
+import { addSendFlags, DEFAULT_BATCH_SIZE, ONCE_GIVES_UP_AFTER_MS } from "../options.ts";
+import { anyFromOtlpJson } from "../otlp-json.ts";
+import type { AddCommand } from "../program.ts";
+import { SendQueue } from "../queue.ts";
+import { MAX_REQUEST_BYTES } from "../requests.ts";
+import { forEachSignal, ITEMS, SIGNALS } from "../signals.ts";
+import { createSinks } from "../sinks.ts";
+import { splitRequest } from "../split.ts";
+import { firstLine, printable } from "../text.ts";
+
+interface Flags extends SendFlags {
+  batchSize: number;
+}
+
+/** So many bad lines of one file are named; all are counted. */
+const MAX_NAMED = 20;
+
+const helpText = `
+Each line is one OTLP request as "export" and the file exporter of the OpenTelemetry Collector write
+them; a document over several lines is read as well, and so are files that are packed with gzip.
+Without files, and for -, reads standard input. A line that is bad is named, counted and passed.
+Without an endpoint, each span, log record and data point is printed as one line. The variables about
+sending and the rules of retrying are those of collect --once.
+
+Examples:
+  otlp-mmap import lines.json --endpoint http://localhost:4318
+  otlp-mmap export app.otlp | otlp-mmap import --endpoint https://otlp.example.com
+  zstd -dc traces.json.zst | otlp-mmap import -           print what is in it
+
+Exit codes:
+  0  everything was delivered
+  1  a line was bad, or something could not be delivered
+  2  a bad argument or variable, or a file that can't be read
+`;
+
+/** The command. */
+export const importCommand: AddCommand = (program, env, choose) => {
+  const command = program.command("import")
+    .description("send lines of OTLP/JSON to an endpoint (or print them)")
+    .argument("[files...]", "files, or - for standard input");
+  addSendFlags(command)
+    .option(
+      "--batch-size <count>",
+      "spans, data points or log records in a request at most",
+      batchSize,
+      DEFAULT_BATCH_SIZE,
+    )
+    .addHelpText("after", helpText)
+    .action((files: string[], flags: Flags) => {
+      const destinations = chooseDestinations(flags, env);
+      choose(() => run(files, flags.batchSize, destinations));
+    });
+};
+
+async function run(
+  files: readonly string[],
+  limit: number,
+  destinations: ReturnType<typeof chooseDestinations>,
+): Promise<number> {
+  // Whoever reads our lines may go away (`| head`): each write says so.
+  process.stdout.on("error", () => {});
+  const sinks = createSinks(destinations, ONCE_GIVES_UP_AFTER_MS);
+  let wake = (): void => {};
+  const queues = forEachSignal((signal) => new SendQueue(sinks[signal], () => wake()));
+  const pause = (): Promise<void> => new Promise((resolve) => wake = resolve);
+  let unreadable = false;
+  let read = 0;
+  let bad = 0;
+  for (const file of files.length === 0 ? ["-"] : files) {
+    const name = file === "-" ? "standard input" : printable(file);
+    let named = 0;
+    const refuse = (line: number, problem: string): void => {
+      bad++;
+      if (++named <= MAX_NAMED) log("error", `${name}:${line}: ${firstLine(problem)}`);
+      if (named === MAX_NAMED) log("error", `${name}: more bad lines are only counted`);
+    };
+    try {
+      for await (const document of readDocuments(openInput(file))) {
+        if ("problem" in document) {
+          refuse(document.line, document.problem);
+          continue;
+        }
+        let request: { signal: Signal; body: Uint8Array };
+        try {
+          request = anyFromOtlpJson(document.text);
+        } catch (error) {
+          refuse(document.line, (error as Error).message);
+          continue;
+        }
+        read++;
+        const { signal, body } = request;
+        for (const part of splitRequest(signal, body, limit, MAX_REQUEST_BYTES)) {
+          if (part.items === 0) continue;
+          while (queues[signal].full) await pause();
+          queues[signal].push({
+            signal,
+            buffer: part.body as Uint8Array<ArrayBuffer>,
+            length: part.body.length,
+            items: part.items,
+            processes: [],
+          });
+        }
+      }
+    } catch (error) {
+      unreadable = true;
+      log("error", `${name} can't be read: ${firstLine((error as Error).message)}`);
+    }
+  }
+  while (SIGNALS.some((signal) => !queues[signal].empty)) await pause();
+  await Promise.all(SIGNALS.map((signal) => sinks[signal].close()));
+
+  log("info", `${read} requests read, ${bad} bad lines`);
+  let lost = false;
+  for (const signal of SIGNALS) {
+    const { accepted, rejected, dropped } = queues[signal].totals;
+    if (rejected + dropped > 0) lost = true;
+    log(
+      "info",
+      `${ITEMS[signal]}: ${accepted} delivered, ${rejected} refused by the backend, ` +
+        `${dropped} dropped`,
+    );
+  }
+  return unreadable ? 2 : lost || bad > 0 ? 1 : 0;
+}
