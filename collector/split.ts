@@ -1,10 +1,10 @@
 /**
- * A request that is too large, in two or more: by spans, log records or data points, each with the
- * resource and scope it had.
+ * Parts a request that is too large into several that are not: by spans, log records or data points,
+ * each with the resource and scope it had.
  *
  * @module
  */
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import type { Signal } from "../lib/otlp/request.ts";
 import {
   ExportLogsServiceRequestSchema,
@@ -14,38 +14,43 @@ import {
 } from "../proto/gen/otlp_pb.ts";
 import type { Outcome } from "./send.ts";
 
-/** Part of a request, which is an export request itself. */
+/** A request, or a part of one. */
 export interface Part {
   readonly body: Uint8Array;
-  /** Spans, data points or log records in it, at least one. */
+  /** Spans, data points or log records in it. */
   readonly items: number;
 }
 
-/** The items of a list that are to be kept. */
-type Take = <T>(items: T[]) => T[];
-
-/**
- * The two halves of an export request (protobuf bytes), neither of them empty; null where there are
- * none: it holds a single item, or is no such request.
- */
-export function halve(signal: Signal, body: Uint8Array): readonly [Part, Part] | null {
-  let items = 0;
-  const count: Take = (list) => {
-    items += list.length;
-    return list;
-  };
-  try {
-    reduce(signal, body, count);
-    if (items < 2) return null;
-    const middle = items >> 1;
-    return [
-      { body: reduce(signal, body, between(0, middle)), items: middle },
-      { body: reduce(signal, body, between(middle, items)), items: items - middle },
-    ];
-  } catch {
-    return null;
-  }
+/** What the three signals have in common: items in scopes in resources. */
+interface Tree {
+  readonly schema: DescMessage;
+  readonly resources: string;
+  readonly scopes: string;
+  readonly items: string;
 }
+
+const TREES: Readonly<Record<Signal, Tree>> = {
+  traces: {
+    schema: ExportTraceServiceRequestSchema,
+    resources: "resourceSpans",
+    scopes: "scopeSpans",
+    items: "spans",
+  },
+  metrics: {
+    schema: ExportMetricsServiceRequestSchema,
+    resources: "resourceMetrics",
+    scopes: "scopeMetrics",
+    items: "metrics",
+  },
+  logs: {
+    schema: ExportLogsServiceRequestSchema,
+    resources: "resourceLogs",
+    scopes: "scopeLogs",
+    items: "logRecords",
+  },
+};
+
+type Node = Record<string, Node[]>;
 
 /**
  * A request in parts of at most so many items and, where more than one item is in a part, so many
@@ -59,73 +64,97 @@ export function splitRequest(
   maxItems: number,
   maxBytes: number,
 ): Part[] {
-  let items = 0;
-  reduce(signal, body, (list) => {
-    items += list.length;
-    return list;
-  });
-  const halves = items > maxItems || body.length > maxBytes ? halve(signal, body) : null;
-  if (halves === null) return [{ body, items }];
-  return halves.flatMap((half) => splitRequest(signal, half.body, maxItems, maxBytes));
+  const tree = TREES[signal];
+  const message = fromBinary(tree.schema, body) as Message & Node;
+  const items = countItems(tree, message);
+  if (items <= 1 || (items <= maxItems && body.length <= maxBytes)) return [{ body, items }];
+  // As many as fit if all were of one size; a part that is too large all the same is parted again.
+  const fitting = Math.floor(items * maxBytes / body.length);
+  const limit = Math.max(1, Math.min(maxItems, fitting, items - 1));
+  return cut(tree, message, limit).flatMap((part) =>
+    splitRequest(signal, toBinary(tree.schema, part), maxItems, maxBytes)
+  );
 }
 
-/** Keeps items by where they are in the request as a whole, `begin` to `end` (excluded). */
-function between(begin: number, end: number): Take {
-  let at = 0;
-  return (list) => {
-    const kept = list.slice(Math.max(0, begin - at), Math.max(0, end - at));
-    at += list.length;
-    return kept;
-  };
-}
-
-/** The request with some of its items, and without what would be empty then. */
-function reduce(signal: Signal, body: Uint8Array, take: Take): Uint8Array {
-  switch (signal) {
-    case "traces": {
-      const request = fromBinary(ExportTraceServiceRequestSchema, body);
-      request.resourceSpans = request.resourceSpans.filter((resource) => {
-        resource.scopeSpans = resource.scopeSpans.filter((scope) => {
-          scope.spans = take(scope.spans);
-          return scope.spans.length > 0;
-        });
-        return resource.scopeSpans.length > 0;
-      });
-      return toBinary(ExportTraceServiceRequestSchema, request);
-    }
-    case "logs": {
-      const request = fromBinary(ExportLogsServiceRequestSchema, body);
-      request.resourceLogs = request.resourceLogs.filter((resource) => {
-        resource.scopeLogs = resource.scopeLogs.filter((scope) => {
-          scope.logRecords = take(scope.logRecords);
-          return scope.logRecords.length > 0;
-        });
-        return resource.scopeLogs.length > 0;
-      });
-      return toBinary(ExportLogsServiceRequestSchema, request);
-    }
-    case "metrics": {
-      const request = fromBinary(ExportMetricsServiceRequestSchema, body);
-      request.resourceMetrics = request.resourceMetrics.filter((resource) => {
-        resource.scopeMetrics = resource.scopeMetrics.filter((scope) => {
-          scope.metrics = scope.metrics.filter((metric) => reducePoints(metric, take));
-          return scope.metrics.length > 0;
-        });
-        return resource.scopeMetrics.length > 0;
-      });
-      return toBinary(ExportMetricsServiceRequestSchema, request);
-    }
+/**
+ * The two halves of a request, neither of them empty; null where there are none: it holds a single
+ * item, or is no such request.
+ */
+export function halve(signal: Signal, body: Uint8Array): readonly [Part, Part] | null {
+  const tree = TREES[signal];
+  try {
+    const message = fromBinary(tree.schema, body) as Message & Node;
+    const items = countItems(tree, message);
+    if (items < 2) return null;
+    const first = Math.ceil(items / 2);
+    const [one, two] = cut(tree, message, first).map((part) => toBinary(tree.schema, part));
+    return [{ body: one, items: first }, { body: two, items: items - first }];
+  } catch {
+    return null;
   }
 }
 
-/** False when no point is left. */
-function reducePoints({ data }: Metric, take: Take): boolean {
-  if (data.case === undefined) return false;
-  const { value } = data;
-  // One list, whatever its points are: the types of TypeScript can't say so.
-  const points = value as { dataPoints: unknown[] };
-  points.dataPoints = take(points.dataPoints);
-  return points.dataPoints.length > 0;
+function countItems(tree: Tree, message: Node): number {
+  let count = 0;
+  for (const resource of message[tree.resources]) {
+    for (const scope of resource[tree.scopes]) {
+      for (const item of scope[tree.items]) count += pieces(item).length;
+    }
+  }
+  return count;
+}
+
+/** A metric is as many items as it has points. */
+function pieces(item: unknown): unknown[] {
+  const { $typeName, data } = item as Metric;
+  if ($typeName !== "otlp.v1.Metric") return [item];
+  return data.case === undefined ? [] : data.value.dataPoints;
+}
+
+function withPieces(item: unknown, from: number, to: number): Node {
+  const metric = item as Metric;
+  if (metric.$typeName !== "otlp.v1.Metric" || metric.data.case === undefined) return item as Node;
+  const { value } = metric.data;
+  const points = (value.dataPoints as unknown[]).slice(from, to);
+  return {
+    ...metric,
+    data: { ...metric.data, value: { ...value, dataPoints: points } },
+  } as unknown as Node;
+}
+
+function cut(tree: Tree, message: Message & Node, limit: number): (Message & Node)[] {
+  const parts: (Message & Node)[] = [];
+  let room = 0;
+  for (const resource of message[tree.resources]) {
+    let resourceCopy: Node | null = null;
+    for (const scope of resource[tree.scopes]) {
+      let scopeCopy: Node | null = null;
+      for (const item of scope[tree.items]) {
+        const count = pieces(item).length;
+        for (let from = 0; from < count;) {
+          if (room === 0) {
+            parts.push({ ...message, [tree.resources]: [] } as unknown as Message & Node);
+            room = limit;
+            resourceCopy = null;
+          }
+          if (resourceCopy === null) {
+            resourceCopy = { ...resource, [tree.scopes]: [] };
+            parts[parts.length - 1][tree.resources].push(resourceCopy);
+            scopeCopy = null;
+          }
+          if (scopeCopy === null) {
+            scopeCopy = { ...scope, [tree.items]: [] };
+            resourceCopy[tree.scopes].push(scopeCopy);
+          }
+          const to = Math.min(count, from + room);
+          scopeCopy[tree.items].push(withPieces(item, from, to));
+          room -= to - from;
+          from = to;
+        }
+      }
+    }
+  }
+  return parts;
 }
 
 /** What became of a request that was sent in two parts. */

@@ -14,7 +14,7 @@
  * @module
  */
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative, resolve } from "node:path";
 import process from "node:process";
@@ -169,7 +169,10 @@ async function main(args: string[]): Promise<number> {
     console.error(`no such file: ${missing.join(", ")}`);
     return 2;
   }
-  const files = args.length > 0 ? args.map((file) => resolve(file)) : findTests(ROOT);
+  const named = args.map((path) => resolve(path));
+  const files = args.length > 0
+    ? named.flatMap((path) => statSync(path).isDirectory() ? findTests(path) : [path])
+    : findTests(ROOT);
   const total: Outcome = { passed: 0, failed: [], skipped: [] };
   const add = ({ passed, failed, skipped }: Outcome): void => {
     total.passed += passed;

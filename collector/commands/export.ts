@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { readViewsOf } from "../config/file.ts";
 import { userTempDirectory } from "../../ffi/mod.ts";
 import { FormatError } from "../../lib/file/geometry.ts";
 import type { OwnerState } from "../../lib/file/owner.ts";
 import { chooseAggregation } from "../aggregation.ts";
 import { batchSize } from "../arguments.ts";
+import { readViewsOf } from "../config/file.ts";
 import { ownerOf, whyOpen } from "../copied-owner.ts";
 import { FileCopy } from "../copy.ts";
 import { type Candidate, discover } from "../discover.ts";
