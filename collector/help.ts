@@ -76,9 +76,8 @@ reasons otherwise; and /metrics for Prometheus. Files whose owner is gone are su
 
 Prometheus: --prometheus :9464 answers /metrics with the metrics of all processes that live, as of
 now, named and labelled as OpenTelemetry's rules for Prometheus say; exponential histograms as
-histograms with the bounds of their buckets. What is sent to the endpoint stays as it is. Metrics
-whose temporality is delta are left out; to have them cumulative as well, set
-OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE.
+histograms with the bounds of their buckets; all of them cumulative. What is sent to the endpoint
+stays as it is; metrics whose temporality is delta are kept twice for that.
 
 Exit codes:
   0  everything was delivered, or following was ended by SIGINT or SIGTERM

@@ -73,6 +73,7 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
       get views() {
         return delivery.options.aggregation.views;
       },
+      keepsCumulative: options.prometheus !== null,
       warn: (message) => log("warn", message),
     },
     once: options.once,

@@ -13,11 +13,7 @@ import { addResource, chooseFormat, CONTENT_TYPES, createText, formatText } from
 /** By path. */
 export function applicationPages({ files, requests }: Pipeline, log: Log): Record<string, Route> {
   const { aggregator } = requests;
-  const said = new Set<string>();
-  const warnOnce = (count: number, why: string): void => {
-    if (count > 0 && !said.has(why)) log("warn", `--prometheus leaves metrics out: ${why}`);
-    if (count > 0) said.add(why);
-  };
+  let said = false;
   return {
     "/metrics": (accept) => {
       const text = createText(chooseFormat(accept));
@@ -26,15 +22,17 @@ export function applicationPages({ files, requests }: Pipeline, log: Log): Recor
       const high = Number(now >> 32n) | 0;
       for (const process of files.processes.values()) {
         if (process.over || !process.files.some(lives)) continue;
-        text.delta += aggregator.snapshot(process.state.index, low, high, (request) => {
+        aggregator.snapshot(process.state.index, low, high, (request) => {
           const bytes = request.buffer.subarray(0, request.length);
           const { resourceMetrics } = fromBinary(ExportMetricsServiceRequestSchema, bytes);
           for (const each of resourceMetrics) addResource(text, each, process.key);
           aggregator.recycle(request);
         });
       }
-      warnOnce(text.conflicting, "their name, or name and labels, are those of others");
-      warnOnce(text.delta, "their temporality is delta");
+      if (text.conflicting > 0 && !said) {
+        said = true;
+        log("warn", "--prometheus leaves metrics out whose name, or name and labels, others have");
+      }
       return { status: 200, type: CONTENT_TYPES[text.format], body: formatText(text) };
     },
   };

@@ -49,13 +49,11 @@ export interface Text {
   readonly families: Map<string, Family>;
   /** Points without a place: of another type, or the same labels, as some before. */
   conflicting: number;
-  /** Metrics whose points are increments, which nobody adds up here. */
-  delta: number;
 }
 
 /** Nothing so far. */
 export function createText(format: Format): Text {
-  return { format, families: new Map(), conflicting: 0, delta: 0 };
+  return { format, families: new Map(), conflicting: 0 };
 }
 
 /**
@@ -80,7 +78,7 @@ export function addOwn(text: Text, of: ResourceMetrics): void {
 }
 
 /** The whole text. */
-export function formatText({ conflicting, delta, families, format }: Text): string {
+export function formatText({ conflicting, families, format }: Text): string {
   const lines: string[] = [];
   for (const [name, { help, samples, type }] of families) {
     // OpenMetrics names families without the suffix that tells their samples.
@@ -91,9 +89,8 @@ export function formatText({ conflicting, delta, families, format }: Text): stri
     for (const sample of samples.values()) lines.push(...sample);
   }
   if (format === "openmetrics") lines.push("# EOF");
-  else {
-    if (conflicting > 0) lines.push(`# ${conflicting} points left out: name or labels in use`);
-    if (delta > 0) lines.push(`# ${delta} metrics left out: their temporality is delta`);
+  else if (conflicting > 0) {
+    lines.push(`# ${conflicting} points left out: name or labels in use`);
   }
   return `${lines.join("\n")}\n`;
 }
@@ -161,10 +158,8 @@ function addMetric(text: Text, metric: Metric, own: [string, string][]): void {
   if (data.case === undefined || data.case === "summary") return;
   if (data.case !== "gauge") {
     const { aggregationTemporality } = data.value;
-    if (aggregationTemporality !== AggregationTemporality.CUMULATIVE) {
-      text.delta++;
-      return;
-    }
+    // Nobody adds increments up here.
+    if (aggregationTemporality !== AggregationTemporality.CUMULATIVE) return;
   }
   const isCounter = data.case === "sum" && data.value.isMonotonic;
   const type = isCounter ? "counter" : data.case.endsWith("istogram") ? "histogram" : "gauge";

@@ -133,6 +133,7 @@ export class Aggregator {
       for (const { streams } of scopes) {
         for (const index of streams) {
           const stream = this.instruments.streams[index]!;
+          if (stream.isDouble) continue;
           if (stream.measured > 0 || (stream.count > 0 && isExportedAlways(stream))) return true;
         }
       }
@@ -165,19 +166,19 @@ export class Aggregator {
   }
 
   /**
-   * Makes requests of everything of a process but streams of delta temporality, and changes nothing:
-   * neither intervals nor exemplars begin anew. Returns how many such streams were left out.
+   * Makes requests of everything of a process, always cumulative, and changes nothing: neither
+   * intervals nor exemplars begin anew. Metrics of delta temporality are in it with the option
+   * `keepsCumulative`.
    */
   snapshot(
     process: number,
     nowLow: number,
     nowHigh: number,
     emit: (request: Request) => void,
-  ): number {
+  ): void {
     const metrics = this.instruments.processes.get(process);
-    if (metrics === undefined) return 0;
+    if (metrics === undefined) return;
     const { accumulator, encoder } = this;
-    let omitted = 0;
     encoder.begin(nowLow, nowHigh, emit);
     for (const [resource, scopes] of metrics.resources) {
       encoder.resource(process, resource);
@@ -185,11 +186,7 @@ export class Aggregator {
         encoder.scope(scope);
         for (const index of streams) {
           const stream = this.instruments.streams[index]!;
-          if (stream.count === 0) continue;
-          if (stream.isDelta) {
-            omitted++;
-            continue;
-          }
+          if (stream.count === 0 || stream.isDelta) continue;
           encoder.metric(stream);
           for (let series = stream.first; series !== NO_SERIES;) {
             if (!this.isStale(stream, series, nowLow, nowHigh)) encoder.point(stream, series);
@@ -199,7 +196,6 @@ export class Aggregator {
       }
     }
     encoder.finish();
-    return omitted;
   }
 
   /** What is observable and was not observed for long is not there any more. */
@@ -261,6 +257,7 @@ export class Aggregator {
   private collectStream(index: number, nowLow: number, nowHigh: number): void {
     const { accumulator } = this;
     const stream = this.instruments.streams[index]!;
+    if (stream.isDouble) return;
     const isAlways = isExportedAlways(stream);
     const hasIdle = stream.measured < stream.count && canForget(stream);
     if (isLater(stream.sinceLow, stream.sinceHigh, nowLow, nowHigh)) {

@@ -12,7 +12,7 @@ import { BAD_REF, Rejection } from "../record/wire.ts";
 import { Handles } from "./blocks.ts";
 import { readDefinition } from "./definition.ts";
 import { KnownRecords } from "./known.ts";
-import { createStream, type Stream, type StreamOptions } from "./stream.ts";
+import { createStream, doubleOf, type Stream, type StreamOptions } from "./stream.ts";
 import { matchViews, type View } from "./views.ts";
 
 /** How definitions become streams. */
@@ -166,9 +166,14 @@ export class Instruments {
     let inScope = group.find((each) => each.scope === scope);
     if (inScope === undefined) group.push(inScope = { scope, streams: [] });
     const streams: number[] = [];
-    for (const each of settings) {
+    const made = settings.map((each) => createStream(definition, each, scope, this.options));
+    // Behind the others: the first one says what the instrument can measure.
+    if (this.options.keepsCumulative) {
+      made.push(...made.filter((each) => each.isDelta).map(doubleOf));
+    }
+    for (const stream of made) {
       const index = this.numbers.take();
-      this.streams[index] = createStream(definition, each, scope, this.options);
+      this.streams[index] = stream;
       streams.push(index);
       inScope.streams.push(index);
     }

@@ -10,24 +10,21 @@ import { Bench, COUNTER, type Definition, HISTOGRAM, int, numbers, T } from "./t
 
 const SECOND = 1_000_000_000n;
 
-/** Metrics by name, and how many streams were left out. */
-function snapshot(
-  bench: Bench,
-  now = bench.now,
-): { metrics: Record<string, Metric>; omitted: number } {
+/** Metrics by name. */
+function snapshot(bench: Bench, now = bench.now): Record<string, Metric> {
   const { aggregator, process } = bench.collector;
   const metrics: Record<string, Metric> = {};
   const low = Number(now & 0xffffffffn) | 0;
   const high = Number(now >> 32n) | 0;
   bench.collector.rounds();
-  const omitted = aggregator.snapshot(process.state.index, low, high, (request) => {
+  aggregator.snapshot(process.state.index, low, high, (request) => {
     const bytes = request.buffer.slice(0, request.length);
     aggregator.recycle(request);
     for (const { metric } of metricsOf(fromBinary(ExportMetricsServiceRequestSchema, bytes))) {
       metrics[metric.name] = metric;
     }
   });
-  return { metrics, omitted };
+  return metrics;
 }
 
 const delta = { aggregationTemporality: AggregationTemporality.DELTA };
@@ -50,21 +47,44 @@ const DEFINITIONS: readonly Definition[] = [
 ];
 
 describe("a snapshot", () => {
-  it("has what the next collection has, but for increments", () => {
+  it("has what the next collection has", () => {
     const bench = new Bench();
     const refs = DEFINITIONS.map((definition) => bench.define(definition));
     for (const ref of refs) bench.measure(ref, 3n, [["a", int(1)]]);
-    const { metrics, omitted } = snapshot(bench);
-    assert.equal(omitted, 2);
+    const metrics = snapshot(bench);
+    // Increments are nothing that can be looked at between collections.
     const { d, dh, ...rest } = bench.collect();
     assert.ok(d && dh);
     assert.deepEqual(metrics, rest);
     // What was not measured since is still there.
-    assert.deepEqual(Object.keys(snapshot(bench).metrics).sort(), ["c", "g", "h", "o"]);
+    assert.deepEqual(Object.keys(snapshot(bench)).sort(), ["c", "g", "h", "o"]);
+  });
+
+  it("has everything cumulative on request, as a collector that sends nothing else has it", () => {
+    const bench = new Bench({ keepsCumulative: true });
+    const cumulative = new Bench({ temporality: "cumulative" });
+    const random = new Random();
+    const all = [bench, cumulative].map((each) =>
+      DEFINITIONS.map((definition) => each.define(definition))
+    );
+    for (let i = 0; i < 10; i++) {
+      for (let j = 0; j < 30; j++) {
+        const which = random.below(DEFINITIONS.length);
+        const [value, key] = [BigInt(random.below(20)), random.below(3)];
+        bench.measure(all[0][which], value, [["a", int(key)]]);
+        cumulative.measure(all[1][which], value, [["a", int(key)]]);
+      }
+      const found = snapshot(bench);
+      // Before the collection, which forgets what is not measured for long.
+      assert.deepEqual(numbersOf(found), numbersOf(snapshot(cumulative)), `seed ${seed}`);
+      assert.ok(["d", "dh"].every((name) => found[name] !== undefined));
+      bench.collect();
+      cumulative.collect();
+    }
   });
 
   it("changes nothing of what is collected", () => {
-    const benches = [new Bench(), new Bench()];
+    const benches = [new Bench({ keepsCumulative: true }), new Bench()];
     const random = new Random();
     const all = benches.map((bench) => DEFINITIONS.map((definition) => bench.define(definition)));
     for (let i = 0; i < 20; i++) {
@@ -90,8 +110,8 @@ describe("a snapshot", () => {
     const counted = bench.define(COUNTER);
     bench.measure(observed, 5n);
     bench.measure(counted, 6n);
-    assert.deepEqual(numbers(snapshot(bench, T + 299n * SECOND).metrics.o), { "": 5n });
-    const { metrics } = snapshot(bench, T + 301n * SECOND);
+    assert.deepEqual(numbers(snapshot(bench, T + 299n * SECOND).o), { "": 5n });
+    const metrics = snapshot(bench, T + 301n * SECOND);
     assert.equal(metrics.o, undefined);
     assert.deepEqual(numbers(metrics.c), { "": 6n });
   });

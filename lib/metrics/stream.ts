@@ -40,6 +40,8 @@ export interface StreamOptions {
   readonly histograms: "definition" | "explicit" | "exponential";
   /** Series of a stream at most, the one for the overflow included. */
   readonly cardinalityLimit: number;
+  /** Streams of delta temporality are kept a second time, for snapshots, with all that ever came. */
+  readonly keepsCumulative?: boolean;
 }
 
 // What a stream's series hold: a number for `switch`.
@@ -61,6 +63,8 @@ export interface Stream {
   /** One of its instrument's streams is a sum that only grows: none of them takes a negative value. */
   refusesNegative: boolean;
   readonly isDelta: boolean;
+  /** It is for snapshots alone: what is collected is in the stream that it is the double of. */
+  readonly isDouble: boolean;
   /** Its series are exported only when they were measured since the last collection. */
   readonly isObservable: boolean;
   /** Measurements without a span context are absolute values, not increments. */
@@ -132,6 +136,7 @@ export function createStream(
     refusesNegative: wanted.isMonotonic,
     isDelta: kind !== GAUGE &&
       temporalityOf(definition, options.temporality) === TEMPORALITY_DELTA,
+    isDouble: false,
     isObservable: definition.isOurs && isObservable(instrument),
     mayBeAbsolute: !definition.isOurs && kind === SUM && definition.kind === "sum" &&
       definition.temporality === TEMPORALITY_CUMULATIVE,
@@ -158,6 +163,11 @@ export function createStream(
     overflow: NO_SERIES,
     measured: 0,
   };
+}
+
+/** The stream that keeps for snapshots what a new stream of delta temporality starts anew. */
+export function doubleOf(stream: Stream): Stream {
+  return { ...stream, isDelta: false, isDouble: true };
 }
 
 interface Wanted {
