@@ -12,6 +12,7 @@ import { doctor } from "./commands/doctor.ts";
 import { exportCommand } from "./commands/export.ts";
 import { importCommand } from "./commands/import.ts";
 import { inspect } from "./commands/inspect.ts";
+import { size } from "./commands/size.ts";
 import type { Environment } from "./variables.ts";
 
 /** What a command does; resolves to the program's exit code. */
@@ -29,6 +30,7 @@ const COMMANDS: readonly AddCommand[] = [
   collect,
   inspect,
   doctor,
+  size,
   exportCommand,
   importCommand,
   config,

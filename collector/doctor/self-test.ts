@@ -43,7 +43,7 @@ async function roundTrip(file: string): Promise<string | undefined> {
   const sdk = start({ env: { OTEL_NODE_RESOURCE_DETECTORS: "none" }, file });
   try {
     if (!sdk.recording) throw new Error(sdk.reason);
-    const reader = Reader.open(file);
+    const reader = Reader.open(sdk.path!);
     try {
       const attributes = { key: VALUE };
       sdk.tracerProvider!.getTracer("doctor").startSpan("span", { attributes }).end();
