@@ -43,18 +43,25 @@ export function batchSize(text: string): number {
   return count;
 }
 
+/** A parser of one of some words, which shells offer. */
+export interface WordParser<T extends string> {
+  (text: string): T;
+  readonly words: readonly T[];
+}
+
 /** One of some words, in any case. */
-export function oneOf<T extends string>(...words: readonly T[]): (text: string) => T {
-  return (text) => {
+export function oneOf<T extends string>(...words: readonly T[]): WordParser<T> {
+  const parse = (text: string): T => {
     const found = words.find((word) => word === text.toLowerCase());
     if (found !== undefined) return found;
     const rest = words.slice(0, -1).join(", ");
     throw new InvalidArgumentError(`It is not ${rest} or ${words[words.length - 1]}.`);
   };
+  return Object.assign(parse, { words });
 }
 
 /** How a request's body is compressed. */
-export const compression: (text: string) => "gzip" | "none" = oneOf("gzip", "none");
+export const compression: WordParser<"gzip" | "none"> = oneOf("gzip", "none");
 
 /** What requests are carried by. */
 export const protocol: (text: string) => Protocol = oneOf("grpc", "http/protobuf", "http/json");

@@ -7,6 +7,7 @@ import { Command, CommanderError } from "commander";
 import packageJson from "../package.json" with { type: "json" };
 import { ArgumentsExit } from "./arguments.ts";
 import { collect } from "./commands/collect.ts";
+import { completions } from "./commands/completions.ts";
 import { config } from "./commands/config.ts";
 import { doctor } from "./commands/doctor.ts";
 import { exportCommand } from "./commands/export.ts";
@@ -34,6 +35,7 @@ const COMMANDS: readonly AddCommand[] = [
   exportCommand,
   importCommand,
   config,
+  completions,
 ];
 
 /**
@@ -84,6 +86,30 @@ export function parseWith(argv: readonly string[], add: (program: Command) => vo
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     const failed = error.exitCode !== 0 || argv.length === 0;
-    throw new ArgumentsExit(failed ? 2 : 0, output.trimEnd());
+    // One line, as every other error is.
+    const text = output.trimEnd().replace(/\n(?=\(Did you mean)/, " ");
+    throw new ArgumentsExit(
+      failed ? 2 : 0,
+      failed ? text + whatThereIs(error, program, argv) : text,
+    );
   }
+}
+
+/** Behind the name of what is unknown: what is known. */
+function whatThereIs(error: CommanderError, program: Command, argv: readonly string[]): string {
+  if (error.code === "commander.unknownCommand") {
+    const names = program.commands.map((command) => command.name()).join(", ");
+    return `; the commands are ${names} (see otlp-mmap --help)`;
+  }
+  if (error.code !== "commander.unknownOption") return "";
+  let command = program;
+  for (const word of argv) {
+    const next = command.commands.find((each) => each.name() === word);
+    if (next === undefined) break;
+    command = next;
+  }
+  const options = command.options.map(({ long, short }) => long ?? short).join(", ");
+  const names = command.parent === null ? [] : argv.slice(0, argv.indexOf(command.name()) + 1);
+  const of = ["otlp-mmap", ...names].join(" ");
+  return `; the options are ${options} (see ${of} --help)`;
 }
