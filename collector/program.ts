@@ -96,20 +96,22 @@ export function parseWith(argv: readonly string[], add: (program: Command) => vo
 }
 
 /** Behind the name of what is unknown: what is known. */
-function whatThereIs(error: CommanderError, program: Command, argv: readonly string[]): string {
-  if (error.code === "commander.unknownCommand") {
-    const names = program.commands.map((command) => command.name()).join(", ");
-    return `; the commands are ${names} (see otlp-mmap --help)`;
-  }
-  if (error.code !== "commander.unknownOption") return "";
+function whatThereIs({ code }: CommanderError, program: Command, argv: readonly string[]): string {
   let command = program;
+  const path = ["otlp-mmap"];
   for (const word of argv) {
     const next = command.commands.find((each) => each.name() === word);
     if (next === undefined) break;
     command = next;
+    path.push(word);
   }
-  const options = command.options.map(({ long, short }) => long ?? short).join(", ");
-  const names = command.parent === null ? [] : argv.slice(0, argv.indexOf(command.name()) + 1);
-  const of = ["otlp-mmap", ...names].join(" ");
-  return `; the options are ${options} (see ${of} --help)`;
+  const help = `(see ${path.join(" ")} --help)`;
+  if (code === "commander.unknownCommand") {
+    return `; the commands are ${command.commands.map((each) => each.name()).join(", ")} ${help}`;
+  }
+  if (code === "commander.unknownOption") {
+    const options = command.options.map(({ long, short }) => long ?? short).join(", ");
+    return options === "" ? ` ${help}` : `; the options are ${options} ${help}`;
+  }
+  return "";
 }

@@ -1,0 +1,99 @@
+/** What people are told who mistype. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { observe } from "../tests/support/collector.ts";
+import { ownRuntime } from "../tests/support/runtimes.ts";
+import { ArgumentsExit } from "./arguments.ts";
+import { parseProgram } from "./program.ts";
+
+function refusal(...argv: string[]): string {
+  try {
+    parseProgram(argv, {});
+  } catch (error) {
+    assert.ok(error instanceof ArgumentsExit, String(error));
+    assert.equal(error.exitCode, 2);
+    return error.message;
+  }
+  return assert.fail(`accepted: ${argv.join(" ")}`);
+}
+
+function help(...argv: string[]): string {
+  try {
+    parseProgram([...argv, "--help"], {});
+  } catch (error) {
+    assert.ok(error instanceof ArgumentsExit, String(error));
+    assert.equal(error.exitCode, 0);
+    return error.message;
+  }
+  return assert.fail("went on");
+}
+
+/** The commands that help lists. */
+const COMMANDS = [...help().matchAll(/^ {2}([a-z]+)\b.* {2}/gm)].map(([, name]) => name)
+  .filter((name) => name !== "help");
+
+describe("the command line", () => {
+  it("names a command it does not know, one that is like it, and those there are", () => {
+    assert.ok(COMMANDS.includes("collect") && COMMANDS.includes("completions"), `${COMMANDS}`);
+    const all = `; the commands are ${COMMANDS.join(", ")} (see otlp-mmap --help)`;
+    assert.equal(
+      refusal("colect"),
+      `error: unknown command 'colect' (Did you mean collect?)${all}`,
+    );
+    assert.equal(refusal("zzzzzz", "--once"), `error: unknown command 'zzzzzz'${all}`);
+  });
+
+  it("names an option it does not know, one that is like it, and those there are", () => {
+    assert.match(
+      refusal("collect", "--endpiont", "http://x"),
+      /^error: unknown option '--endpiont' \(Did you mean --endpoint\?\); the options are --endpoint, .*--keep.* \(see otlp-mmap collect --help\)$/,
+    );
+    assert.equal(
+      refusal("inspect", "--yaml", "a.otlp"),
+      "error: unknown option '--yaml'; the options are --json (see otlp-mmap inspect --help)",
+    );
+    assert.equal(
+      refusal("--versoin"),
+      "error: unknown option '--versoin' (Did you mean --version?); the options are --version " +
+        "(see otlp-mmap --help)",
+    );
+  });
+
+  it("names the option and what it may be when a value is bad", () => {
+    assert.equal(
+      refusal("collect", "--compression", "zip"),
+      "error: option '--compression <name>' argument 'zip' is invalid. It is not gzip or none.",
+    );
+    assert.equal(
+      refusal("completions", "tcsh"),
+      "error: command-argument value 'tcsh' is invalid for argument 'shell'. Allowed choices are " +
+        "bash, zsh, fish.",
+    );
+    assert.equal(refusal("size", "--rate"), "error: option '--rate <count>' argument missing");
+  });
+
+  it("wants the arguments that a command needs, and no more", () => {
+    assert.equal(refusal("inspect"), "error: missing required argument 'files'");
+    assert.match(refusal("size", "--rate", "1", "more"), /^error: too many arguments/);
+  });
+
+  it("has examples and exit codes in the help of every command", () => {
+    for (const command of COMMANDS) {
+      const text = help(command);
+      assert.match(text, new RegExp(`^Examples:\\n(?:.*\\n)*? {2}.*otlp-mmap ${command}\\b`, "m"));
+      assert.match(text, /^Exit codes:\n {2}0 /m, command);
+    }
+  });
+
+  it("ends with 2, and says it on standard error", async () => {
+    const program = observe(ownRuntime, "collector/main.ts", ["doctor", "--jsno"]);
+    let output = "";
+    program.child.stdout!.on("data", (text: string) => output += text);
+    assert.deepEqual(await program.ended, { code: 2, signal: null });
+    assert.equal(output, "");
+    assert.match(
+      program.text(),
+      /^error: unknown option '--jsno' \(Did you mean --json\?\); the options are .*\n$/,
+    );
+  });
+});
