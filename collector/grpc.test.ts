@@ -6,9 +6,14 @@ import * as net from "node:net";
 import { after, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as grpc from "@grpc/grpc-js";
-import type { Signal } from "../lib/otlp/request.ts";
 import { USER_AGENT } from "./headers.ts";
 import { createSender, type Sender, type SenderOptions } from "./send.ts";
+import {
+  type GrpcAnswer,
+  type GrpcBackend,
+  type GrpcBackendOptions,
+  startGrpcBackend,
+} from "./testing/grpc-backend.ts";
 import { ADDRESS_CERTIFICATE, CERTIFICATE, KEY } from "./tls-fixture.ts";
 
 const cleanups: (() => void | Promise<unknown>)[] = [];
@@ -20,67 +25,11 @@ const FAST = { initialMs: 10, maxMs: 40, factor: 1.5, jitter: 0.5 };
 const BODY = Buffer.from("a request".repeat(1000));
 const TLS = { ca: CERTIFICATE, cert: CERTIFICATE, key: KEY };
 
-type Call = grpc.ServerUnaryCall<Buffer, Buffer>;
-type Reply = grpc.sendUnaryData<Buffer>;
-/** Answers the call with that number, from 1. */
-type Answer = (reply: Reply, count: number, call: Call) => void;
-
-const SERVICES: Record<Signal, string> = {
-  traces: "opentelemetry.proto.collector.trace.v1.TraceService",
-  metrics: "opentelemetry.proto.collector.metrics.v1.MetricsService",
-  logs: "opentelemetry.proto.collector.logs.v1.LogsService",
-};
-
-const bytes = (value: Buffer): Buffer => value;
-const takes: Answer = (reply) => reply(null, Buffer.alloc(0));
-
-interface Backend {
-  readonly port: number;
-  readonly url: string;
-  readonly calls: Call[];
-  /** Address and port of who made each call. */
-  readonly peers: string[];
-  stop(): void;
-}
-
-/** A server of one signal, that takes each request whole and then does as it likes. */
-async function backend(
-  answer: Answer = takes,
-  more: { signal?: Signal; tls?: "server" | "mutual" | "address"; port?: number } = {},
-): Promise<Backend> {
-  const server = new grpc.Server();
-  const calls: Call[] = [];
-  const peers: string[] = [];
-  const method = {
-    path: `/${SERVICES[more.signal ?? "traces"]}/Export`,
-    requestStream: false,
-    responseStream: false,
-    requestSerialize: bytes,
-    requestDeserialize: bytes,
-    responseSerialize: bytes,
-    responseDeserialize: bytes,
-  };
-  server.addService({ Export: method }, {
-    Export: (call: Call, reply: Reply): void => {
-      calls.push(call);
-      peers.push(call.getPeer());
-      answer(reply, calls.length, call);
-    },
-  });
-  const certificate = more.tls === "address" ? ADDRESS_CERTIFICATE : CERTIFICATE;
-  const pair = { cert_chain: Buffer.from(certificate), private_key: Buffer.from(KEY) };
-  const credentials = more.tls === undefined
-    ? grpc.ServerCredentials.createInsecure()
-    : grpc.ServerCredentials.createSsl(Buffer.from(CERTIFICATE), [pair], more.tls === "mutual");
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(`127.0.0.1:${more.port ?? 0}`, credentials, (error, bound) => {
-      if (error === null) resolve(bound);
-      else reject(error);
-    });
-  });
-  cleanups.push(() => server.forceShutdown());
-  const url = `http://127.0.0.1:${port}`;
-  return { port, url, calls, peers, stop: () => server.forceShutdown() };
+/** A backend that ends with the tests. */
+async function backend(answer?: GrpcAnswer, more?: GrpcBackendOptions): Promise<GrpcBackend> {
+  const started = await startGrpcBackend(answer, more);
+  cleanups.push(started.stop);
+  return started;
 }
 
 async function listen(server: net.Server): Promise<string> {
@@ -153,14 +102,14 @@ function failure(code: grpc.status, details: string, statusDetails?: Buffer): gr
 describe("a gRPC backend that takes everything", () => {
   for (const signal of ["traces", "metrics", "logs"] as const) {
     it(`gets ${signal} at their service`, async () => {
-      const { url, calls } = await backend(takes, { signal });
+      const { url, calls, requests } = await backend();
       const one = sender(url, { signal });
       assert.deepEqual(await one.send(BODY, 7), { accepted: 7, rejected: 0, dropped: 0 });
       // A view of a larger buffer, as the collector's batches are.
       const view = new Uint8Array(Buffer.concat([BODY, BODY]).buffer, 9, 90);
       assert.equal((await one.send(view, 1)).accepted, 1);
-      assert.deepEqual(calls[0].request, BODY);
-      assert.deepEqual(calls[1].request, Buffer.from(view));
+      assert.deepEqual(requests[signal], [BODY, Buffer.from(view)]);
+      assert.equal(calls.length, 2);
       assert.deepEqual(one.lines, []);
       assert.deepEqual({ ...one.state }, { ok: true, lastError: undefined, failures: 0 });
     });
@@ -211,7 +160,7 @@ describe("a gRPC backend that takes everything", () => {
   });
 
   it("gets several requests at once over one connection", async () => {
-    const held: Reply[] = [];
+    const held: Parameters<GrpcAnswer>[0][] = [];
     const { url, peers } = await backend((reply) => void held.push(reply));
     const one = sender(url);
     const sending = [1, 2, 3, 4].map((items) => one.send(BODY, items));
@@ -235,7 +184,7 @@ describe("a gRPC backend that takes everything", () => {
 
 describe("gRPC over TLS", () => {
   it("trusts a given certificate, and names the problem of others", async () => {
-    const { port } = await backend(takes, { tls: "server" });
+    const { port } = await backend(undefined, { tls: "server" });
     const url = `https://localhost:${port}`;
     const one = sender(url, { tls: { ca: CERTIFICATE } });
     assert.equal((await one.send(BODY, 2)).accepted, 2);
@@ -255,13 +204,13 @@ describe("gRPC over TLS", () => {
   });
 
   it("reaches a server by an address that its certificate is made out for", async () => {
-    const { port } = await backend(takes, { tls: "address" });
+    const { port } = await backend(undefined, { tls: "address" });
     const one = sender(`https://127.0.0.1:${port}`, { tls: { ca: ADDRESS_CERTIFICATE } });
     assert.equal((await one.send(BODY, 2)).accepted, 2, one.lines[0]);
   });
 
   it("shows its own certificate, and hints at that when the server wants one", async () => {
-    const { port } = await backend(takes, { tls: "mutual" });
+    const { port } = await backend(undefined, { tls: "mutual" });
     const url = `https://localhost:${port}`;
     assert.equal((await sender(url, { tls: TLS }).send(BODY, 2)).accepted, 2);
     const said = await complaint(url, { tls: { ca: CERTIFICATE } });
@@ -274,7 +223,7 @@ describe("gRPC over TLS", () => {
       await complaint(`https://localhost:${plain.port}`),
       /does not speak TLS on this port: use http:\/\//,
     );
-    const secured = await backend(takes, { tls: "server" });
+    const secured = await backend(undefined, { tls: "server" });
     assert.match(await complaint(`http://localhost:${secured.port}`), /speak TLS \(https:\/\/\)/);
   });
 });
@@ -369,7 +318,7 @@ describe("gRPC status codes", () => {
   });
 
   it("says once that a backend does not take logs, however often it is asked", async () => {
-    const { url } = await backend(takes, { signal: "traces" });
+    const { url } = await backend(undefined, { signals: ["traces"] });
     const one = sender(url, { signal: "logs" });
     for (let i = 0; i < 3; i++) {
       const { accepted, rejected, dropped, gaveUp } = await one.send(BODY, 8);
@@ -434,7 +383,7 @@ describe("a gRPC server that is not there", () => {
     for (let i = 0; i < 500 && one.state.failures < 6; i++) await sleep(10);
     assert.equal(one.state.ok, false);
     assert.match(one.lines.join("\n"), /nothing listens at 127\.0\.0\.1:\d+ .*; retrying/);
-    const second = await backend(takes, { port: first.port });
+    const second = await backend(undefined, { port: first.port });
     const outcomes = await Promise.all(sending);
     assert.deepEqual(outcomes.map(({ accepted }) => accepted), [4, 5]);
     assert.equal(second.calls.length, 2);

@@ -14,6 +14,8 @@ import {
   receivedBy,
 } from "../tests/support/collector.ts";
 import { ownRuntime } from "../tests/support/runtimes.ts";
+import { fromOtlpJson } from "./otlp-json.ts";
+import { startGrpcBackend } from "./testing/grpc-backend.ts";
 
 const root = mkdtempSync(join(tmpdir(), "otlp-mmap-main-"));
 after(() => rmSync(root, { recursive: true }));
@@ -62,6 +64,32 @@ describe("collect", () => {
         "otlp-mmap: records of the measurements rings: 42 claimed = 42 read + 0 torn + 0 unreadable",
       ]);
     } finally {
+      await sink.stop();
+    }
+  });
+
+  it("sends over gRPC what the variables say, and JSON at the same time", async () => {
+    const backend = await startGrpcBackend();
+    const sink = await startSink();
+    try {
+      const { code, lines } = await collect([vectorFile()], {
+        OTEL_EXPORTER_OTLP_PROTOCOL: "grpc",
+        OTEL_EXPORTER_OTLP_ENDPOINT: `127.0.0.1:${backend.port}`,
+        OTEL_EXPORTER_OTLP_INSECURE: "true",
+        OTEL_EXPORTER_OTLP_COMPRESSION: "gzip",
+        OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: `${sink.url}/v1/logs`,
+        OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: "http/json",
+      });
+      assert.equal(code, 0, lines.join("\n"));
+      const { traces, metrics, logs } = backend.requests;
+      const received = { bodies: traces, metrics };
+      assert.equal(receivedBy(received).length, 14);
+      assert.equal(metricsReceivedBy(received).flatMap(({ metric }) => pointsOf(metric)).length, 7);
+      assert.deepEqual(logs, []);
+      const json = sink.logs.map((body) => fromOtlpJson("logs", new TextDecoder().decode(body)));
+      assert.equal(logsReceivedBy({ logs: json }).length, 8);
+    } finally {
+      backend.stop();
       await sink.stop();
     }
   });

@@ -438,4 +438,26 @@ describe("all signals of an application", { skip: rotel.missing ?? false }, () =
       });
     }
   }
+
+  it("are not sent to the port of the other protocol without a word about it", async () => {
+    const directories = mkdtempSync(join(tmpdir(), "otlp-mmap-acceptance-"));
+    const receiver = await startRotel({ verbosity: "basic" });
+    try {
+      for (const protocol of ["http/protobuf", "grpc"]) {
+        const directory = join(directories, protocol.slice(0, 4));
+        const app = observe(ownRuntime, "tests/testdata/plain.ts", [directory, "1"]);
+        assert.deepEqual(await app.ended, { code: 0, signal: null }, app.text());
+        const endpoint = protocol === "grpc" ? receiver.http : receiver.grpc;
+        const collector = startCollector([
+          ...[directory, "--endpoint", endpoint, "--protocol", protocol],
+        ]);
+        const port = protocol === "grpc" ? "an OTLP/HTTP port" : "the gRPC port";
+        await collector.wrote(new RegExp(`this looks like ${port} .*--protocol`));
+        await collector.stop("SIGKILL");
+      }
+    } finally {
+      await receiver.stop();
+      rmSync(directories, { recursive: true });
+    }
+  });
 });

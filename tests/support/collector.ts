@@ -144,17 +144,17 @@ export async function collectOnce(
 }
 
 /** Every span a receiver was sent, in the order of arrival. */
-export function receivedBy(sink: Sink): CollectedSpan[] {
+export function receivedBy(sink: Pick<Sink, "bodies">): CollectedSpan[] {
   return sink.bodies.flatMap((body) => spansOf(fromBinary(ExportTraceServiceRequestSchema, body)));
 }
 
 /** Every log record that a receiver was sent. */
-export function logsReceivedBy(sink: Sink): CollectedLog[] {
+export function logsReceivedBy(sink: Pick<Sink, "logs">): CollectedLog[] {
   return sink.logs.flatMap((body) => logsOf(fromBinary(ExportLogsServiceRequestSchema, body)));
 }
 
 /** Every metric that a receiver was sent, as often as it was. */
-export function metricsReceivedBy(sink: Sink): CollectedMetric[] {
+export function metricsReceivedBy(sink: Pick<Sink, "metrics">): CollectedMetric[] {
   return sink.metrics.flatMap((body) =>
     metricsOf(fromBinary(ExportMetricsServiceRequestSchema, body))
   );
