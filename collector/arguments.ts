@@ -4,10 +4,10 @@
  * @module
  */
 import { InvalidArgumentError } from "commander";
+import type { Signal } from "../lib/otlp/request.ts";
 import { parseDuration } from "./durations.ts";
 import { exactUrl, grpcUrl, signalUrls } from "./endpoint.ts";
 import { type Header, headerProblem } from "./headers.ts";
-import type { Signal } from "../lib/otlp/request.ts";
 import type { Protocol } from "./send.ts";
 import { printable } from "./text.ts";
 import type { Setting } from "./variables.ts";

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Signal } from "../lib/otlp/request.ts";
 import type { Target } from "./endpoint.ts";
 import { explainFailure } from "./failure.ts";
 import {
@@ -16,7 +17,6 @@ import {
 } from "./response.ts";
 import { MAX_RETRY_AFTER_MS } from "./retry.ts";
 import type { Answer } from "./retrying.ts";
-import type { Signal } from "../lib/otlp/request.ts";
 import { ITEMS } from "./signals.ts";
 import { firstLine } from "./text.ts";
 

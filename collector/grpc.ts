@@ -4,17 +4,16 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import type { Socket } from "node:net";
 import * as net from "node:net";
 import * as tls from "node:tls";
 import type { ChannelCredentials, Client, ClientUnaryCall, Metadata } from "@grpc/grpc-js";
+import type { Signal } from "../lib/otlp/request.ts";
 import type { TlsMaterial } from "./connection.ts";
 import { parseTarget, type Target } from "./endpoint.ts";
 import { type CallFacts, judgeResponse, judgeStatus, NO_HTTP2 } from "./grpc-status.ts";
 import { grpcHeaderProblem, type Header, USER_AGENT } from "./headers.ts";
 import type { Answer, Attempt, Transport } from "./retrying.ts";
 import type { SenderOptions } from "./send.ts";
-import type { Signal } from "../lib/otlp/request.ts";
 
 type Grpc = typeof import("@grpc/grpc-js");
 
@@ -46,6 +45,9 @@ function identity(bytes: Buffer): Buffer {
   return bytes;
 }
 
+/** Headers that are options of the channel. */
+const CHANNEL_HEADERS: ReadonlySet<string> = new Set(["host", "user-agent"]);
+
 function metadataOf(grpc: Grpc, target: Target, headers: readonly Header[]): Metadata {
   const metadata = new grpc.Metadata();
   if (target.authorization !== undefined) metadata.set("authorization", target.authorization);
@@ -57,11 +59,12 @@ function metadataOf(grpc: Grpc, target: Target, headers: readonly Header[]): Met
   return metadata;
 }
 
-/** Headers that are options of the channel. */
-const CHANNEL_HEADERS: ReadonlySet<string> = new Set(["host", "user-agent"]);
-
 /** Shakes hands over a connection. */
-function secure(socket: Socket, { host }: Target, material: TlsMaterial): Promise<tls.TLSSocket> {
+function secure(
+  socket: net.Socket,
+  { host }: Target,
+  material: TlsMaterial,
+): Promise<tls.TLSSocket> {
   return new Promise((resolve, reject) => {
     const secured = tls.connect({
       ...material,
@@ -102,7 +105,7 @@ export function createGrpcTransport(options: SenderOptions): Transport {
     if (!target.secure) return grpc.credentials.createInsecure();
     const own = grpc.credentials.createFromSecureContext(tls.createSecureContext());
     own._createSecureConnector = (_target, _options, callCredentials) => ({
-      async connect(socket: Socket) {
+      async connect(socket: net.Socket) {
         try {
           return { socket: await secure(socket, target, material), secure: true };
         } catch (error) {

@@ -77,10 +77,18 @@ describe("collect", () => {
         OTEL_EXPORTER_OTLP_ENDPOINT: `127.0.0.1:${backend.port}`,
         OTEL_EXPORTER_OTLP_INSECURE: "true",
         OTEL_EXPORTER_OTLP_COMPRESSION: "gzip",
+        OTEL_EXPORTER_OTLP_HEADERS: "api-key=hunter2",
+        // What grpc-js traces has headers in it.
+        GRPC_TRACE: "all",
+        GRPC_VERBOSITY: "DEBUG",
         OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: `${sink.url}/v1/logs`,
         OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: "http/json",
       });
       assert.equal(code, 0, lines.join("\n"));
+      assert.equal(lines.length, 6, lines.join("\n"));
+      for (const { metadata } of backend.calls) {
+        assert.deepEqual(metadata.get("api-key"), ["hunter2"]);
+      }
       const { traces, metrics, logs } = backend.requests;
       const received = { bodies: traces, metrics };
       assert.equal(receivedBy(received).length, 14);
