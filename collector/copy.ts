@@ -53,6 +53,11 @@ export class MemoryFile implements FileViews, GrowingFile {
     this.size = Math.max(this.size, bytes);
   }
 
+  /** The 64-bit word at an offset, which need not be a multiple of 8. */
+  wordAt(offset: number): number {
+    return Number(new DataView(this.u8.buffer).getBigInt64(offset, true));
+  }
+
   /** See GrowingFile. */
   reach(end: number): Uint8Array | null {
     return end <= this.size ? this.u8 : null;
@@ -92,7 +97,7 @@ export class FileCopy {
     const { memory } = this;
     if (size >= HEADER_BYTES) {
       for (const word of [...HEADER_RINGS, HEADER_DICTIONARY]) {
-        const offset = Number(memory.i64[word >> 3]);
+        const offset = memory.wordAt(word);
         const header = word === HEADER_DICTIONARY ? DICTIONARY_HEADER_BYTES : RING_HEADER_BYTES;
         if (offset > 0 && offset + header <= size) this.read(offset, header);
       }
@@ -127,7 +132,7 @@ export class FileCopy {
   copyRing(reader: RingReader): number {
     const { offset, slots, slotBytes, availability, firstSlot } = reader.geometry;
     this.read(offset, RING_HEADER_BYTES);
-    const claimed = Number(this.memory.i64[(offset + RING_WRITER_INDEX) >> 3]);
+    const claimed = this.memory.wordAt(offset + RING_WRITER_INDEX);
     const before = reader.sequence;
     if (claimed <= before) return 0;
     if (claimed - slots > before) seek(reader, claimed - slots);
@@ -160,7 +165,7 @@ export class FileCopy {
     const first = dictionary + DICTIONARY_HEADER_BYTES;
     if (size < first || size > MAX_FILE_BYTES) return;
     this.read(dictionary, DICTIONARY_HEADER_BYTES);
-    const end = Math.min(Number(memory.i64[(dictionary + DICTIONARY_END) >> 3]), size);
+    const end = Math.min(memory.wordAt(dictionary + DICTIONARY_END), size);
     // With several producers, or one that claims first, what was claimed may be filled since.
     const appended = extension !== null && !extension.manyProducers;
     const from = appended ? Math.max(first, this.dictionaryTo) : first;

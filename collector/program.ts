@@ -13,6 +13,7 @@ import { doctor } from "./commands/doctor.ts";
 import { exportCommand } from "./commands/export.ts";
 import { importCommand } from "./commands/import.ts";
 import { inspect } from "./commands/inspect.ts";
+import { recover } from "./commands/recover.ts";
 import { size } from "./commands/size.ts";
 import type { Environment } from "./variables.ts";
 
@@ -30,6 +31,7 @@ export type AddCommand = (
 const COMMANDS: readonly AddCommand[] = [
   collect,
   inspect,
+  recover,
   doctor,
   size,
   exportCommand,

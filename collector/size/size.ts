@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { type FileSizes, planFile, type RingSize } from "../../lib/file/write.ts";
+import { type FileSizes, MIN_SLOT_BYTES, planFile, type RingSize } from "../../lib/file/write.ts";
 import {
   MAX_SLOT_BYTES,
   RING_EVENTS,
@@ -77,7 +77,6 @@ export const DEFAULT_ATTRIBUTE_BYTES = 32;
 const ATTRIBUTE_OVERHEAD_BYTES = 20;
 /** By ring number: all of a record but its attributes. */
 const HEAD_BYTES = [128 + BODY_BYTES, 112 + NAME_BYTES, 96] as const;
-const MIN_SLOT_BYTES = 256;
 
 /**
  * @throws RangeError when no file can hold it, saying what to change.

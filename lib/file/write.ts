@@ -42,15 +42,17 @@ export interface FileOptions extends FileSizes {
   producers?: "one" | "many";
 }
 
-const DEFAULTS = [
+/** What rings are made with, by ring number. */
+export const DEFAULT_RINGS: readonly [RingSize, RingSize, RingSize] = [
   { slots: 2048, slotBytes: 2048 },
   { slots: 8192, slotBytes: 1024 },
   { slots: 4096, slotBytes: 512 },
-] as const;
+];
 const DEFAULT_DICTIONARY_BYTES = 16 * 1024 * 1024;
 /** The dictionary's room when the file is made. */
 const INITIAL_DICTIONARY_BYTES = 64 * 1024;
-const MIN_SLOT_BYTES = 256;
+/** Bytes of the smallest slot that is made. */
+export const MIN_SLOT_BYTES = 256;
 /** Bytes of a file at most: refs are written as varints of four bytes. */
 export const MAX_FILE_BYTES = 2 ** 28;
 
@@ -79,9 +81,9 @@ export function planFile(
   sizes: FileSizes & { readonly producers?: "one" | "many" } = {},
 ): FilePlan {
   const rings = [
-    ringSize("events", sizes.events, DEFAULTS[layout.RING_EVENTS]),
-    ringSize("spans", sizes.spans, DEFAULTS[layout.RING_SPANS]),
-    ringSize("measurements", sizes.measurements, DEFAULTS[layout.RING_MEASUREMENTS]),
+    ringSize("events", sizes.events, DEFAULT_RINGS[layout.RING_EVENTS]),
+    ringSize("spans", sizes.spans, DEFAULT_RINGS[layout.RING_SPANS]),
+    ringSize("measurements", sizes.measurements, DEFAULT_RINGS[layout.RING_MEASUREMENTS]),
   ];
   const cap = sizes.dictionaryBytes ?? DEFAULT_DICTIONARY_BYTES;
   if (!Number.isSafeInteger(cap) || cap < layout.DICTIONARY_MIN_BYTES) {

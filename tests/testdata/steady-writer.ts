@@ -23,14 +23,18 @@ const logger = logs.getLogger("writer");
 tracer.startSpan("open", { attributes: { open: true } }).addEvent("still there");
 
 function round(i: number): void {
-  tracer.startActiveSpan(`work ${i}`, { attributes: { number: i } }, (span) => {
-    span.addEvent("event", { number: i });
-    tracer.startSpan(`child ${i}`, { attributes: { number: i } }).end();
-    span.setAttribute("late", `late ${i}`);
-    logger.emit({ body: `log ${i}`, severityNumber: 9, context: context.active() });
-    counter.add(1, { parity: i % 2 === 0 ? "even" : "odd" });
-    span.end();
-  });
+  tracer.startActiveSpan(
+    `work ${i}`,
+    { attributes: { number: i, [`key ${i % 20}`]: true } },
+    (span) => {
+      span.addEvent("event", { number: i });
+      tracer.startSpan(`child ${i}`, { attributes: { number: i } }).end();
+      span.setAttribute("late", `late ${i}`);
+      logger.emit({ body: `log ${i}`, severityNumber: 9, context: context.active() });
+      counter.add(1, { parity: i % 2 === 0 ? "even" : "odd" });
+      span.end();
+    },
+  );
 }
 
 if (rounds === "forever") {

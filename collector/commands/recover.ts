@@ -1,0 +1,156 @@
+/**
+ * `recover`: what can be saved from damaged or abandoned files, which stay as they are.
+ *
+ * @module
+ */
+import { readFileSync } from "node:fs";
+import { isLocked, runtime } from "../../ffi/mod.ts";
+import { INTERRUPTIONS } from "../../lib/otlp/marks.ts";
+import { chooseAggregation } from "../aggregation.ts";
+import { ArgumentsExit, batchSize } from "../arguments.ts";
+import { readViewsOf } from "../config/file.ts";
+import { chooseDestinations, type SendFlags } from "../destinations.ts";
+import { log } from "../log.ts";
+import { addSendFlags, DEFAULT_BATCH_SIZE, ONCE_GIVES_UP_AFTER_MS } from "../options.ts";
+import { openOutput, type Output } from "../output.ts";
+import type { AddCommand } from "../program.ts";
+import { ReadOut, type ReadProcess } from "../readout.ts";
+import { type RepairedFile, repairFile } from "../repair/file.ts";
+import { createJsonSinks, createSinks } from "../sinks.ts";
+import { firstLine, printable } from "../text.ts";
+
+interface Flags extends SendFlags {
+  output?: string;
+  all?: boolean;
+  batchSize: number;
+  config?: string;
+}
+
+const helpText = `
+Each file is read into memory and repaired there; the file itself is never changed, and whether
+somebody reads it does not matter. A header is rebuilt from the rings and the other way round, what a
+ring holds from the marks on its slots. A record is saved when its own bytes, the names it uses and
+its scope are intact; what became of all others is said on standard error. Nothing replaces the
+dictionary, which is last in a file: of one that was cut off before it hardly anything is left.
+
+Without --endpoint (or its variable), writes lines of OTLP/JSON as "export" does.
+
+Examples:
+  otlp-mmap recover crashed.otlp > saved.json
+  otlp-mmap recover --all --output saved.json a.otlp b.otlp   also what a collector has read
+  otlp-mmap recover crashed.otlp --endpoint http://localhost:4318
+
+Exit codes:
+  0  everything that was in the files was saved
+  1  some records could not be read, or something could not be delivered
+  2  a bad argument or variable, or a file of which nothing can be read
+`;
+
+/** The command. */
+export const recover: AddCommand = (program, env, choose) => {
+  const command = program.command("recover")
+    .description("save what can be read of damaged files, and leave the files as they are")
+    .argument("<files...>", "files, also such as are no otlp-mmap files by their header")
+    .option("--output <file>", "a new file for lines of OTLP/JSON (default: standard output)")
+    .option("--all", "also records that were read, as far as they are still there");
+  addSendFlags(command)
+    .option(
+      "--batch-size <count>",
+      "spans or log records in a line or request at most",
+      batchSize,
+      DEFAULT_BATCH_SIZE,
+    )
+    .option("--config <file>", "a YAML file with views of metrics")
+    .addHelpText("after", helpText)
+    .action((files: string[], flags: Flags) => {
+      if (flags.output !== undefined && flags.endpoint !== undefined) {
+        throw new ArgumentsExit(
+          2,
+          "--output and --endpoint: only one of them can be had at a time",
+        );
+      }
+      const destinations = flags.output === undefined ? chooseDestinations(flags, env) : null;
+      const aggregation = chooseAggregation(readViewsOf(flags.config), env);
+      choose(() => run(files, flags, destinations, aggregation));
+    });
+};
+
+async function run(
+  files: readonly string[],
+  flags: Flags,
+  destinations: ReturnType<typeof chooseDestinations>,
+  aggregation: ReturnType<typeof chooseAggregation>,
+): Promise<number> {
+  let output: Output | null = null;
+  if (destinations === null) {
+    try {
+      output = openOutput(flags.output);
+    } catch (error) {
+      log("error", `--output: ${firstLine((error as Error).message)}`);
+      return 2;
+    }
+  }
+  const sinks = output === null
+    ? createSinks(destinations, ONCE_GIVES_UP_AFTER_MS)
+    : createJsonSinks(output);
+  const reading = new ReadOut({
+    sinks,
+    batchSize: flags.batchSize,
+    aggregation: { ...aggregation, warn: (message) => log("warn", message) },
+  });
+  let unreadable = false;
+  // Spans may begin in one file of a process and end in another.
+  const processes = new Map<string, ReadProcess>();
+  for (const path of new Set(files)) {
+    const file = readDamaged(path, flags.all ?? false);
+    if (file === null) {
+      unreadable = true;
+      continue;
+    }
+    const uid = file.extension?.processUid ?? "";
+    const key = /^0*$/.test(uid) ? path : uid;
+    const process = processes.get(key) ?? reading.addProcess();
+    processes.set(key, process);
+    reading.addFile(process, file, null, false);
+  }
+  for (const process of processes.values()) {
+    reading.take(process);
+    reading.finish(process, INTERRUPTIONS.died);
+    await reading.answered();
+  }
+  output?.close();
+  await reading.requests.close();
+  if (reading.files > 0) { for (const line of reading.describe()) log("info", line); }
+  if (unreadable) return 2;
+  const { rings } = reading.ledger;
+  const bad = rings.some(({ torn, unreadable }) => torn + unreadable > 0);
+  return bad || reading.lost > 0 ? 1 : 0;
+}
+
+function readDamaged(path: string, all: boolean): RepairedFile | null {
+  const name = printable(path);
+  let bytes: Uint8Array;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    log("error", `${name} can't be read: ${firstLine((error as Error).message)}`);
+    return null;
+  }
+  const file = repairFile(bytes, all);
+  if (file === null) {
+    log("error", `${name}: nothing can be read of it: neither a header nor a ring is to be found`);
+    return null;
+  }
+  if (isOwned(path)) log("warn", `${name}: its owner lives; export copies what is being written`);
+  for (const note of file.notes) log("warn", `${name}: ${note}`);
+  return file;
+}
+
+function isOwned(path: string): boolean {
+  try {
+    return runtime.supported && isLocked(path);
+  } catch {
+    // It may not be opened for writing, which asking for the lock takes.
+    return false;
+  }
+}
