@@ -14,11 +14,14 @@ import {
   FIRST_RING_OFFSET,
   HEADER_DICTIONARY,
   HEADER_RINGS,
+  VERSION,
 } from "../../lib/format/layout.ts";
 import type { FileViews } from "../../lib/ring/write.ts";
 
-/** As many bytes as are looked at to see whether a file without a header holds anything. */
+/** As many bytes as are looked at of what does not begin as a file of ours does. */
 const SAMPLE_BYTES = 1 << 20;
+/** Far more than any writer makes, and as much as a buffer holds on every runtime. */
+const MAX_BYTES = 4 * 1024 ** 3 - 8;
 
 /** A file's header, extension block, ring headers, availability words and dictionary. */
 export interface FileImage extends FileViews, GrowingFile {
@@ -71,12 +74,18 @@ export function readImage(path: string): FileImage {
 
 function read(path: string, fd: number): FileImage {
   const { size, uid, mode, mtimeMs } = fstatSync(fd);
+  const version = new BigInt64Array(1);
+  readSync(fd, version, 0, 8, 0);
+  const reach = version[0] === BigInt(VERSION) ? size : Math.min(size, SAMPLE_BYTES);
+  if (reach > MAX_BYTES) {
+    throw new Error(`it has ${size} bytes, more than any writer of these files makes`);
+  }
   // As large as the file, but only what is read of it takes memory.
-  const buffer = new ArrayBuffer(Math.ceil(size / 8) * 8);
+  const buffer = new ArrayBuffer(Math.ceil(reach / 8) * 8);
   const u8 = new Uint8Array(buffer);
   const view = new DataView(buffer);
   const fill = (start: number, bytes: number): void => {
-    const end = Math.min(start + bytes, size);
+    const end = Math.min(start + bytes, reach);
     for (let at = start; at < end;) {
       const count = readSync(fd, u8, at, end - at, at);
       if (count === 0) return;
@@ -87,7 +96,7 @@ function read(path: string, fd: number): FileImage {
   if (size >= FIRST_RING_OFFSET) {
     for (const word of [...HEADER_RINGS, HEADER_DICTIONARY]) {
       const offset = view.getBigInt64(word, true);
-      if (offset > 0n && offset < BigInt(size)) fill(Number(offset), DICTIONARY_HEADER_BYTES);
+      if (offset > 0n && offset < BigInt(reach)) fill(Number(offset), DICTIONARY_HEADER_BYTES);
     }
   } else fill(0, size);
   const geometry = geometryOf(path, u8, size);
@@ -100,7 +109,7 @@ function read(path: string, fd: number): FileImage {
     fill(dictionary, Number(view.getBigInt64(dictionary + DICTIONARY_END, true)) - dictionary);
   } else {
     fill(0, SAMPLE_BYTES);
-    for (let at = 64; at < Math.min(size, SAMPLE_BYTES) && firstContent === null; at++) {
+    for (let at = 64; at < Math.min(reach, SAMPLE_BYTES) && firstContent === null; at++) {
       if (u8[at] !== 0) firstContent = at;
     }
   }
@@ -108,7 +117,7 @@ function read(path: string, fd: number): FileImage {
     u8,
     i32: new Int32Array(buffer),
     i64: new BigInt64Array(buffer),
-    reach: (end) => end <= size ? u8 : null,
+    reach: (end) => end <= reach ? u8 : null,
     size,
     uid,
     mode: mode & 0o7777,

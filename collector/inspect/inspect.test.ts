@@ -230,6 +230,20 @@ describe("inspect, of what can't be read", () => {
     });
   }
 
+  it("files that are far too large, without reading them", () => {
+    const path = newPath();
+    writeFileSync(path, "something else altogether");
+    truncateSync(path, 2 ** 42);
+    assert.deepEqual(inspect(path).problems, [
+      'it is no otlp-mmap file (it begins with "something else a"): check the path',
+    ]);
+    const ours = save();
+    truncateSync(ours, 2 ** 42);
+    assert.deepEqual(inspect(ours).problems, [
+      "it can't be read: it has 4398046511104 bytes, more than any writer of these files makes",
+    ]);
+  });
+
   it("a file of another user", () => {
     const may = "this user may not read it: run this as the user that the application runs as, " +
       "or as root";
@@ -372,6 +386,40 @@ describe("inspect, of applications", () => {
     } finally {
       await program.stop("kill");
       await other.stop("kill");
+    }
+  });
+
+  it("is not misled by writer and reader that go on meanwhile", async () => {
+    const file = join(root, "busy");
+    const program = await startProgram("process.ts");
+    const small = { slots: 64, slotBytes: 256 };
+    await program.ask({ op: "start", options: { file, sizes: { spans: small, events: small } } });
+    const collector = startCollector([file]);
+    try {
+      let over = false;
+      const recorded = program.ask({ op: "record", batches: 40, spans: 8 }).then(() => {
+        over = true;
+      });
+      let looks = 0;
+      let most = 0;
+      while (!over) {
+        const { facts, problems } = inspect(file);
+        assert.ok(facts !== null, problems.join());
+        for (const ring of facts.rings) {
+          assert.ok(ring.inRing >= 0 && ring.inRing < ring.slots, `${ring.inRing} in the ring`);
+          assert.ok(ring.unpublished <= 1, `${ring.unpublished} unpublished`);
+          most = Math.max(most, ring.inRing);
+        }
+        assert.equal(facts.owner.state, "alive");
+        assert.equal(facts.dictionary.damagedAt, null);
+        looks++;
+        await new Promise((wake) => setImmediate(wake));
+      }
+      await recorded;
+      assert.ok(looks > 10 && most > 0, `${looks} looks, ${most} records`);
+    } finally {
+      await collector.stop("SIGKILL");
+      await program.stop("kill");
     }
   });
 
