@@ -6,7 +6,7 @@
 import { InvalidArgumentError } from "commander";
 import type { Signal } from "../lib/otlp/request.ts";
 import { parseDuration } from "./durations.ts";
-import { exactUrl, grpcUrl, signalUrls } from "./endpoint.ts";
+import { exactUrl, grpcUrl, signalUrls, withoutCredentials } from "./endpoint.ts";
 import { type Header, headerProblem } from "./headers.ts";
 import type { Protocol } from "./send.ts";
 import { printable } from "./text.ts";
@@ -125,7 +125,7 @@ export function fromVariable<T>(
   try {
     return parse(setting.value);
   } catch (error) {
-    const shown = secret ? "" : ` "${printable(setting.value, 200)}"`;
+    const shown = secret ? "" : ` "${printable(withoutCredentials(setting.value), 200)}"`;
     throw new ArgumentsExit(2, `${setting.source}${shown} is invalid. ${(error as Error).message}`);
   }
 }

@@ -27,14 +27,20 @@ export interface Target {
 /** What a base URL may end in that is meant for one signal. */
 const SIGNAL_PATH = new RegExp(`(^|/)(${Object.values(PATHS).join("|")})$`);
 
+/** The text as messages may show it: without user name and password. */
+export function withoutCredentials(text: string): string {
+  return text.replace(/^([a-z]+:\/\/)?[^/?#]*@/i, "$1…@");
+}
+
 function parseUrl(text: string): URL {
+  const shown = withoutCredentials(text);
   if (!/^https?:\/\//i.test(text)) {
-    throw new Error(`"${text}" is not a URL that starts with http:// or https://`);
+    throw new Error(`"${shown}" is not a URL that starts with http:// or https://`);
   }
   try {
     return new URL(text);
   } catch {
-    throw new Error(`"${text}" is not a valid URL`);
+    throw new Error(`"${shown}" is not a valid URL`);
   }
 }
 
@@ -78,16 +84,17 @@ const GRPC_PORT = 4317;
  * @throws Error when the text is no such endpoint.
  */
 export function grpcUrl(text: string, insecure: boolean): string {
+  const shown = withoutCredentials(text);
   const bare = /^(\[[0-9a-f:.]+\]|[^\s:/?#@[\]]+)(:\d{1,5})?$/i.test(text);
   if (!bare && !/^https?:\/\//i.test(text)) {
     throw new Error(
-      `"${text}" is neither HOST:PORT nor a URL that starts with http:// or https://`,
+      `"${shown}" is neither HOST:PORT nor a URL that starts with http:// or https://`,
     );
   }
   const full = bare ? `${insecure ? "http" : "https"}://${text}` : text;
   const url = parseUrl(full);
   const path = url.pathname + url.search;
-  if (path !== "/") throw new Error(`"${text}" has a path, and gRPC endpoints have none`);
+  if (path !== "/") throw new Error(`"${shown}" has a path, and gRPC endpoints have none`);
   // A URL drops a given port that is the default of its scheme; with the other scheme it is there.
   const secure = url.protocol === "https:";
   const other = new URL(full.replace(/^https?/i, secure ? "http" : "https"));

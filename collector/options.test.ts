@@ -318,7 +318,14 @@ describe("bad arguments", () => {
     const args = ["collect", "--endpoint", "h", "--protocol", "grpc"];
     const latin = exit(args, { [`${E}_HEADERS`]: "key=hunter2%C3%BC" });
     assert.match(latin.message, /_HEADERS is invalid\. Header "key": gRPC takes only printable/);
-    for (const { message } of [flag, variable, latin]) assert.doesNotMatch(message, /hunter2/);
+    const urls = ["http://u:hunter2@", "https://u:hunter2@h/x", "u:hunter2@h"].map((url) =>
+      exit(["collect", "--endpoint", url, "--protocol", "grpc"])
+    );
+    urls.push(exit(["collect", "--endpoint", "grpc://u:hunter2@h"]));
+    for (const { message } of urls) assert.match(message, /--endpoint ".*…@h?.*" is invalid/);
+    for (const { message } of [flag, variable, latin, ...urls]) {
+      assert.doesNotMatch(message, /hunter2/);
+    }
   });
 });
 
