@@ -39,6 +39,8 @@ export interface FilesOptions {
   /** Don't remove drained files of dead owners. */
   readonly keep: boolean;
   readonly log: Log;
+  /** Called with each file before it is closed. */
+  readonly onClose?: (file: FollowedFile) => void;
 }
 
 /** What was found in the files that are closed. */
@@ -275,6 +277,7 @@ export class Files {
 
   /** Closes a file, with `remove` for good; otherwise it is not opened again as it is. */
   close(file: FollowedFile, remove: boolean): void {
+    this.options.onClose?.(file);
     this.count(file);
     this.ledger.losses.forEach((losses, ring) => {
       for (let reason = 0; reason < losses.length; reason++) {

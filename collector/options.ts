@@ -132,21 +132,9 @@ function chooseHealth({ health }: Flags, env: Environment): Listener | null {
   return address === undefined ? null : { address, source: setting!.source };
 }
 
-/**
- * Adds `collect` to the program.
- *
- * @param choose Called with what it was asked to do.
- * @throws ArgumentsExit from the program's parse, when a variable is bad.
- */
-export function addCollect(
-  program: Command,
-  env: Environment,
-  choose: (options: CollectOptions) => void,
-): void {
-  const command = program.command("collect")
-    .description("follow files, and send their spans, logs and metrics as OTLP (or print them)")
-    .argument("[paths...]", "files, directories or globs");
-  addSendFlags(command)
+/** Adds the options that say how to collect: where to send, and how often. */
+export function addSending(command: Command): Command {
+  return addSendFlags(command)
     .option(
       "--batch-size <count>",
       "spans or log records in a request at most",
@@ -163,7 +151,45 @@ export function addCollect(
       "metrics are sent this often (default: 10s)",
       duration,
     )
-    .option("--config <file>", "a YAML file with all of this, views, processors, tail sampling")
+    .option("--config <file>", "a YAML file with all of this, views, processors, tail sampling");
+}
+
+/**
+ * What a command that collects was asked to do, by its arguments, its configuration file and
+ * variables.
+ *
+ * @throws ArgumentsExit when something in these is bad.
+ */
+export function readOptions(
+  paths: readonly string[],
+  command: Command,
+  env: Environment,
+): CollectOptions {
+  let inFile: readonly string[] = [];
+  const { config } = command.opts<Flags>();
+  const configuration = config === undefined
+    ? NO_CONFIGURATION
+    : readConfiguration(config, (file, fields) => {
+      inFile = applyFlags(command, file, fields);
+    });
+  return combine(paths.length > 0 ? paths : inFile, command.opts(), configuration, env);
+}
+
+/**
+ * Adds `collect` to the program.
+ *
+ * @param choose Called with what it was asked to do.
+ * @throws ArgumentsExit from the program's parse, when a variable is bad.
+ */
+export function addCollect(
+  program: Command,
+  env: Environment,
+  choose: (options: CollectOptions) => void,
+): void {
+  const command = program.command("collect")
+    .description("follow files, and send their spans, logs and metrics as OTLP (or print them)")
+    .argument("[paths...]", "files, directories or globs");
+  addSending(command)
     .option("--once", "drain what is there, send it, and end")
     .option("--keep", "don't remove the drained files of dead owners")
     .option(
@@ -190,13 +216,7 @@ export function addCollect(
       listenAddress,
     )
     .addHelpText("after", helpText)
-    .action((paths: string[], flags: Flags, command: Command) => {
-      let inFile: readonly string[] = [];
-      const configuration = flags.config === undefined
-        ? NO_CONFIGURATION
-        : readConfiguration(flags.config, (file, fields) => {
-          inFile = applyFlags(command, file, fields);
-        });
-      choose(combine(paths.length > 0 ? paths : inFile, command.opts(), configuration, env));
-    });
+    .action((paths: string[], _flags: Flags, command: Command) =>
+      choose(readOptions(paths, command, env))
+    );
 }

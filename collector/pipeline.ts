@@ -40,6 +40,8 @@ export interface PipelineOptions {
   readonly keep: boolean;
   readonly log: Log;
   readonly limits?: Limits;
+  /** Called with each file before it is closed. */
+  readonly onClose?: (file: FollowedFile) => void;
 }
 
 /** Time between two looks for files, at owners, milliseconds. */
@@ -89,6 +91,7 @@ export class Pipeline {
 
   private readonly options: PipelineOptions;
   private stopping = false;
+  private finishing = false;
   private wake: (() => void) | null = null;
   private open = 0;
   /** When the last round ended, milliseconds of `performance.now()`. */
@@ -126,6 +129,12 @@ export class Pipeline {
   stop(): void {
     this.stopping = true;
     this.looking = false;
+    this.wake?.();
+  }
+
+  /** Ends following as soon as every process whose files are there is over, and read to its end. */
+  finish(): void {
+    this.finishing = true;
     this.wake?.();
   }
 
@@ -168,6 +177,7 @@ export class Pipeline {
     let sleep = BUSY_SLEEP_MS;
     while (!this.stopping) {
       const now = performance.now();
+      if (this.finishing) nextScan = nextOwners = now;
       if (now >= nextScan) {
         files.scan(now);
         if (files.watchlist.namedFault) this.stopping = true;
@@ -186,7 +196,9 @@ export class Pipeline {
         nextBeat = now + HEARTBEAT_MS;
       }
       this.settle();
-      requests.flushIfDue();
+      if (this.finishing && files.processes.size === 0) break;
+      if (this.finishing && taken === 0) requests.flush();
+      else requests.flushIfDue();
       // While the last points are on their way, newer ones add up where they are.
       if (now >= nextCollection && requests.queues.metrics.empty) {
         this.collect();

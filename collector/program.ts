@@ -14,6 +14,7 @@ import { exportCommand } from "./commands/export.ts";
 import { importCommand } from "./commands/import.ts";
 import { inspect } from "./commands/inspect.ts";
 import { recover } from "./commands/recover.ts";
+import { run } from "./commands/run.ts";
 import { size } from "./commands/size.ts";
 import type { Environment } from "./variables.ts";
 
@@ -30,6 +31,7 @@ export type AddCommand = (
 /** All commands, in the order of the help. */
 const COMMANDS: readonly AddCommand[] = [
   collect,
+  run,
   inspect,
   recover,
   doctor,

@@ -35,7 +35,8 @@ const KINDS: Record<number, string> = {
   [Span_SpanKind.CONSUMER]: "consumer",
 };
 
-function formatDuration(span: Span): string {
+/** From start to end, in a unit that suits it; "?" where one of them is not known. */
+export function formatDuration(span: Span): string {
   const { startTimeUnixNano: start, endTimeUnixNano: end } = span;
   if (start === 0n || end === 0n) return "?";
   const ns = Number(end - start);

@@ -4,9 +4,67 @@
  *
  * @module
  */
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 
 /** What the entry of a compiled collector brings along (tools/compile/bundle.ts). */
 export const bundled: {
   /** The source of register.ts and all it imports, as one module for either runtime. */
   register?: string;
 } = {};
+
+/** What stands in the import map of a program that has the package from JSR. */
+const FROM_JSR = /^jsr:@otlp-mmap\/otlp-mmap(@[^/]*)?$/;
+
+/**
+ * What to name after `--preload`, for a program in a folder.
+ *
+ * @param scratch A folder for the SDK that came with the collector, where that is not in a file.
+ */
+export function findSdk(program: string, scratch: string): string {
+  return fromPackage(program) ?? fromImportMap(program) ?? fromCollector(scratch);
+}
+
+function fromPackage(program: string): string | undefined {
+  try {
+    return createRequire(join(program, "program.js")).resolve("otlp-mmap/register");
+  } catch {
+    return undefined;
+  }
+}
+
+/** Deno knows packages of JSR by the import map of the nearest deno.json alone. */
+function fromImportMap(program: string): string | undefined {
+  for (const folder of upwards(program)) {
+    const path = join(folder, "deno.json");
+    if (!existsSync(path)) continue;
+    try {
+      const { imports } = JSON.parse(readFileSync(path, "utf8")) as { imports?: unknown };
+      const found = Object.values(imports ?? {}).find((target) =>
+        typeof target === "string" && FROM_JSR.test(target)
+      );
+      return found === undefined ? undefined : `${found}/register`;
+    } catch {
+      // Not ours to judge: Deno says what is wrong with it, or reads what this can't.
+      return undefined;
+    }
+  }
+  return undefined;
+}
+
+function fromCollector(scratch: string): string {
+  if (bundled.register === undefined) {
+    return fileURLToPath(new URL("../../register.ts", import.meta.url));
+  }
+  const path = join(scratch, "register.mjs");
+  writeFileSync(path, bundled.register);
+  return path;
+}
+
+/** A folder and those it is in, from the inside. */
+export function upwards(folder: string): string[] {
+  const above = dirname(folder);
+  return above === folder ? [folder] : [folder, ...upwards(above)];
+}
