@@ -112,6 +112,33 @@ if (ownRuntime === "bun") {
       await checkProgram(project, [bunPath(), "app.ts"], [bin], env);
     });
 
+    it("brings the SDK for programs that have no package, on Deno as on Bun", async () => {
+      const api = `@opentelemetry/api@${packageJson.dependencies["@opentelemetry/api"]}`;
+      const place = join(root, "elsewhere");
+      mkdirSync(place);
+      const program = (from: string): string =>
+        `import { trace } from ${JSON.stringify(from)};\n` +
+        'trace.getTracer("t").startSpan("left open");\nprocess.exit(3);\n';
+      writeFileSync(
+        join(place, "deno.ts"),
+        `import process from "node:process";\n${program(`npm:${api}`)}`,
+      );
+      const own = join(project, "node_modules/@opentelemetry/api");
+      writeFileSync(join(place, "bun.ts"), program(own));
+      const bin = join(project, "node_modules/.bin/otlp-mmap");
+      for (
+        const command of [[denoPath(), "run", "-A", "--quiet", "deno.ts"], [bunPath(), "bun.ts"]]
+      ) {
+        // Deno's packages are where the user has them.
+        const { child, text } = open(place, [bin, "run", "--", ...command], {
+          PATH: env.PATH,
+          HOME: process.env.HOME,
+        });
+        assert.equal(await new Promise((done) => child.once("close", done)), 3, text());
+        assert.match(text(), /^ {2}\S+ "left open" .*trace=\w{32}$/m);
+      }
+    });
+
     it("has every entry", async () => {
       const names = Object.keys(packageJson.exports).map((name) => `otlp-mmap${name.slice(1)}`);
       const program = names.map((name) => `await import(${JSON.stringify(name)});`).join("\n");
@@ -120,38 +147,30 @@ if (ownRuntime === "bun") {
     });
 
     for (const skipLibCheck of [true, false]) {
-      for (const module of ["Preserve", "NodeNext"]) {
-        it(`has types, with skipLibCheck ${skipLibCheck} and modules ${module}`, async () => {
-          const entries = Object.keys(packageJson.exports).map((name, i) =>
-            `import type * as e${i} from "otlp-mmap${name.slice(1)}"; export type { e${i} };`
-          );
-          const file = "typed.ts";
-          writeFileSync(
-            join(project, file),
-            [
-              snippet(),
-              ...entries,
-              "// @ts-expect-error: no resource",
-              "start({ resource: 3 });",
-            ].join("\n"),
-          );
-          const compilerOptions = {
-            strict: true,
-            noUncheckedIndexedAccess: true,
-            target: "ESNext",
-            module,
-            lib: ["ESNext"],
-            types: ["bun"],
-            noEmit: true,
-            skipLibCheck,
-          };
-          writeFileSync(
-            join(project, "tsconfig.json"),
-            JSON.stringify({ compilerOptions, files: [file] }),
-          );
-          assert.equal(await run(project, [bunPath(), "x", "--bun", "tsc", "-p", "."], env), "");
-        });
-      }
+      it(`has types, with skipLibCheck ${skipLibCheck}`, async () => {
+        const entries = Object.keys(packageJson.exports).map((name, i) =>
+          `import type * as e${i} from "otlp-mmap${name.slice(1)}"; export type { e${i} };`
+        );
+        const wrong = "// @ts-expect-error: no resource\nstart({ resource: 3 });";
+        const file = "typed.ts";
+        writeFileSync(join(project, file), [snippet(), ...entries, wrong].join("\n"));
+        const compilerOptions = {
+          strict: true,
+          noUncheckedIndexedAccess: true,
+          target: "ESNext",
+          module: "Preserve",
+          moduleResolution: "bundler",
+          lib: ["ESNext"],
+          types: ["bun"],
+          noEmit: true,
+          skipLibCheck,
+        };
+        writeFileSync(
+          join(project, "tsconfig.json"),
+          JSON.stringify({ compilerOptions, files: [file] }),
+        );
+        assert.equal(await run(project, [bunPath(), "x", "--bun", "tsc", "-p", "."], env), "");
+      });
     }
   });
 } else {

@@ -55,12 +55,14 @@ function fromImportMap(program: string): string | undefined {
 }
 
 function fromCollector(scratch: string): string {
-  if (bundled.register === undefined) {
-    return fileURLToPath(new URL("../../register.ts", import.meta.url));
+  if (bundled.register !== undefined) {
+    const path = join(scratch, "register.mjs");
+    writeFileSync(path, bundled.register);
+    return path;
   }
-  const path = join(scratch, "register.mjs");
-  writeFileSync(path, bundled.register);
-  return path;
+  // The npm package has it as one module as well: Deno takes no TypeScript from node_modules.
+  const packed = fileURLToPath(new URL("../../dist/npm/register.js", import.meta.url));
+  return existsSync(packed) ? packed : fileURLToPath(new URL("../../register.ts", import.meta.url));
 }
 
 /** A folder and those it is in, from the inside. */
