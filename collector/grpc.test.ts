@@ -111,7 +111,12 @@ describe("a gRPC backend that takes everything", () => {
       assert.deepEqual(requests[signal], [BODY, Buffer.from(view)]);
       assert.equal(calls.length, 2);
       assert.deepEqual(one.lines, []);
-      assert.deepEqual({ ...one.state }, { ok: true, lastError: undefined, failures: 0 });
+      assert.deepEqual({ ...one.state }, {
+        ok: true,
+        lastError: undefined,
+        failures: 0,
+        allFailures: 0,
+      });
     });
   }
 
