@@ -175,6 +175,13 @@ export class FileCopy {
     this.dictionaryTo = end;
   }
 
+  /** Records of a ring that no reader had given back when it was last copied. */
+  unread(ring: number): number {
+    const { offset } = this.geometry.rings[ring];
+    const claimed = this.memory.wordAt(offset + RING_WRITER_INDEX);
+    return claimed - this.memory.wordAt(offset + RING_READER_INDEX);
+  }
+
   /** Does its path still name this file? */
   isAtPath(): boolean {
     const there = statSync(this.path, { bigint: true, throwIfNoEntry: false });

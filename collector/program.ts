@@ -16,6 +16,7 @@ import { inspect } from "./commands/inspect.ts";
 import { recover } from "./commands/recover.ts";
 import { run } from "./commands/run.ts";
 import { size } from "./commands/size.ts";
+import { tail } from "./commands/tail.ts";
 import type { Environment } from "./variables.ts";
 
 /** What a command does; resolves to the program's exit code. */
@@ -31,6 +32,7 @@ export type AddCommand = (
 /** All commands, in the order of the help. */
 const COMMANDS: readonly AddCommand[] = [
   collect,
+  tail,
   run,
   inspect,
   recover,

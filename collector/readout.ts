@@ -138,6 +138,11 @@ export class ReadOut {
     assembler.removeProcess(process.state);
   }
 
+  /** Closes one file of a process that goes on in others: what it held is taken. */
+  drop(process: ReadProcess, file: ReadFile): void {
+    this.closeFile(process, file);
+  }
+
   /** Resolves when every request is answered. */
   async answered(): Promise<void> {
     while (!this.requests.empty) {

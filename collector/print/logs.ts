@@ -29,16 +29,22 @@ const NAMES = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
 /** Hex digits of an id that tell it from its neighbours. */
 const SHORT_ID = 8;
 
+/** What a severity number is called (OpenTelemetry logs data model, "Severity Fields"). */
+export function severityName(number: number): string {
+  // Four numbers to a name.
+  return NAMES[Math.floor((number - 1) / 4)] ?? "-";
+}
+
 function formatSeverity(log: LogRecord, style: PrintStyle): string {
   const { severityNumber: number, severityText: text } = log;
-  // Four numbers to a name (OpenTelemetry logs data model, "Severity Fields").
-  const name = NAMES[Math.floor((number - 1) / 4)] ?? "-";
+  const name = severityName(number);
   const shown = text === "" ? name : word(text, MAX_VALUE);
   if (number >= ERROR) return paint(style, RED, shown);
   return number >= WARN ? paint(style, YELLOW, shown) : shown;
 }
 
-function formatLog(log: LogRecord, service: string, style: PrintStyle): string {
+/** One log record, without a line break. */
+export function formatLog(log: LogRecord, service: string, style: PrintStyle): string {
   const time = log.timeUnixNano === 0n ? log.observedTimeUnixNano : log.timeUnixNano;
   const parts = [
     paint(style, DIM, formatTime(time)),

@@ -88,7 +88,8 @@ function linesOf({ data }: Metric): { kind: string; lines: Line[] } {
   }
 }
 
-function formatMetric(metric: Metric, service: string, style: PrintStyle): string {
+/** A line, with its line break, for each point of a metric. */
+export function formatMetric(metric: Metric, service: string, style: PrintStyle): string {
   const { kind, lines } = linesOf(metric);
   const unit = metric.unit === "" ? "" : ` ${word(metric.unit, MAX_VALUE)}`;
   let text = "";

@@ -27,7 +27,8 @@ import {
   YELLOW,
 } from "./values.ts";
 
-const KINDS: Record<number, string> = {
+/** What kinds are called. */
+export const KINDS: Readonly<Record<number, string>> = {
   [Span_SpanKind.INTERNAL]: "internal",
   [Span_SpanKind.SERVER]: "server",
   [Span_SpanKind.CLIENT]: "client",
@@ -47,7 +48,8 @@ export function formatDuration(span: Span): string {
   return `${(ns / 1e9).toFixed(2)}s`;
 }
 
-function formatStatus(span: Span, style: PrintStyle): string {
+/** Its status, with the message of an error. */
+export function formatStatus(span: Span, style: PrintStyle): string {
   const { status } = span;
   if (status?.code === Status_StatusCode.ERROR) {
     const message = status.message === "" ? "" : ` ${quoted(status.message, MAX_VALUE)}`;
@@ -56,7 +58,8 @@ function formatStatus(span: Span, style: PrintStyle): string {
   return status?.code === Status_StatusCode.OK ? paint(style, GREEN, "OK") : "UNSET";
 }
 
-function formatSpan(span: Span, service: string, style: PrintStyle): string {
+/** One span, without a line break. */
+export function formatSpan(span: Span, service: string, style: PrintStyle): string {
   const parts = [
     paint(style, DIM, formatTime(span.startTimeUnixNano)),
     paint(style, YELLOW, formatDuration(span).padStart(9)),
