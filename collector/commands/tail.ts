@@ -16,6 +16,7 @@ import {
 } from "../../proto/gen/otlp_pb.ts";
 import { chooseAggregation } from "../aggregation.ts";
 import { ArgumentsExit, duration, oneOf } from "../arguments.ts";
+import { readViewsOf } from "../config/file.ts";
 import { discover } from "../discover.ts";
 import { log } from "../log.ts";
 import { DEFAULT_BATCH_SIZE } from "../options.ts";
@@ -110,7 +111,7 @@ export const tail: AddCommand = (program, env, choose) => {
       if (flags.tree && flags.json) {
         throw new ArgumentsExit(2, "--tree and --json: only one of them can be had at a time");
       }
-      const aggregation = chooseAggregation(flags.config, env);
+      const aggregation = chooseAggregation(readViewsOf(flags.config), env);
       choose(() => run(paths, flags, aggregation, env));
     });
 };
