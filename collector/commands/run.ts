@@ -46,7 +46,11 @@ Examples:
   otlp-mmap run --endpoint http://localhost:4318 -- app.ts
   OTLP_MMAP_INSTRUMENT=all otlp-mmap run -- bun server.ts
 
-Exit codes: the program's; 2 for bad arguments; 126 or 127 where the program can't be started.`;
+Exit codes:
+  0 and others  the program's; 128 and the number of the signal that ended it
+  2             a bad argument or variable
+  126, 127      the program can't be started, or is not there
+`;
 
 /** The command. */
 export const run: AddCommand = (program, env, choose) => {
