@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import type { Signal } from "../../lib/otlp/request.ts";
 import type { ConfigFile, Field } from "../../lib/metrics/yaml-fields.ts";
 import { parseDuration } from "../durations.ts";
+import { SEVERITIES } from "../severities.ts";
 import { SIGNALS } from "../signals.ts";
 import type { Condition, Wanted } from "../processors/condition.ts";
 import type { Action, Processor, Scalar } from "../processors/processor.ts";
@@ -49,15 +50,6 @@ export const SPAN_KINDS: Readonly<Record<string, number>> = {
 };
 /** StatusCode by its name. */
 export const STATUSES: Readonly<Record<string, number>> = { unset: 0, ok: 1, error: 2 };
-/** The lowest SeverityNumber of each name. */
-export const SEVERITIES: Readonly<Record<string, number>> = {
-  trace: 1,
-  debug: 5,
-  info: 9,
-  warn: 13,
-  error: 17,
-  fatal: 21,
-};
 
 /** Reads the list `processors`; what is wrong goes to the file's problems. */
 export function readProcessors(file: ConfigFile, list: Field | undefined): Processor[] {

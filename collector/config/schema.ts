@@ -9,7 +9,8 @@ import { INSTRUMENT_TYPES } from "../../lib/metrics/views.ts";
 import { addCollect } from "../options.ts";
 import { SIGNALS } from "../signals.ts";
 import { fileOptions, isRepeatable } from "./flags.ts";
-import { SEVERITIES, SPAN_KINDS, STATUSES } from "./processors.ts";
+import { SEVERITIES } from "../severities.ts";
+import { SPAN_KINDS, STATUSES } from "./processors.ts";
 import { DETECTORS } from "./resource.ts";
 
 /** A JSON Schema, or a part of one. */

@@ -28,16 +28,6 @@ export interface Filter {
   metric(metric: Metric): boolean;
 }
 
-/** Lowest numbers of the names for severities (OpenTelemetry logs data model, "Severity Fields"). */
-export const SEVERITIES: Readonly<Record<string, number>> = {
-  trace: 1,
-  debug: 5,
-  info: 9,
-  warn: 13,
-  error: 17,
-  fatal: 21,
-};
-
 /**
  * Makes a filter. A kind of item that a filter says nothing about is hidden by it, unless another
  * filter is for that kind: with a severity alone no spans are shown, with a duration alone no logs.
