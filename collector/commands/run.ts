@@ -84,7 +84,8 @@ async function execute(
     const memory = new Memory();
     const pipeline = createPipeline(files, options, memory);
     const collected = pipeline.run();
-    const end = await runChild(launch.preloading(findSdk(launch.folder, place)), {
+    const sdk = findSdk(launch.runtime, launch.folder, place);
+    const end = await runChild(launch.preloading(sdk), {
       ...process.env,
       OTLP_MMAP_DIR: files,
       // It would win over the directory.

@@ -67,7 +67,8 @@ describe("the SDK", () => {
     writeFileSync(join(place, "package.json"), '{ "exports": { "./register": "./register.ts" } }');
     writeFileSync(join(place, "register.ts"), "");
     mkdirSync(join(npm, "src"));
-    assert.equal(findSdk(join(npm, "src"), root), join(place, "register.ts"));
+    assert.equal(findSdk("bun", join(npm, "src"), root), join(place, "register.ts"));
+    assert.equal(findSdk("deno", join(npm, "src"), root), join(ROOT, "register.ts"));
 
     const jsr = folder();
     writeFileSync(
@@ -75,16 +76,19 @@ describe("the SDK", () => {
       '{ "imports": { "otlp": "jsr:@otlp-mmap/otlp-mmap@^0.1.0" } }',
     );
     mkdirSync(join(jsr, "src"));
-    assert.equal(findSdk(join(jsr, "src"), root), "jsr:@otlp-mmap/otlp-mmap@^0.1.0/register");
+    assert.equal(
+      findSdk("deno", join(jsr, "src"), root),
+      "jsr:@otlp-mmap/otlp-mmap@^0.1.0/register",
+    );
   });
 
   it("is the collector's for other programs, as a file of its own where it is bundled", () => {
     const program = folder();
     writeFileSync(join(program, "deno.json"), "{ // a comment\n}");
-    assert.equal(findSdk(program, root), join(ROOT, "register.ts"));
+    assert.equal(findSdk("deno", program, root), join(ROOT, "register.ts"));
     bundled.register = "the SDK";
     try {
-      const path = findSdk(program, folder());
+      const path = findSdk("deno", program, folder());
       assert.equal(readFileSync(path, "utf8"), "the SDK");
     } finally {
       delete bundled.register;

@@ -11,6 +11,7 @@ import { upwards } from "./sdk.ts";
 
 /** A command that the SDK can be preloaded into. */
 export interface Launch {
+  readonly runtime: "deno" | "bun";
   /** The folder of the program, else the working directory: where its packages are. */
   readonly folder: string;
   /** The command line that preloads a module. */
@@ -53,6 +54,7 @@ export function understand(
     }
     const at = RUNNING[name].has(subcommand) ? 1 : 0;
     return {
+      runtime: name,
       folder,
       preloading: (module) => [
         first,
@@ -66,6 +68,7 @@ export function understand(
     const runtime = chooseRuntime(folder, path);
     const flags = runtime === "deno" ? ["run", "--allow-all"] : [];
     return {
+      runtime,
       folder,
       preloading: (module) => [runtime, ...flags, `--preload=${module}`, ...command],
     };

@@ -23,8 +23,11 @@ const FROM_JSR = /^jsr:@otlp-mmap\/otlp-mmap(@[^/]*)?$/;
  *
  * @param scratch A folder for the SDK that came with the collector, where that is not in a file.
  */
-export function findSdk(program: string, scratch: string): string {
-  return fromPackage(program) ?? fromImportMap(program) ?? fromCollector(scratch);
+export function findSdk(runtime: "deno" | "bun", program: string, scratch: string): string {
+  const own = fromPackage(program);
+  // Deno takes no TypeScript from node_modules: what is there is for Bun.
+  if (own !== undefined && (runtime === "bun" || !own.includes("/node_modules/"))) return own;
+  return (runtime === "deno" ? fromImportMap(program) : undefined) ?? fromCollector(scratch);
 }
 
 function fromPackage(program: string): string | undefined {
@@ -60,7 +63,7 @@ function fromCollector(scratch: string): string {
     writeFileSync(path, bundled.register);
     return path;
   }
-  // The npm package has it as one module as well: Deno takes no TypeScript from node_modules.
+  // The npm package has it as one module as well, for Deno.
   const packed = fileURLToPath(new URL("../../dist/npm/register.js", import.meta.url));
   return existsSync(packed) ? packed : fileURLToPath(new URL("../../register.ts", import.meta.url));
 }

@@ -16,7 +16,7 @@ tracer.startActiveSpan("request", { attributes: { "http.route": "/items" } }, ()
 
 const ways: Record<string, () => void> = {
   /** Ends with CODE. */
-  exit: () => void setTimeout(() => process.exit(Number(code)), 0),
+  exit: () => void setTimeout(() => process.exit(Number(code)), 100),
   /** Gives its input back. */
   echo: () => void process.stdin.pipe(process.stdout),
   /** Waits. */
@@ -37,4 +37,5 @@ const ways: Record<string, () => void> = {
   },
 };
 ways[how]();
-console.log(`pid ${process.pid}`);
+// Not at once: a signal that comes in the tick in which its handler was added may find none.
+setTimeout(() => console.log(`pid ${process.pid}`), 50);
