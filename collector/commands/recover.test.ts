@@ -168,6 +168,8 @@ function damage(bytes: Uint8Array, random: Random): { bytes: Uint8Array; done: s
       const { ring, offset } = random.pick(geometry.rings);
       const at = offset + random.pick([RING_READER_INDEX, RING_WRITER_INDEX]);
       const value = random.pick([-2n, 1n << 40n, -(1n << 63n), 2_000_000_000n, random.bits64()]);
+      // The file may have been cut short before.
+      if (at + 8 > bytes.length) return;
       new DataView(bytes.buffer).setBigUint64(at, BigInt.asUintN(64, value), true);
       done.push(`index of ring ${ring} at ${at}: ${value}`);
     },

@@ -5,7 +5,8 @@
  * @module
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { builtinModules } from "node:module";
 import { join } from "node:path";
 import { bunPath, ROOT } from "../runtimes.ts";
 
@@ -44,6 +45,13 @@ export async function withEntry<T>(build: (entry: string) => T | Promise<T>): Pr
  */
 export function bundle(entry: string, outfile: string): void {
   runBun(["build", entry, "--target=node", "--format=esm", "--outfile", outfile]);
+  // Some packages import `events`, which Deno knows as `node:events` alone.
+  const builtin = /(\bfrom |\bimport |\bimport\(|\brequire\()"([a-z_/0-9]+)"/g;
+  const named = readFileSync(outfile, "utf8").replace(
+    builtin,
+    (all, before, name) => builtinModules.includes(name) ? `${before}"node:${name}"` : all,
+  );
+  writeFileSync(outfile, named);
 }
 
 /**
