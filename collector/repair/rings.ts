@@ -48,9 +48,11 @@ export function repairRing(file: FileViews, ring: RingGeometry, options: RingOpt
     return true;
   };
 
+  const best = bestWindow(published, slots, writer);
+  // Indexes that agree with each other may still be of a lap that no slot knows of.
   const agree = !Number.isNaN(reader) && !Number.isNaN(writer) && reader <= writer &&
-    writer - reader <= slots;
-  const window = agree ? { end: writer } : bestWindow(published, slots, writer);
+    writer - reader <= slots && (best.count === 0 || Math.abs(best.end - writer) <= slots);
+  const window = agree ? { end: writer } : best;
   // Words ahead of the last record claimed: that index is damaged, or they are.
   let last = window.end;
   for (const sequence of published) {
@@ -112,7 +114,11 @@ function sequenceOf(word: bigint): number {
  * The lap that most words belong to: the last of `slots` successive sequences that more of them name
  * than of any other, and among equals those that the writer's index is one of.
  */
-function bestWindow(published: Float64Array, slots: number, writer: number): { end: number } {
+function bestWindow(
+  published: Float64Array,
+  slots: number,
+  writer: number,
+): { count: number; end: number } {
   const sorted = published.filter((sequence) => sequence >= 0 && sequence < MAX_SEQUENCE).sort();
   let best = { count: 0, end: -1, holdsWriter: false };
   for (let first = 0, next = 0; first < sorted.length; first++) {
