@@ -5,7 +5,7 @@
  */
 import type { Command } from "commander";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { runtime, userTempDirectory } from "../../ffi/mod.ts";
@@ -85,11 +85,13 @@ async function execute(
     const pipeline = createPipeline(files, options, memory);
     const collected = pipeline.run();
     const sdk = findSdk(launch.runtime, launch.folder, place);
-    const end = await runChild(launch.preloading(sdk), {
-      ...process.env,
-      OTLP_MMAP_DIR: files,
-      // It would win over the directory.
-      SDK_MMAP_EXPORTER_FILE: undefined,
+    // It would win over the directory.
+    const env = { ...process.env, OTLP_MMAP_DIR: files, SDK_MMAP_EXPORTER_FILE: undefined };
+    let late = 0;
+    const end = await runChild(launch.preloading(sdk), env, (signal) => {
+      // The first one ends the wait for the backend, a second one ends at once.
+      if (late++ > 0) process.exit(128 + constants.signals[signal]);
+      pipeline.stop();
     });
     await drain(pipeline, collected);
     keep = readdirSync(files).some(isFileName);
@@ -135,15 +137,8 @@ function createPipeline(files: string, options: CollectOptions, memory: Memory):
   });
 }
 
-/** Reads and sends the rest; a signal ends that early, a second one at once. */
+/** Reads and sends the rest. */
 async function drain(pipeline: Pipeline, collected: Promise<number>): Promise<void> {
-  let signals = 0;
-  for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15]] as const) {
-    process.on(signal, () => {
-      if (++signals > 1) process.exit(128 + number);
-      pipeline.stop();
-    });
-  }
   const timer = setTimeout(() => pipeline.stop(), DRAIN_MS);
   pipeline.finish();
   await collected;

@@ -6,6 +6,7 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
 import process from "node:process";
+import { isatty } from "node:tty";
 import type { Environment } from "../variables.ts";
 
 /** How a program ended. */
@@ -25,31 +26,39 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"]
 /** A terminal sends these to the program itself: passed on they would come twice. */
 const FROM_TERMINAL: readonly string[] = ["SIGINT", "SIGQUIT", "SIGHUP"];
 
-/** Runs a command to its end. Never rejects. */
+/**
+ * Runs a command to its end. Never rejects.
+ *
+ * @param late Called for each signal that comes when the program has ended: there is no moment in
+ * which one would end this process.
+ */
 export function runChild(
   [command, ...args]: readonly [string, ...string[]],
   env: Environment,
+  late: (signal: (typeof SIGNALS)[number]) => void,
 ): Promise<End> {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { stdio: "inherit", env });
+    // Not process.stdin.isTTY: that would begin to take from the program's input.
+    const terminal = isatty(0);
     const passed = new Set<string>();
-    const handlers = SIGNALS.map((signal) => {
-      const handler = (): void => {
+    let ended = false;
+    for (const signal of SIGNALS) {
+      process.on(signal, () => {
+        if (ended) return late(signal);
         passed.add(signal);
-        if (child.pid === undefined) return;
-        if (process.stdin.isTTY && FROM_TERMINAL.includes(signal)) return;
+        if (child.pid === undefined || (terminal && FROM_TERMINAL.includes(signal))) return;
         try {
           // Not by child.kill: Deno then takes the signal for the cause of the end.
           process.kill(child.pid, signal);
         } catch {
           // It has ended in this moment.
         }
-      };
-      process.on(signal, handler);
-      return { signal, handler };
-    });
+      });
+    }
+    // Handlers run in a later turn: they find it.
+    const child = spawn(command, args, { stdio: "inherit", env });
     const end = (result: End): void => {
-      for (const { signal, handler } of handlers) process.off(signal, handler);
+      ended = true;
       resolve(result);
     };
     child.once("error", (error: Error & { code?: string }) => {
