@@ -37,10 +37,26 @@ function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+/** What is written, and how it is sent. */
+interface Case {
+  readonly what: "spans" | "measurements";
+  /** For people. */
+  readonly how: string;
+  readonly protocol: "http/protobuf" | "grpc";
+  readonly compression: "none" | "gzip";
+}
+
+const CASES: readonly Case[] = [
+  { what: "spans", how: "HTTP", protocol: "http/protobuf", compression: "none" },
+  { what: "spans", how: "HTTP, gzip", protocol: "http/protobuf", compression: "gzip" },
+  { what: "spans", how: "gRPC", protocol: "grpc", compression: "none" },
+  { what: "measurements", how: "HTTP", protocol: "http/protobuf", compression: "none" },
+];
+
 /** Runs a writer and prints a line; false when something did not arrive. */
 async function measure(
   runtime: RuntimeName,
-  what: "spans" | "measurements",
+  { what, how, protocol, compression }: Case,
   total: number,
 ): Promise<boolean> {
   const directory = mkdtempSync(join(PLACE, "otlp-mmap-bench-"));
@@ -50,9 +66,10 @@ async function measure(
     return program;
   };
   try {
-    const sink = begin(start("bun", "bench/collector/sink.ts", []));
+    const sink = begin(start("bun", "bench/collector/sink.ts", [protocol]));
     const endpoint = `http://127.0.0.1:${await sink.hear()}`;
-    const collector = begin(startCollector(runtime, directory, endpoint, "--compression", "none"));
+    const flags = ["--protocol", protocol, "--compression", compression];
+    const collector = begin(startCollector(runtime, directory, endpoint, ...flags));
     const cpu = (): number => cpuOf(collector.pid);
     // Started, and at rest.
     await sleep(2000);
@@ -90,7 +107,7 @@ async function measure(
     const idle = cpu();
     await sleep(10_000);
     console.log(row([
-      `${runtime}, ${whole(total)} ${what}`,
+      `${runtime}, ${whole(total)} ${what}, ${how}`,
       whole(used / total),
       whole(total / seconds),
       `${(resident[1] / 2 ** 20).toFixed(0)} MiB`,
@@ -118,15 +135,15 @@ console.log(heading([
 ]));
 for (const runtime of RUNTIMES) {
   if (values.runtime !== "both" && values.runtime !== runtime) continue;
-  for (const what of ["spans", "measurements"] as const) {
-    const total = Number(values[what]);
-    if (total > 0 && !await measure(runtime, what, total)) {
-      console.error(`${runtime}: not all ${what} were received`);
+  for (const each of CASES) {
+    const total = Number(values[each.what]);
+    if (total > 0 && !await measure(runtime, each, total)) {
+      console.error(`${runtime}, ${each.how}: not all ${each.what} were received`);
       process.exitCode = 1;
     }
   }
 }
 console.log(
   "\nA writer in a process of its own keeps the ring full. CPU is user and system time of the " +
-    "collector, sending without compression included.",
+    "collector, sending included.",
 );

@@ -1,15 +1,18 @@
 /**
  * Answers every request with success and counts while it does, cheaply: it shares the machine with
- * what is measured. Prints its port, and for each line it reads how many spans came and how many
+ * what is measured. Over HTTP, or over gRPC with the argument `grpc`. Prints its port, and for each line it reads how many spans came and how many
  * measurements the newest metrics stand for.
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import process from "node:process";
 import { createInterface } from "node:readline";
+import { gunzipSync } from "node:zlib";
 import { fromBinary } from "@bufbuild/protobuf";
+import * as grpc from "@grpc/grpc-js";
 import { ExportMetricsServiceRequestSchema } from "../../proto/gen/otlp_pb.ts";
 
 /** ExportTraceServiceRequest, ResourceSpans, ScopeSpans. */
@@ -64,20 +67,50 @@ function look(body: Uint8Array): void {
   }
 }
 
-const server = createServer((request, response) => {
-  const chunks: Uint8Array[] = [];
-  request.on("data", (chunk: Uint8Array) => chunks.push(chunk));
-  request.on("end", () => {
-    const body = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
-    chunks.reduce((at, chunk) => (body.set(chunk, at), at + chunk.length), 0);
-    if (request.url === "/v1/traces") spans += count(body, SPANS);
-    else metrics.push(body);
-    response.writeHead(200, { "content-type": "application/x-protobuf" }).end();
+function listenHttp(): void {
+  const server = createServer((request, response) => {
+    const chunks: Uint8Array[] = [];
+    request.on("data", (chunk: Uint8Array) => chunks.push(chunk));
+    request.on("end", () => {
+      const all = Buffer.concat(chunks);
+      const body = request.headers["content-encoding"] === "gzip" ? gunzipSync(all) : all;
+      if (request.url === "/v1/traces") spans += count(body, SPANS);
+      else metrics.push(body);
+      response.writeHead(200, { "content-type": "application/x-protobuf" }).end();
+    });
   });
-});
-server.listen(0, "127.0.0.1", () => {
-  process.stdout.write(`${(server.address() as AddressInfo).port}\n`);
-});
+  server.listen(0, "127.0.0.1", () => {
+    process.stdout.write(`${(server.address() as AddressInfo).port}\n`);
+  });
+}
+
+function listenGrpc(): void {
+  const server = new grpc.Server({ "grpc.max_receive_message_length": -1 });
+  const bytes = (value: Buffer): Buffer => value;
+  server.addService({
+    Export: {
+      path: "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+      requestStream: false,
+      responseStream: false,
+      requestSerialize: bytes,
+      requestDeserialize: bytes,
+      responseSerialize: bytes,
+      responseDeserialize: bytes,
+    },
+  }, {
+    Export(call: grpc.ServerUnaryCall<Buffer, Buffer>, reply: grpc.sendUnaryData<Buffer>): void {
+      spans += count(call.request, SPANS);
+      reply(null, Buffer.alloc(0));
+    },
+  });
+  server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, port) => {
+    if (error !== null) throw error;
+    process.stdout.write(`${port}\n`);
+  });
+}
+
+if (process.argv[2] === "grpc") listenGrpc();
+else listenHttp();
 createInterface({ input: process.stdin }).on("line", () => {
   for (const body of metrics.splice(0)) look(body);
   const measurements = [...series.values()].reduce((sum, value) => sum + value, 0);
