@@ -1,0 +1,48 @@
+/**
+ * Records a span with an event, a log record and a measurement in each call, and lives until it is
+ * told to end in order (SIGTERM) or killed: DIRECTORY JOURNAL NAME PAUSE. `PAUSE` is the time between
+ * two calls, ms.
+ */
+import process from "node:process";
+import { context, metrics, trace } from "@opentelemetry/api";
+import { logs } from "@opentelemetry/api-logs";
+import { AlwaysOnSampler } from "../../lib/sdk/sampler.ts";
+import { start } from "../../lib/sdk/start.ts";
+import { Journal } from "../support/journal.ts";
+
+const [directory, journalPath, name, pause] = process.argv.slice(2);
+const sdk = start({
+  env: {},
+  directory,
+  resource: { writer: name },
+  sampler: new AlwaysOnSampler(),
+  sizes: {
+    spans: { slots: 2048, slotBytes: 512 },
+    events: { slots: 1024, slotBytes: 512 },
+    measurements: { slots: 1024, slotBytes: 512 },
+  },
+});
+if (!sdk.recording) throw new Error(sdk.reason);
+const journal = Journal.open(journalPath);
+const tracer = trace.getTracer("short-lived");
+const logger = logs.getLogger("short-lived");
+const counter = metrics.getMeter("short-lived").createCounter("calls");
+
+let call = 0;
+function record(): void {
+  journal.entering(call);
+  tracer.startActiveSpan(`${call}`, (span) => {
+    span.addEvent("event", { call });
+    logger.emit({ body: `${call}`, context: context.active() });
+    span.end();
+  });
+  counter.add(1);
+  journal.returnedFrom(call++);
+}
+
+record();
+const timer = setInterval(record, Number(pause));
+process.once("SIGTERM", () => {
+  clearInterval(timer);
+  void sdk.shutdown();
+});
