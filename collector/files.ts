@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { SystemError } from "../ffi/mod.ts";
+import { descriptorLimit, SystemError } from "../ffi/mod.ts";
 import { FormatError } from "../lib/file/geometry.ts";
 import { readLoss } from "../lib/file/extension.ts";
 import { ownerState } from "../lib/file/owner.ts";
@@ -23,12 +23,16 @@ import {
   openFile,
 } from "./follow.ts";
 import { forEachSignal } from "./signals.ts";
-import type { Log } from "./problems.ts";
+import { createProblems, type Log, type Problems } from "./problems.ts";
 import { printable } from "./text.ts";
-import { explainOpenFailure, Watchlist } from "./watchlist.ts";
+import { explainOpenFailure, isShortage, Watchlist } from "./watchlist.ts";
 
 /** A file that could not be removed is tried again after this, milliseconds. */
 const RETIRE_AGAIN_MS = 1000;
+/** Descriptors of a file that is followed: its own, and that of its lock. */
+const DESCRIPTORS = 2;
+/** Descriptors for all the rest: connections, the runtime, asking after owners. */
+const OTHER_DESCRIPTORS = 64;
 
 /** How files are followed. */
 export interface FilesOptions {
@@ -41,6 +45,8 @@ export interface FilesOptions {
   readonly log: Log;
   /** Called with each file before it is closed. */
   readonly onClose?: (file: FollowedFile) => void;
+  /** Descriptors that this process may have open; by default what the system says. */
+  readonly descriptors?: number;
 }
 
 /** What was found in the files that are closed. */
@@ -71,11 +77,20 @@ export class Files {
   opened = 0;
   /** What this says the program should end with. */
   exitCode = 0;
+  /** The last look found more than can be open at a time. */
+  waiting = false;
 
   private readonly options: FilesOptions;
   private readonly assembler: Assembler;
   private readonly onProcess: (process: FollowedProcess) => void;
   private readonly followed = new Map<string, FollowedFile>();
+  private readonly byInode = new Map<string, FollowedFile>();
+  /** By index of the assembler's. */
+  private readonly indexed: (FollowedProcess | undefined)[] = [];
+  /** Files that are open at a time at most. */
+  private readonly capacity: number;
+  private readonly crowding: Problems;
+  private readonly asking: Problems;
   private nextId = 1;
 
   /** @param onProcess Called for each process that is new. */
@@ -88,6 +103,10 @@ export class Files {
     this.assembler = assembler;
     this.onProcess = onProcess;
     this.watchlist = new Watchlist(options.once, options.log);
+    const limit = options.descriptors ?? descriptorLimit();
+    this.capacity = Math.max(1, Math.floor((limit - OTHER_DESCRIPTORS) / DESCRIPTORS));
+    this.crowding = createProblems(options.log, () => performance.now());
+    this.asking = createProblems(options.log, () => performance.now());
   }
 
   /** Looks for files and opens the new ones. */
@@ -100,9 +119,30 @@ export class Files {
       }
       if (found.refused.length > 0) this.exitCode = 2;
     }
+    this.watchlist.begin(found);
+    this.waiting = false;
+    let shortage: Error | null = null;
     for (const candidate of found.files) {
-      if (!this.followed.has(candidate.path)) this.tryOpen(candidate, now);
+      if (this.followed.has(candidate.path)) continue;
+      if (this.followed.size >= this.capacity) {
+        this.waiting = this.watchlist.isWorthTrying(candidate.path);
+        if (this.waiting) break;
+        continue;
+      }
+      shortage = this.tryOpen(candidate, now);
+      // The next one would not be opened either.
+      if (shortage !== null) break;
     }
+    if (this.waiting) {
+      this.crowding.report(
+        "capacity",
+        "warn",
+        `${this.capacity} files are read, and no more can be open at a time: others wait until ` +
+          "some are done; raise the limit (ulimit -n)",
+      );
+    } else if (shortage !== null) {
+      this.crowding.report("shortage", "warn", `no more files are read now: ${shortage.message}`);
+    } else this.crowding.recovered(() => "all files are read again");
     this.noteFaults();
   }
 
@@ -112,16 +152,16 @@ export class Files {
     else if (this.watchlist.inUse && this.options.once) this.exitCode = this.exitCode || 1;
   }
 
-  private tryOpen(candidate: Candidate, now: number): void {
+  /** Opens a file, or remembers why not. Returns what the whole collector is short of. */
+  private tryOpen(candidate: Candidate, now: number): Error | null {
     const { path, named } = candidate;
-    if (!this.watchlist.isWorthTrying(path)) return;
+    if (!this.watchlist.isWorthTrying(path)) return null;
     try {
-      const inode = inodeOf(path);
-      for (const file of this.followed.values()) {
-        if (file.inode !== inode) continue;
+      const known = this.byInode.get(inodeOf(path));
+      if (known !== undefined) {
         // The same file under another name: set aside, or linked twice.
-        if (!file.file.mapping.isAtPath(file.path)) this.rename(file, path);
-        return;
+        if (!known.file.mapping.isAtPath(known.path)) this.rename(known, path);
+        return null;
       }
       const { assembler, options } = this;
       const opened = openFile(
@@ -134,6 +174,7 @@ export class Files {
       );
       if ("followed" in opened) {
         this.followed.set(path, opened.followed);
+        this.byInode.set(opened.followed.inode, opened.followed);
         this.opened++;
         this.watchlist.opened(path);
         options.log("debug", `${printable(path)}: opened`);
@@ -145,10 +186,12 @@ export class Files {
     } catch (error) {
       if (error instanceof FormatError) this.watchlist.faulty(path, named, error.message);
       else if (error instanceof SystemError || isNodeError(error)) {
+        if (isShortage(error)) return error;
         const message = explainOpenFailure(path, error);
-        if (message !== null) this.watchlist.faulty(path, named, message);
+        if (message !== null) this.watchlist.unreadable(path, named, message);
       } else throw error;
     }
+    return null;
   }
 
   private rename(file: FollowedFile, path: string): void {
@@ -179,6 +222,7 @@ export class Files {
         over: false,
       };
       this.processes.set(key, process);
+      this.indexed[process.state.index] = process;
       this.onProcess(process);
     }
     return process;
@@ -186,15 +230,27 @@ export class Files {
 
   /** The process with an index of the assembler's. */
   byIndex(index: number): FollowedProcess {
-    for (const process of this.processes.values()) {
-      if (process.state.index === index) return process;
-    }
-    throw new Error(`there is no process ${index}`);
+    const process = this.indexed[index];
+    if (process === undefined) throw new Error(`there is no process ${index}`);
+    return process;
+  }
+
+  /** Knows nothing of a process any more. */
+  forget(process: FollowedProcess): void {
+    this.processes.delete(process.key);
+    this.indexed[process.state.index] = undefined;
+  }
+
+  /** From the next round on, a process comes after all others. */
+  putLast(process: FollowedProcess): void {
+    this.processes.delete(process.key);
+    this.processes.set(process.key, process);
   }
 
   /** Finds out whose owner is gone. */
   askOwners(now: number): void {
     const { once } = this.options;
+    let failed = false;
     for (const file of this.followed.values()) {
       if (file.owner !== "writing") continue;
       // Who maps a file is costly to find out, and somebody who writes is alive.
@@ -202,9 +258,21 @@ export class Files {
       const quiet = taken === file.seen;
       file.seen = taken;
       if (file.extension === null && !quiet && !once) continue;
-      file.owner = once && file.extension === null
-        ? "dead"
-        : ownerState(file.path, file.file, file.extension, file.geometry.timeUnixNano);
+      try {
+        file.owner = once && file.extension === null
+          ? "dead"
+          : ownerState(file.path, file.file, file.extension, file.geometry.timeUnixNano);
+      } catch (error) {
+        // Its directory may have gone or been closed to us in between: its owner may live.
+        if (!(error instanceof SystemError)) throw error;
+        failed = true;
+        this.asking.report(
+          error.code,
+          "warn",
+          `not known whether its owner lives: ${error.message}`,
+        );
+        continue;
+      }
       if (file.owner === "writing") continue;
       file.closed = true;
       // A file made anew in place has other records now than the ones that were claimed.
@@ -213,6 +281,7 @@ export class Files {
       // What was claimed until the owner was gone is to be taken as well.
       if (once) file.limits = file.limits.map((_, ring) => claimedTo(file.drain, ring));
     }
+    if (!failed) this.asking.recovered(() => "it is known again which owners live");
   }
 
   /** Tells every writer that somebody reads, and notices files that were truncated. */
@@ -273,6 +342,7 @@ export class Files {
     file.spansDone = true;
     process.files.splice(process.files.indexOf(file), 1);
     this.followed.delete(path);
+    this.byInode.delete(file.inode);
   }
 
   /** Closes a file, with `remove` for good; otherwise it is not opened again as it is. */

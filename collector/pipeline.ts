@@ -46,6 +46,8 @@ export interface PipelineOptions {
 
 /** Time between two looks for files, at owners, milliseconds. */
 const SCAN_MS = 500;
+/** The former while files wait for their turn to be open: dead ones are done in no time. */
+const CROWDED_SCAN_MS = 100;
 const OWNER_MS = 1000;
 const HEARTBEAT_MS = 1000;
 /** Sleep after a round that found much, that found something, and at most, milliseconds. */
@@ -182,7 +184,8 @@ export class Pipeline {
         files.scan(now);
         if (files.watchlist.namedFault) this.stopping = true;
         this.looking = !this.stopping;
-        nextScan = now + SCAN_MS;
+        nextScan = now + (files.waiting ? CROWDED_SCAN_MS : SCAN_MS);
+        if (files.waiting) nextOwners = now;
       }
       requests.beginRound(now);
       const taken = this.rounds();
@@ -234,6 +237,25 @@ export class Pipeline {
     files.watchlist.giveUp();
     files.noteFaults();
     files.askOwners(performance.now());
+    await this.drainOpen();
+    while (files.waiting && !this.stopping && await this.replaceDone()) await this.drainOpen();
+    if (files.waiting) files.exitCode ||= 1;
+  }
+
+  /** Files that could not be open beside the others take their place. False when none can. */
+  private async replaceDone(): Promise<boolean> {
+    const { files, requests } = this;
+    const { opened } = files;
+    requests.flush();
+    while (!requests.empty && !this.stopping) await this.sleep(IDLE_SLEEP_MS);
+    this.settle();
+    files.scan(performance.now());
+    files.askOwners(performance.now());
+    return files.opened > opened;
+  }
+
+  private async drainOpen(): Promise<void> {
+    const { files, requests } = this;
     let quietSince = performance.now();
     while (!this.stopping) {
       const taken = this.rounds();
@@ -313,7 +335,7 @@ export class Pipeline {
     assembler.forget(process.state);
     if (!process.over) aggregator.removeProcess(process.state.index);
     assembler.removeProcess(process.state);
-    this.files.processes.delete(process.key);
+    this.files.forget(process);
   }
 
   // --------------------------------------------------------------------------------------- rounds
@@ -321,15 +343,20 @@ export class Pipeline {
   private rounds(): number {
     const { files, options, requests } = this;
     let taken = 0;
+    const last: FollowedProcess[] = [];
     for (const process of files.processes.values()) {
       if (process.over) continue;
       requests.block(process.files.some(lives));
+      const full = requests.fullQueues;
       taken += round(process, requests.intake);
+      if (requests.fullQueues > full) last.push(process);
       if (options.once) continue;
       // Of a file whose owner is gone nothing is given back before its content is delivered. A
       // superseded one is given back at once: its writer may be waiting for it.
       for (const file of process.files) if (lives(file)) releaseRings(file);
     }
+    // Who filled a queue had more than a share: when there is room again, others come first.
+    for (const process of last) files.putLast(process);
     this.turnedAt = performance.now();
     return taken;
   }

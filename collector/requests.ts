@@ -90,6 +90,13 @@ export class Requests {
     return SIGNALS.some((signal) => this.queues[signal].full);
   }
 
+  /** Signals whose requests pile up. */
+  get fullQueues(): number {
+    let count = 0;
+    for (const signal of SIGNALS) if (this.queues[signal].full) count++;
+    return count;
+  }
+
   /**
    * Says what may be taken from a process now.
    *

@@ -5,18 +5,27 @@
  */
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { HEADER_BYTES } from "../lib/format/layout.ts";
+import type { Scan } from "./discover.ts";
 import { printable } from "./text.ts";
 
 /** A file that is being made is a fault after this, milliseconds. */
 const UNFINISHED_MS = 10_000;
+/**
+ * Paths of no use that are looked at again in one round, in turns: each costs a few system calls,
+ * and of somebody else's files there may be thousands.
+ */
+const LOOKS = 256;
 
 interface Watched {
+  /** One of these decides when it is its turn. */
+  readonly number: number;
   readonly reason: string;
   /** What the file looked like; null: try again each time. */
   readonly look: string | null;
   readonly since: number;
   readonly named: boolean;
   readonly unfinished: boolean;
+  readonly unreadable: boolean;
 }
 
 /** The paths that are not followed. */
@@ -27,6 +36,8 @@ export class Watchlist {
   inUse = false;
 
   private readonly paths = new Map<string, Watched>();
+  private rounds = 0;
+  private added = 0;
   private readonly once: boolean;
   private readonly log: (level: "info" | "warn" | "error", message: string) => void;
 
@@ -46,15 +57,37 @@ export class Watchlist {
     return count;
   }
 
+  /** A round of trying begins with what was found: what is not there any more is forgotten. */
+  begin({ files, missing, refused }: Scan): void {
+    this.rounds++;
+    // A directory that can't be listed now may have the same files later.
+    if (this.paths.size === 0 || missing.length > 0 || refused.length > 0) return;
+    const found = new Set(files.map(({ path }) => path));
+    for (const path of this.paths.keys()) if (!found.has(path)) this.paths.delete(path);
+  }
+
   /** False for a path that is known to be of no use and looks as it did then. */
   isWorthTrying(path: string): boolean {
     const watched = this.paths.get(path);
-    return watched === undefined || watched.look === null || watched.look !== appearance(path);
+    if (watched === undefined || watched.look === null) return true;
+    const turns = Math.ceil(this.paths.size / LOOKS);
+    return (this.rounds + watched.number) % turns === 0 && watched.look !== appearance(path);
   }
 
   /** It could be opened. */
   opened(path: string): void {
+    if (this.paths.get(path)?.unreadable) this.log("info", `${printable(path)}: can be read now`);
     this.paths.delete(path);
+  }
+
+  /**
+   * The system refuses it, which may pass. A fault when it was named and there is no more than a
+   * first look.
+   */
+  unreadable(path: string, named: boolean, message: string): void {
+    if (named && (this.once || this.rounds === 1)) return this.faulty(path, named, message);
+    if (this.paths.get(path)?.reason !== message) this.log("warn", `skipped: ${message}`);
+    this.add(path, named, message, null, false, 0, true);
   }
 
   /** It cannot be read: `message` names file and field. */
@@ -103,8 +136,10 @@ export class Watchlist {
     look: string | null,
     unfinished: boolean,
     since: number,
+    unreadable = false,
   ): void {
-    this.paths.set(path, { reason, look, since, named, unfinished });
+    const number = this.paths.get(path)?.number ?? this.added++;
+    this.paths.set(path, { number, reason, look, since, named, unfinished, unreadable });
   }
 }
 
@@ -130,3 +165,10 @@ export function explainOpenFailure(path: string, error: Error & { code: string }
   if (error.code === "ENOENT") return null;
   return error.message.includes(path) ? error.message : `${path}: ${error.message}`;
 }
+
+/** True when not the file is at fault, and any other could be opened as little now. */
+export function isShortage({ code }: { readonly code: string }): boolean {
+  return SHORTAGES.has(code);
+}
+
+const SHORTAGES = new Set(["EMFILE", "ENFILE", "ENOMEM", "ENOSPC", "EDQUOT", "ENOLCK"]);

@@ -191,8 +191,13 @@ export function allocate(fd: number, path: string, from: number, to: number): vo
 
 /** RLIMIT_FSIZE in bytes. */
 function fileSizeLimit(): bigint {
+  return limitOf(RLIMIT_FSIZE);
+}
+
+/** What this process may use of a resource (`RLIMIT_*`); 2^63 - 1 or more where there is no limit. */
+export function limitOf(resource: number): bigint {
   const limits = new Uint8Array(16);
-  if (libc.getrlimit(RLIMIT_FSIZE, limits) !== 0) return 2n ** 64n;
+  if (libc.getrlimit(resource, limits) !== 0) return 2n ** 64n;
   return new DataView(limits.buffer).getBigUint64(0, true);
 }
 

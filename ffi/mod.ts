@@ -12,6 +12,7 @@ export { isLocked, lockFile } from "./lock.ts";
 export type { HeldLock, RefusedLock } from "./lock.ts";
 export { Mapping } from "./mapping.ts";
 export {
+  descriptorLimit,
   mappedBy,
   processIsAlive,
   processStartTicks,

@@ -6,9 +6,16 @@
 import { readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { assertSupported, errnoOf } from "./errors.ts";
-import { checked, closeFile, openFile, readText, statusAt, statusOf } from "./file.ts";
+import { checked, closeFile, limitOf, openFile, readText, statusAt, statusOf } from "./file.ts";
 import { errno, libc, runtime } from "./libc.ts";
-import { _CS_DARWIN_USER_TEMP_DIR, isMac, MAP_SHARED, O_RDONLY, PROT_READ } from "./symbols.ts";
+import {
+  _CS_DARWIN_USER_TEMP_DIR,
+  isMac,
+  MAP_SHARED,
+  O_RDONLY,
+  PROT_READ,
+  RLIMIT_NOFILE,
+} from "./symbols.ts";
 
 /** USER_HZ: what the kernel tells user space, the same on every Linux that is supported here. */
 const TICKS_PER_SECOND = 100n;
@@ -134,4 +141,12 @@ export function userTempDirectory(): string {
 /** The effective user id of this process; null where FFI is not supported. Needs no permission. */
 export function userId(): number | null {
   return runtime.supported ? libc.geteuid() : null;
+}
+
+/**
+ * How many descriptors this process may have open (RLIMIT_NOFILE); about 9e18 where there is no
+ * limit, Infinity where FFI is not supported.
+ */
+export function descriptorLimit(): number {
+  return runtime.supported ? Number(limitOf(RLIMIT_NOFILE)) : Infinity;
 }

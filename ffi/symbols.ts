@@ -156,6 +156,7 @@ export const MS_SYNC: number = isMac ? 0x10 : 4;
 
 // <sys/resource.h>: struct rlimit { rlim_t current, max; } of two u64; "no limit" is 2^63 - 1 or more
 export const RLIMIT_FSIZE = 1;
+export const RLIMIT_NOFILE: number = isMac ? 8 : 7;
 
 // <time.h>: struct timespec { i64 seconds; i64 nanoseconds; }
 export const CLOCK_REALTIME = 0;
