@@ -193,6 +193,12 @@ export function createConnections(
         });
         request = ours;
         ours.on("socket", (socket: net.Socket) => {
+          // Deno sends a request again by itself when the kept connection that it used is destroyed,
+          // also when that was done here, because its answer is bad or late.
+          if (settled) {
+            socket.destroy();
+            return;
+          }
           timer ??= setTimeout(late, timeoutMs);
           connected = ours.reusedSocket;
           // A kept connection never says so again, and would gather listeners.
