@@ -76,8 +76,9 @@ export interface Connections {
    * @param body Must stay as it is until `response` settles.
    * @param timeoutMs For everything once there is a connection to use or to make: connecting,
    * sending, the whole answer.
+   * @param more Headers of this request, which win over those of every request.
    */
-  post(body: Uint8Array, timeoutMs: number): Exchange;
+  post(body: Uint8Array, timeoutMs: number, more?: Readonly<Record<string, string>>): Exchange;
   /** Closes every connection. Requests still running fail. */
   close(): void;
 }
@@ -135,7 +136,11 @@ export function createConnections(
   const options = { agent, host, port, path, method: "POST", maxHeaderSize: MAX_PART_BYTES };
   const makeRequest = secure ? https.request : http.request;
 
-  function post(body: Uint8Array, timeoutMs: number): Exchange {
+  function post(
+    body: Uint8Array,
+    timeoutMs: number,
+    more: Readonly<Record<string, string>> = {},
+  ): Exchange {
     let settle: (error: Error | undefined, response?: HttpResponse) => void = () => {};
     const response = new Promise<HttpResponse>((resolve, reject) => {
       let request: http.ClientRequest | undefined;
@@ -189,7 +194,7 @@ export function createConnections(
         let answered = false;
         const ours = makeRequest({
           ...options,
-          headers: { ...headers, "Content-Length": String(body.length) },
+          headers: { ...headers, ...more, "Content-Length": String(body.length) },
         });
         request = ours;
         ours.on("socket", (socket: net.Socket) => {

@@ -35,13 +35,14 @@ const FIXED: readonly (readonly [keyof CollectOptions, string])[] = [
   ["health", "health"],
 ];
 
-/** @param createSink Makes what delivers the requests of a signal. */
+/** @param createSinks Makes what delivers requests. */
 export function createDelivery(
   options: CollectOptions,
-  createSink: (signal: Signal, options: CollectOptions) => Sink,
+  createSinks: (options: CollectOptions) => Readonly<Record<Signal, Sink>>,
 ): Delivery {
   let current = options;
-  const switches = forEachSignal((signal) => createSwitch(createSink(signal, options)));
+  const first = createSinks(options);
+  const switches = forEachSignal((signal) => createSwitch(first[signal]));
   const processing = forEachSignal((signal) =>
     createProcessingSink(signal, switches[signal], () => current.processors)
   );
@@ -58,7 +59,7 @@ export function createDelivery(
       // Made first: what can't be used throws here, and everything stays.
       const sinks = isDeepStrictEqual(next.destinations, before.destinations)
         ? null
-        : forEachSignal((signal) => createSink(signal, next));
+        : createSinks(next);
       current = next;
       if (sinks !== null) {
         await Promise.all(SIGNALS.map((signal) => switches[signal].replace(sinks[signal])));

@@ -25,6 +25,7 @@ import { grpcHeaderProblem, type Header } from "./headers.ts";
 import type { Protocol } from "./send.ts";
 import { forEachSignal } from "./signals.ts";
 import { printable } from "./text.ts";
+import { watchToken } from "./token.ts";
 import {
   type Environment,
   otlpVariable,
@@ -45,6 +46,8 @@ export interface Destination {
   readonly timeoutMs: number;
   /** PEM texts for https. */
   readonly tls: TlsMaterial;
+  /** A file with the bearer token to send. */
+  readonly tokenFile?: string;
 }
 
 /** The flags about sending. */
@@ -55,6 +58,7 @@ export interface SendFlags {
   header?: string[];
   compression?: "gzip" | "none";
   timeout?: number;
+  bearerTokenFile?: string;
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000;
@@ -73,14 +77,35 @@ export function chooseDestinations(
   const given = (flags.header ?? []).map((value) =>
     fromVariable({ value, source: "--header" }, headerFlag, true)!
   );
+  const tokenFile = chooseToken(flags.bearerTokenFile, given);
   const places = forEachSignal((signal) => choosePlace(signal, flags, env));
   // The variables may be meant for other programs of this environment, so the ones about sending
   // matter only when something is sent.
   if (Object.values(places).every((place) => place === undefined)) return null;
   return forEachSignal((signal) => {
     const place = places[signal];
-    return place === undefined ? null : chooseDestination(signal, place, flags, given, env);
+    return place === undefined ? null : {
+      ...chooseDestination(signal, place, flags, given, env),
+      ...(tokenFile === undefined ? {} : { tokenFile }),
+    };
   });
+}
+
+function chooseToken(path: string | undefined, given: readonly Header[]): string | undefined {
+  if (path === undefined) return undefined;
+  if (given.some(({ name }) => name.toLowerCase() === "authorization")) {
+    throw new ArgumentsExit(
+      2,
+      "--bearer-token-file and --header authorization=… exclude each other: give one of them",
+    );
+  }
+  try {
+    watchToken(path, () => {});
+  } catch (error) {
+    const reason = printable((error as Error).message, 200);
+    throw new ArgumentsExit(2, `--bearer-token-file "${printable(path, 200)}": ${reason}`);
+  }
+  return path;
 }
 
 /** Where to, and what by: the form of an endpoint depends on the protocol. */
@@ -114,7 +139,7 @@ function chooseDestination(
   const patience = fromVariable(otlpVariable(env, signal, "TIMEOUT"), duration);
   return {
     ...place,
-    headers: chooseHeaders(signal, place.protocol, given, env),
+    headers: chooseHeaders(signal, place.protocol, flags, given, env),
     compression: flags.compression ?? packed ?? "none",
     timeoutMs: flags.timeout ?? patience ?? DEFAULT_TIMEOUT_MS,
     tls: parseTarget(place.url).secure ? chooseTls(signal, env) : {},
@@ -124,6 +149,7 @@ function chooseDestination(
 function chooseHeaders(
   signal: Signal,
   protocol: Protocol,
+  flags: SendFlags,
   given: readonly Header[],
   env: Environment,
 ): Header[] {
@@ -137,6 +163,8 @@ function chooseHeaders(
     for (const each of list ?? []) byName.set(each.name.toLowerCase(), each);
   }
   for (const each of given) byName.set(each.name.toLowerCase(), each);
+  // A flag wins over a variable: the token of the file is the authorization.
+  if (flags.bearerTokenFile !== undefined) byName.delete("authorization");
   const headers = [...byName.values()];
   if (protocol === "grpc") headers.forEach(checkForGrpc);
   return headers;

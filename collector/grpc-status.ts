@@ -7,10 +7,10 @@
 import type { Signal } from "../lib/otlp/request.ts";
 import type { Target } from "./endpoint.ts";
 import { explainFailure } from "./failure.ts";
+import type { HeaderOrigin } from "./headers.ts";
 import {
   credentialsHint,
   decodePartialSuccess,
-  type HeaderOrigin,
   judgePartial,
   readFields,
   RESPONSES,

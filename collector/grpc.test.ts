@@ -120,6 +120,22 @@ describe("a gRPC backend that takes everything", () => {
     });
   }
 
+  it("gets the token of now, which is never said", async () => {
+    const tokens = ["Bearer first-secret", "Bearer second-secret"];
+    const { url, calls } = await backend((reply, count) =>
+      count === 1
+        ? reply(failure(grpc.status.UNAUTHENTICATED, "who is it?"))
+        : reply(null, Buffer.alloc(0))
+    );
+    const one = sender(url, { authorization: () => tokens[Math.min(calls.length, 1)] });
+    assert.equal((await one.send(BODY, 1)).dropped, 1);
+    assert.equal((await one.send(BODY, 1)).accepted, 1);
+    const seen = calls.map(({ metadata }) => metadata.get("authorization"));
+    assert.deepEqual(seen, tokens.map((token) => [token]));
+    assert.match(one.lines[0], /authorization \(from --bearer-token-file\)/);
+    assert.doesNotMatch(one.lines.join(), /-secret/);
+  });
+
   it("gets headers as metadata, and the credentials of the URL", async () => {
     const { port, calls } = await backend();
     const one = sender(`http://us%40er:p%3Aw@127.0.0.1:${port}`, {

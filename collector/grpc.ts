@@ -11,7 +11,7 @@ import type { Signal } from "../lib/otlp/request.ts";
 import type { TlsMaterial } from "./connection.ts";
 import { parseTarget, type Target } from "./endpoint.ts";
 import { type CallFacts, judgeResponse, judgeStatus, NO_HTTP2 } from "./grpc-status.ts";
-import { grpcHeaderProblem, type Header, USER_AGENT } from "./headers.ts";
+import { grpcHeaderProblem, type Header, originsOf, USER_AGENT } from "./headers.ts";
 import type { Answer, Attempt, Transport } from "./retrying.ts";
 import type { SenderOptions } from "./send.ts";
 
@@ -88,7 +88,8 @@ function secure(
  * @throws Error when the URL or a header can't be used.
  */
 export function createGrpcTransport(options: SenderOptions): Transport {
-  const { signal, headers = [], timeoutMs = 10_000, tls: material = {} } = options;
+  const { signal, headers = [], authorization, timeoutMs = 10_000, tls: material = {} } = options;
+  const origins = originsOf(headers, authorization);
   const target = parseTarget(options.url);
   for (const { name, value, source } of headers) {
     const problem = grpcHeaderProblem(name, value);
@@ -152,7 +153,14 @@ export function createGrpcTransport(options: SenderOptions): Transport {
   }
 
   function attempt(payload: Uint8Array, items: number): Attempt {
-    const facts: CallFacts = { signal, items, bytes: payload.length, timeoutMs, target, headers };
+    const facts: CallFacts = {
+      signal,
+      items,
+      bytes: payload.length,
+      timeoutMs,
+      target,
+      headers: origins,
+    };
     const message = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
     let call: ClientUnaryCall | undefined;
     let cancelled = false;
@@ -162,6 +170,7 @@ export function createGrpcTransport(options: SenderOptions): Transport {
       if (cancelled || closed) return { kind: "retry", key: "CANCELLED", reason: "cancelled" };
       const used = client ??= connect(grpc);
       const metadata = metadataOf(grpc, target, headers);
+      if (authorization !== undefined) metadata.set("authorization", authorization());
       const deadline = Date.now() + timeoutMs;
       return await new Promise((resolve) => {
         call = used.makeUnaryRequest(

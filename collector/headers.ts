@@ -13,6 +13,16 @@ export interface Header {
   readonly source: string;
 }
 
+/** What a header is called and where it comes from, without its value. */
+export type HeaderOrigin = Pick<Header, "name" | "source">;
+
+/** The origins of all headers of a request, also of one whose value changes. */
+export function originsOf(headers: readonly Header[], authorization: unknown): HeaderOrigin[] {
+  return authorization === undefined
+    ? [...headers]
+    : [...headers, { name: "authorization", source: "--bearer-token-file" }];
+}
+
 /** Value of the User-Agent header. */
 export const USER_AGENT: string = `OTel-OTLP-Exporter-otlp-mmap/${packageJson.version}`;
 

@@ -63,6 +63,10 @@ processors and tail sampling; see "otlp-mmap config --help". Flags win over the 
 variables. SIGHUP has it read again, without losing a record; a file that is wrong is refused, and
 what was before stays.
 
+Secrets: the file of --bearer-token-file holds a token and nothing else; it is sent as
+"authorization: Bearer …". The file is looked at once a second at most; while it is unreadable or
+empty, the token before is used.
+
 Retrying: while the backend can't be reached or answers 429, 502, 503 or 504, batches are tried
 again, for ever while following, for up to 60 seconds with --once. Other refusals are final. With
 gRPC these are CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS, and

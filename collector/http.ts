@@ -9,7 +9,7 @@ import { gzip as gzipCallback } from "node:zlib";
 import { createConnections, type HttpResponse } from "./connection.ts";
 import { parseTarget, type Target } from "./endpoint.ts";
 import { explainFailure } from "./failure.ts";
-import { type Header, headerProblem, USER_AGENT } from "./headers.ts";
+import { type Header, headerProblem, originsOf, USER_AGENT } from "./headers.ts";
 import { toOtlpJson } from "./otlp-json.ts";
 import { judge, UNKNOWN_PATH } from "./response.ts";
 import { retryAfterMs } from "./retry.ts";
@@ -51,7 +51,8 @@ function requestHeaders(
  * @throws Error when the URL or a header can't be used.
  */
 export function createHttpTransport(options: SenderOptions): Transport {
-  const { signal, headers = [], timeoutMs = 10_000 } = options;
+  const { signal, headers = [], authorization, timeoutMs = 10_000 } = options;
+  const origins = originsOf(headers, authorization);
   const target = parseTarget(options.url);
   const json = options.protocol === "http/json";
   const compressed = options.compression === "gzip";
@@ -91,7 +92,7 @@ export function createHttpTransport(options: SenderOptions): Transport {
       const { key, message } = explainFailure(error as Error, target);
       return { kind: "retry", key, reason: message };
     }
-    const verdict = judge(arrived, { signal, items, bytes, path: target.path, headers });
+    const verdict = judge(arrived, { signal, items, bytes, path: target.path, headers: origins });
     const { kind, rejected, reason } = verdict;
     if (kind === "taken") return { kind, rejected, ...(reason ? { reason } : {}) };
     const key = `HTTP ${arrived.status}`;
@@ -108,7 +109,11 @@ export function createHttpTransport(options: SenderOptions): Transport {
     url: target.url,
     prepare,
     attempt(payload: Uint8Array, items: number): Attempt {
-      const { response, cancel } = connections.post(payload, timeoutMs);
+      const { response, cancel } = connections.post(
+        payload,
+        timeoutMs,
+        authorization === undefined ? {} : { authorization: authorization() },
+      );
       return { answer: answered(response, payload.length, items), cancel };
     },
     close: () => connections.close(),

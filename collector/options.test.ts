@@ -282,6 +282,8 @@ describe("bad arguments", () => {
     [["--nonsense"], {}, /unknown option '--nonsense'/],
     [["--endpoint"], {}, /argument missing/],
     [["--header", "Ho st=x"], {}, /not a valid header name/],
+    [["--bearer-token-file", "/none"], {}, /--bearer-token-file "\/none": ENOENT/],
+    [["--bearer-token-file", "/none", "--header", "Authorization=x"], {}, /exclude each other/],
     [["--header", "content-type=x"], {}, /set by otlp-mmap itself/],
     [[], { [`${E}_ENDPOINT`]: "h" }, new RegExp(`^${E}_ENDPOINT "h" is invalid`)],
     [[], { [`${E}_TRACES_ENDPOINT`]: "h" }, new RegExp(`^${E}_TRACES_ENDPOINT "h"`)],
@@ -334,9 +336,9 @@ describe("help", () => {
     const { exitCode, message } = exit(["collect", "--help"]);
     assert.equal(exitCode, 0);
     const words = [
-      ..."--endpoint --protocol --insecure --header --compression --timeout --batch-size".split(
-        " ",
-      ),
+      ..."--endpoint --protocol --insecure --header --bearer-token-file --compression --timeout"
+        .split(" "),
+      "--batch-size",
       ..."--flush-interval --metrics-interval --config --once --keep --help OTLP_MMAP_DIR SDK_MMAP_EXPORTER_FILE"
         .split(" "),
       ..."ENDPOINT TRACES_ENDPOINT HEADERS COMPRESSION TIMEOUT PROTOCOL INSECURE CERTIFICATE".split(

@@ -89,6 +89,7 @@ export function addSendFlags(command: Command): Command {
     )
     .option("--insecure", "gRPC without TLS where the endpoint has no http:// or https://")
     .option("--header <name=value>", "a request header (repeatable)", append)
+    .option("--bearer-token-file <file>", "a token to send, read again when the file changes")
     .option("--compression <name>", "gzip or none (default: none)", compression)
     .option("--timeout <duration>", "for one attempt to send (default: 10s)", duration);
 }

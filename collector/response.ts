@@ -7,6 +7,7 @@
 import { Buffer } from "node:buffer";
 import type { Signal } from "../lib/otlp/request.ts";
 import type { HttpResponse } from "./connection.ts";
+import type { HeaderOrigin } from "./headers.ts";
 import { ITEMS, PATHS } from "./signals.ts";
 import { firstLine, printable } from "./text.ts";
 
@@ -27,13 +28,6 @@ export interface Verdict {
   readonly reason?: string;
 }
 
-/** Where a request header came from, to name it when the backend won't have it. */
-export interface HeaderOrigin {
-  readonly name: string;
-  /** The flag or variable. */
-  readonly source: string;
-}
-
 /** What is needed to explain an answer. */
 export interface RequestFacts {
   /** What was sent, and how many items of it. */
@@ -43,7 +37,7 @@ export interface RequestFacts {
   readonly bytes: number;
   /** Path of the request. */
   readonly path: string;
-  /** Headers the user asked for. */
+  /** Headers the user asked for, to name them when the backend won't have them. */
   readonly headers: readonly HeaderOrigin[];
 }
 
@@ -216,8 +210,8 @@ function serverMessage(response: HttpResponse): string {
 /** What to look at when the backend refuses credentials: names and sources of headers, no values. */
 export function credentialsHint(facts: Pick<RequestFacts, "headers">): string {
   if (facts.headers.length === 0) {
-    return "no header with credentials is set: give one with --header NAME=VALUE or in " +
-      "OTEL_EXPORTER_OTLP_HEADERS";
+    return "no header with credentials is set: give one with --header NAME=VALUE, in " +
+      "OTEL_EXPORTER_OTLP_HEADERS or with --bearer-token-file";
   }
   const names = facts.headers.map(({ name, source }) => `${name} (from ${source})`).join(", ");
   return `check the credentials in ${names}`;

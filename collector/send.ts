@@ -43,6 +43,8 @@ export interface SenderOptions {
   /** Default `http/protobuf`. */
   readonly protocol?: Protocol;
   readonly headers?: readonly Header[];
+  /** Asked before each attempt for the value of the Authorization header, which wins over `headers`. */
+  readonly authorization?: () => string;
   /** Default `none`. */
   readonly compression?: "gzip" | "none";
   /** For one attempt, from connecting to the last byte of the answer, milliseconds. Default 10,000. */

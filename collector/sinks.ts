@@ -5,12 +5,13 @@
  */
 import process from "node:process";
 import type { Signal } from "../lib/otlp/request.ts";
+import { createConnector } from "./connect.ts";
 import type { Destination } from "./destinations.ts";
 import { log } from "./log.ts";
 import { toOtlpJson } from "./otlp-json.ts";
 import { formatRequest, wantsColor } from "./print/print.ts";
 import type { Sink } from "./queue.ts";
-import { createSender, type Outcome } from "./send.ts";
+import type { Outcome } from "./send.ts";
 import { forEachSignal, ITEMS } from "./signals.ts";
 import { signalVariable } from "./variables.ts";
 
@@ -80,25 +81,20 @@ export function createJsonSinks(stream: TextStream): Record<Signal, Sink> {
 }
 
 /**
- * A sink for the destination of a signal; without any destinations, a printer.
+ * Sinks for the destinations of all signals; without any destinations, printers. Files that several
+ * of them name are watched once.
  *
  * @param giveUpAfterMs A batch is given up after this many milliseconds of trying.
+ * @throws Error when such a file can't be used.
  */
-export function createSink(
-  signal: Signal,
-  destinations: Readonly<Record<Signal, Destination | null>> | null,
-  giveUpAfterMs: number,
-): Sink {
-  if (destinations === null) return createPrinters()[signal];
-  const destination = destinations[signal];
-  if (destination === null) return createRefusal(signal);
-  return createSender({ ...destination, signal, maxElapsedMs: giveUpAfterMs, log });
-}
-
-/** The same for all signals. */
 export function createSinks(
   destinations: Readonly<Record<Signal, Destination | null>> | null,
   giveUpAfterMs: number,
 ): Record<Signal, Sink> {
-  return forEachSignal((signal) => createSink(signal, destinations, giveUpAfterMs));
+  if (destinations === null) return createPrinters();
+  const connect = createConnector(giveUpAfterMs, log);
+  return forEachSignal((signal) => {
+    const destination = destinations[signal];
+    return destination === null ? createRefusal(signal) : connect(signal, destination);
+  });
 }

@@ -12,7 +12,7 @@ import { addCollect, type CollectOptions } from "../options.ts";
 import { Pipeline } from "../pipeline.ts";
 import { type AddCommand, parseWith } from "../program.ts";
 import { startServers } from "../servers.ts";
-import { createSink } from "../sinks.ts";
+import { createSinks } from "../sinks.ts";
 import type { Environment } from "../variables.ts";
 
 /** The command. */
@@ -32,13 +32,14 @@ function reread(env: Environment): CollectOptions {
 /** Takes the configuration as it is now, or stays with the one before and says why. */
 async function reload(delivery: Delivery, reread: () => CollectOptions): Promise<void> {
   let next: CollectOptions;
+  let left: string[];
   try {
     next = reread();
+    left = await delivery.reload(next);
   } catch (error) {
     log("error", `the configuration stays as it was: ${(error as Error).message}`);
     return;
   }
-  const left = await delivery.reload(next);
   configureLog(next.log);
   log("info", "the configuration was read again");
   if (left.length > 0) {
@@ -58,7 +59,7 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
   });
   const delivery = createDelivery(
     options,
-    (signal, { destinations, giveUpAfterMs }) => createSink(signal, destinations, giveUpAfterMs),
+    ({ destinations, giveUpAfterMs }) => createSinks(destinations, giveUpAfterMs),
   );
   const { sinks } = delivery;
   const pipeline = new Pipeline({

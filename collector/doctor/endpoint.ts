@@ -4,9 +4,9 @@
  * @module
  */
 import type { Signal } from "../../lib/otlp/request.ts";
+import { type Connector, createConnector } from "../connect.ts";
 import type { Destination } from "../destinations.ts";
 import { parseTarget } from "../endpoint.ts";
-import { createSender } from "../send.ts";
 import { SIGNALS } from "../signals.ts";
 import { printable } from "../text.ts";
 import { bad, type Check, ok } from "./check.ts";
@@ -21,10 +21,17 @@ export async function checkEndpoint(
   if (destinations === null) {
     return [ok("endpoint", "none is set (--endpoint), so a collector prints what it reads")];
   }
-  return await Promise.all(SIGNALS.map((signal) => checkSignal(signal, destinations[signal])));
+  const connect = createConnector(ONE_ATTEMPT_MS, () => {});
+  return await Promise.all(
+    SIGNALS.map((signal) => checkSignal(signal, destinations[signal], connect)),
+  );
 }
 
-async function checkSignal(signal: Signal, destination: Destination | null): Promise<Check> {
+async function checkSignal(
+  signal: Signal,
+  destination: Destination | null,
+  connect: Connector,
+): Promise<Check> {
   if (destination === null) {
     return bad(
       "endpoint",
@@ -33,12 +40,7 @@ async function checkSignal(signal: Signal, destination: Destination | null): Pro
     );
   }
   const url = printable(parseTarget(destination.url).url, 2048);
-  const sender = createSender({
-    ...destination,
-    signal,
-    maxElapsedMs: ONE_ATTEMPT_MS,
-    log: () => {},
-  });
+  const sender = connect(signal, destination);
   try {
     // An export request without anything in it is no bytes at all.
     const { reason } = await sender.send(new Uint8Array(0), 0);
