@@ -7,6 +7,7 @@ import type { Signal } from "../lib/otlp/request.ts";
 import type { Destination } from "./destinations.ts";
 import type { Log } from "./problems.ts";
 import { createSender, type Sender } from "./send.ts";
+import { type TlsFiles, watchTls } from "./tls.ts";
 import { watchToken } from "./token.ts";
 import { shared } from "./watched-files.ts";
 
@@ -21,9 +22,11 @@ export type Connector = (signal: Signal, destination: Destination) => Sender;
  */
 export function createConnector(giveUpAfterMs: number, log: Log): Connector {
   const tokenOf = shared((path: string) => watchToken(path, log));
-  return (signal, { tokenFile, ...rest }) =>
+  const tlsOf = shared((files: TlsFiles) => watchTls(files, log));
+  return (signal, { tokenFile, tls, ...rest }) =>
     createSender({
       ...rest,
+      tls: tlsOf(tls),
       ...(tokenFile === undefined ? {} : { authorization: tokenOf(tokenFile) }),
       signal,
       maxElapsedMs: giveUpAfterMs,

@@ -8,22 +8,13 @@ import * as http from "node:http";
 import * as https from "node:https";
 import * as net from "node:net";
 import type { Target } from "./endpoint.ts";
+import { NO_MATERIAL, type TlsMaterial, type TlsSource } from "./tls.ts";
 
 /** Bytes of a response's head, and of its body, that are read at most. */
 const MAX_PART_BYTES = 64 * 1024;
 
 /** Connections to a target at most. Requests beyond that wait for one to become free. */
 export const MAX_CONNECTIONS = 8;
-
-/** PEM texts for https. */
-export interface TlsMaterial {
-  /** Certificates to trust instead of the well-known ones. */
-  readonly ca?: string;
-  /** The client's own certificate. */
-  readonly cert?: string;
-  /** Its private key. */
-  readonly key?: string;
-}
 
 /** A response. A body longer than 64 KiB is cut there. */
 export interface HttpResponse {
@@ -121,26 +112,60 @@ function agentFor({ secure, host }: Target, material: TlsMaterial): http.Agent {
   });
 }
 
+/** Connections that were made with the same material. */
+interface Pool {
+  readonly agent: http.Agent;
+  readonly material: TlsMaterial;
+  /** Exchanges that are not over. */
+  running: number;
+}
+
 /**
  * @param target Where to post to.
  * @param headers Of every request; Content-Length is added.
- * @param material PEM texts, for https.
+ * @param tls Asked before each request, for https. When the material changes, what runs goes on
+ * over the connections that it has, and these are closed after it.
  */
 export function createConnections(
   target: Target,
   headers: Readonly<Record<string, string>>,
-  material: TlsMaterial = {},
+  tls: TlsSource = () => NO_MATERIAL,
 ): Connections {
-  const agent = agentFor(target, material);
+  const pools = new Set<Pool>();
+  let newest = addPool(tls());
   const { host, port, path, secure } = target;
-  const options = { agent, host, port, path, method: "POST", maxHeaderSize: MAX_PART_BYTES };
+  const options = { host, port, path, method: "POST", maxHeaderSize: MAX_PART_BYTES };
   const makeRequest = secure ? https.request : http.request;
+
+  function addPool(material: TlsMaterial): Pool {
+    const pool = { agent: agentFor(target, material), material, running: 0 };
+    pools.add(pool);
+    return pool;
+  }
+
+  function closeIfRetired(pool: Pool): void {
+    if (pool === newest || pool.running > 0) return;
+    pools.delete(pool);
+    pool.agent.destroy();
+  }
+
+  function currentPool(): Pool {
+    const material = tls();
+    if (material !== newest.material) {
+      const before = newest;
+      newest = addPool(material);
+      closeIfRetired(before);
+    }
+    return newest;
+  }
 
   function post(
     body: Uint8Array,
     timeoutMs: number,
     more: Readonly<Record<string, string>> = {},
   ): Exchange {
+    const pool = currentPool();
+    pool.running++;
     let settle: (error: Error | undefined, response?: HttpResponse) => void = () => {};
     const response = new Promise<HttpResponse>((resolve, reject) => {
       let request: http.ClientRequest | undefined;
@@ -155,6 +180,8 @@ export function createConnections(
         if (answer !== undefined) resolve(answer);
         else reject(error);
         if (error !== undefined) request?.destroy();
+        pool.running--;
+        closeIfRetired(pool);
       };
 
       function late(): void {
@@ -194,6 +221,7 @@ export function createConnections(
         let answered = false;
         const ours = makeRequest({
           ...options,
+          agent: pool.agent,
           headers: { ...headers, ...more, "Content-Length": String(body.length) },
         });
         request = ours;
@@ -236,5 +264,9 @@ export function createConnections(
     return { response, cancel: () => settle(new ExchangeError("CANCELLED", "cancelled")) };
   }
 
-  return { post, close: () => agent.destroy() };
+  function close(): void {
+    for (const { agent } of pools) agent.destroy();
+  }
+
+  return { post, close };
 }

@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { readFileSync } from "node:fs";
 import type { Signal } from "../lib/otlp/request.ts";
 import {
   ArgumentsExit,
@@ -19,12 +18,12 @@ import {
   headerFlag,
   protocol,
 } from "./arguments.ts";
-import type { TlsMaterial } from "./connection.ts";
 import { parseTarget } from "./endpoint.ts";
 import { grpcHeaderProblem, type Header } from "./headers.ts";
 import type { Protocol } from "./send.ts";
 import { forEachSignal } from "./signals.ts";
 import { printable } from "./text.ts";
+import { type TlsFiles, watchTls } from "./tls.ts";
 import { watchToken } from "./token.ts";
 import {
   type Environment,
@@ -44,8 +43,8 @@ export interface Destination {
   readonly compression: "gzip" | "none";
   /** For one attempt to send, milliseconds. */
   readonly timeoutMs: number;
-  /** PEM texts for https. */
-  readonly tls: TlsMaterial;
+  /** For https. */
+  readonly tls: TlsFiles;
   /** A file with the bearer token to send. */
   readonly tokenFile?: string;
 }
@@ -59,6 +58,9 @@ export interface SendFlags {
   compression?: "gzip" | "none";
   timeout?: number;
   bearerTokenFile?: string;
+  caFile?: string;
+  clientCertFile?: string;
+  clientKeyFile?: string;
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000;
@@ -142,7 +144,7 @@ function chooseDestination(
     headers: chooseHeaders(signal, place.protocol, flags, given, env),
     compression: flags.compression ?? packed ?? "none",
     timeoutMs: flags.timeout ?? patience ?? DEFAULT_TIMEOUT_MS,
-    tls: parseTarget(place.url).secure ? chooseTls(signal, env) : {},
+    tls: parseTarget(place.url).secure ? chooseTls(signal, flags, env) : {},
   };
 }
 
@@ -176,28 +178,31 @@ function checkForGrpc({ name, value, source }: Header): void {
   throw new ArgumentsExit(2, `${source} is invalid. Header "${printable(name, 60)}": ${problem}.`);
 }
 
-function chooseTls(signal: Signal, env: Environment): TlsMaterial {
-  const read = (name: string): string | undefined => {
-    const setting = otlpVariable(env, signal, name);
-    if (setting === undefined) return undefined;
-    try {
-      return readFileSync(setting.value, "utf8");
-    } catch (error) {
-      const reason = printable((error as Error).message, 200);
-      throw new ArgumentsExit(2, `${setting.source} names a file that can't be read: ${reason}`);
-    }
+function chooseTls(signal: Signal, flags: SendFlags, env: Environment): TlsFiles {
+  const file = (name: string, flag: string | undefined): string | undefined =>
+    flag ?? otlpVariable(env, signal, name)?.value;
+  const files = {
+    ca: file("CERTIFICATE", flags.caFile),
+    cert: file("CLIENT_CERTIFICATE", flags.clientCertFile),
+    key: file("CLIENT_KEY", flags.clientKeyFile),
   };
-  const material = {
-    ca: read("CERTIFICATE"),
-    cert: read("CLIENT_CERTIFICATE"),
-    key: read("CLIENT_KEY"),
-  };
-  if ((material.cert === undefined) !== (material.key === undefined)) {
+  if ((files.cert === undefined) !== (files.key === undefined)) {
     throw new ArgumentsExit(
       2,
-      "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY go together: " +
-        `for ${signal} only the ${material.cert === undefined ? "key" : "certificate"} is set`,
+      "--client-cert-file and --client-key-file (or OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and " +
+        `OTEL_EXPORTER_OTLP_CLIENT_KEY) go together: for ${signal} only the ` +
+        `${files.cert === undefined ? "key" : "certificate"} is set`,
     );
   }
-  return material;
+  try {
+    watchTls(files, () => {});
+  } catch (error) {
+    const reason = printable((error as Error).message, 200);
+    throw new ArgumentsExit(
+      2,
+      "--ca-file, --client-cert-file or --client-key-file (or OTEL_EXPORTER_OTLP_CERTIFICATE, " +
+        `_CLIENT_CERTIFICATE, _CLIENT_KEY) names a file that can't be used: ${reason}`,
+    );
+  }
+  return files;
 }

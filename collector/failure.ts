@@ -66,13 +66,13 @@ function explainTls(code: string, text: string, target: Target): string | undefi
     )
   ) {
     return "the server's certificate is signed by nobody trusted here: name its authority's " +
-      "certificate in OTEL_EXPORTER_OTLP_CERTIFICATE";
+      "certificate with --ca-file or in OTEL_EXPORTER_OTLP_CERTIFICATE";
   }
   if (
     /CERTIFICATE_REQUIRED|CertificateRequired|HANDSHAKE_FAILURE|HandshakeFailure/i.test(code + text)
   ) {
     return "the server refused the TLS handshake; it may want a client certificate: see " +
-      "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY";
+      "--client-cert-file and --client-key-file, or OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY";
   }
   if (
     /WRONG_VERSION_NUMBER|PACKET_LENGTH|InvalidContentType|InvalidMessage|corrupt message/i.test(

@@ -14,7 +14,14 @@ import {
   type GrpcBackendOptions,
   startGrpcBackend,
 } from "./testing/grpc-backend.ts";
-import { ADDRESS_CERTIFICATE, CERTIFICATE, KEY } from "./tls-fixture.ts";
+import {
+  ADDRESS_CERTIFICATE,
+  CERTIFICATE,
+  KEY,
+  OTHER_CERTIFICATE,
+  OTHER_KEY,
+} from "./tls-fixture.ts";
+import type { TlsMaterial, TlsSource } from "./tls.ts";
 
 const cleanups: (() => void | Promise<unknown>)[] = [];
 after(async () => {
@@ -24,6 +31,9 @@ after(async () => {
 const FAST = { initialMs: 10, maxMs: 40, factor: 1.5, jitter: 0.5 };
 const BODY = Buffer.from("a request".repeat(1000));
 const TLS = { ca: CERTIFICATE, cert: CERTIFICATE, key: KEY };
+const OTHER_TLS = { ca: CERTIFICATE, cert: OTHER_CERTIFICATE, key: OTHER_KEY };
+const constant = (material: TlsMaterial): TlsSource => () => material;
+const trusting = constant({ ca: CERTIFICATE });
 
 /** A backend that ends with the tests. */
 async function backend(answer?: GrpcAnswer, more?: GrpcBackendOptions): Promise<GrpcBackend> {
@@ -207,35 +217,59 @@ describe("gRPC over TLS", () => {
   it("trusts a given certificate, and names the problem of others", async () => {
     const { port } = await backend(undefined, { tls: "server" });
     const url = `https://localhost:${port}`;
-    const one = sender(url, { tls: { ca: CERTIFICATE } });
+    const one = sender(url, { tls: trusting });
     assert.equal((await one.send(BODY, 2)).accepted, 2);
     assert.equal((await one.send(BODY, 2)).accepted, 2);
     const headers = [{ name: "Host", value: "elsewhere.example", source: "--header" }];
-    const proxied = sender(url, { tls: { ca: CERTIFICATE }, headers });
+    const proxied = sender(url, { tls: trusting, headers });
     assert.equal((await proxied.send(BODY, 2)).accepted, 2);
     assert.match(
       await complaint(url),
       /signed by nobody trusted here.*OTEL_EXPORTER_OTLP_CERTIFICATE/,
     );
     assert.match(
-      await complaint(`https://127.0.0.1:${port}`, { tls: { ca: CERTIFICATE } }),
+      await complaint(`https://127.0.0.1:${port}`, { tls: trusting }),
       /certificate is not made out for "127\.0\.0\.1"/,
     );
-    assert.match(await complaint(url, { tls: { ca: "no PEM" } }), /cannot send|TLS|trusted/);
+    assert.match(
+      await complaint(url, { tls: constant({ ca: "no PEM" }) }),
+      /cannot send|TLS|trusted/,
+    );
   });
 
   it("reaches a server by an address that its certificate is made out for", async () => {
     const { port } = await backend(undefined, { tls: "address" });
-    const one = sender(`https://127.0.0.1:${port}`, { tls: { ca: ADDRESS_CERTIFICATE } });
+    const one = sender(`https://127.0.0.1:${port}`, { tls: constant({ ca: ADDRESS_CERTIFICATE }) });
     assert.equal((await one.send(BODY, 2)).accepted, 2, one.lines[0]);
   });
 
   it("shows its own certificate, and hints at that when the server wants one", async () => {
     const { port } = await backend(undefined, { tls: "mutual" });
     const url = `https://localhost:${port}`;
-    assert.equal((await sender(url, { tls: TLS }).send(BODY, 2)).accepted, 2);
-    const said = await complaint(url, { tls: { ca: CERTIFICATE } });
+    assert.equal((await sender(url, { tls: constant(TLS) }).send(BODY, 2)).accepted, 2);
+    const said = await complaint(url, { tls: trusting });
     assert.match(said, /OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE/);
+  });
+
+  it("makes a new connection when its own certificate changes, and lets calls end on the old", async () => {
+    let held: (() => void) | undefined;
+    const { port, calls, peers } = await backend((reply, count) => {
+      const answer = (): void => reply(null, Buffer.alloc(0));
+      if (count === 2) held = answer;
+      else answer();
+    }, { tls: "mutual" });
+    let material = TLS;
+    const one = sender(`https://localhost:${port}`, { tls: () => material });
+    assert.equal((await one.send(BODY, 1)).accepted, 1);
+    const second = one.send(BODY, 2);
+    for (let i = 0; i < 500 && held === undefined; i++) await sleep(10);
+    material = OTHER_TLS;
+    assert.equal((await one.send(BODY, 3)).accepted, 3);
+    held!();
+    assert.equal((await second).accepted, 2);
+    assert.equal((await one.send(BODY, 4)).accepted, 4);
+    assert.equal(calls.length, 4, one.lines.join());
+    assert.deepEqual(peers.map((peer) => peers.indexOf(peer)), [0, 0, 2, 2]);
   });
 
   it("says when one side speaks TLS and the other does not", async () => {
@@ -480,7 +514,7 @@ describe("gRPC to what is none", () => {
     const keys = { cert: CERTIFICATE, key: KEY };
     const secured = await listen(https.createServer(keys, (_, response) => void response.end()));
     const url = `https://${secured.replace("127.0.0.1", "localhost")}`;
-    assert.match(await complaint(url, { tls: { ca: CERTIFICATE } }), HINT);
+    assert.match(await complaint(url, { tls: trusting }), HINT);
   });
 
   it("says that a connection is closed without an answer", async () => {

@@ -8,12 +8,12 @@ import * as net from "node:net";
 import * as tls from "node:tls";
 import type { ChannelCredentials, Client, ClientUnaryCall, Metadata } from "@grpc/grpc-js";
 import type { Signal } from "../lib/otlp/request.ts";
-import type { TlsMaterial } from "./connection.ts";
 import { parseTarget, type Target } from "./endpoint.ts";
 import { type CallFacts, judgeResponse, judgeStatus, NO_HTTP2 } from "./grpc-status.ts";
 import { grpcHeaderProblem, type Header, originsOf, USER_AGENT } from "./headers.ts";
 import type { Answer, Attempt, Transport } from "./retrying.ts";
 import type { SenderOptions } from "./send.ts";
+import { NO_MATERIAL, type TlsMaterial } from "./tls.ts";
 
 type Grpc = typeof import("@grpc/grpc-js");
 
@@ -88,7 +88,8 @@ function secure(
  * @throws Error when the URL or a header can't be used.
  */
 export function createGrpcTransport(options: SenderOptions): Transport {
-  const { signal, headers = [], authorization, timeoutMs = 10_000, tls: material = {} } = options;
+  const { signal, headers = [], authorization, timeoutMs = 10_000 } = options;
+  const currentMaterial = options.tls ?? (() => NO_MATERIAL);
   const origins = originsOf(headers, authorization);
   const target = parseTarget(options.url);
   for (const { name, value, source } of headers) {
@@ -98,11 +99,12 @@ export function createGrpcTransport(options: SenderOptions): Transport {
   const header = (name: string): string | undefined =>
     headers.find((each) => each.name.toLowerCase() === name)?.value;
   let client: Client | undefined;
+  let clientMaterial = NO_MATERIAL;
   let tlsError: Error | undefined;
   let closed = false;
 
   /** With grpc-js's own credentials a server can't be named by an address. */
-  function credentials(grpc: Grpc): ChannelCredentials {
+  function credentials(grpc: Grpc, material: TlsMaterial): ChannelCredentials {
     if (!target.secure) return grpc.credentials.createInsecure();
     const own = grpc.credentials.createFromSecureContext(tls.createSecureContext());
     own._createSecureConnector = (_target, _options, callCredentials) => ({
@@ -121,10 +123,10 @@ export function createGrpcTransport(options: SenderOptions): Transport {
     return own;
   }
 
-  function connect(grpc: Grpc): Client {
+  function connect(grpc: Grpc, material: TlsMaterial): Client {
     const host = header("host");
     const address = net.isIPv6(target.host) ? `[${target.host}]` : target.host;
-    return new grpc.Client(`dns:${address}:${target.port}`, credentials(grpc), {
+    return new grpc.Client(`dns:${address}:${target.port}`, credentials(grpc, material), {
       "grpc.primary_user_agent": header("user-agent") ?? USER_AGENT,
       "grpc.max_receive_message_length": MAX_RESPONSE_BYTES,
       // Each sender has its own connection: none is held back by what another one sends.
@@ -138,6 +140,17 @@ export function createGrpcTransport(options: SenderOptions): Transport {
         ? { "grpc.default_compression_algorithm": 2 /* gzip */ }
         : {}),
     });
+  }
+
+  /** The channel, which is another one when the material has changed. Calls that run stay on theirs. */
+  function currentClient(grpc: Grpc): Client {
+    const material = currentMaterial();
+    if (material !== clientMaterial) {
+      client?.close();
+      client = undefined;
+      clientMaterial = material;
+    }
+    return client ??= connect(grpc, material);
   }
 
   /**
@@ -168,7 +181,7 @@ export function createGrpcTransport(options: SenderOptions): Transport {
     async function answer(): Promise<Answer> {
       const grpc = await loadGrpc();
       if (cancelled || closed) return { kind: "retry", key: "CANCELLED", reason: "cancelled" };
-      const used = client ??= connect(grpc);
+      const used = currentClient(grpc);
       const metadata = metadataOf(grpc, target, headers);
       if (authorization !== undefined) metadata.set("authorization", authorization());
       const deadline = Date.now() + timeoutMs;

@@ -33,9 +33,9 @@ which is for one signal, over the one without:
   OTEL_EXPORTER_OTLP_TIMEOUT             as --timeout (a plain number is milliseconds)
   OTEL_EXPORTER_OTLP_PROTOCOL            as --protocol
   OTEL_EXPORTER_OTLP_INSECURE            true: as --insecure
-  OTEL_EXPORTER_OTLP_CERTIFICATE         PEM file: certificates to trust
-  OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE  PEM file: the certificate to show
-  OTEL_EXPORTER_OTLP_CLIENT_KEY          PEM file: its private key
+  OTEL_EXPORTER_OTLP_CERTIFICATE         as --ca-file
+  OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE  as --client-cert-file
+  OTEL_EXPORTER_OTLP_CLIENT_KEY          as --client-key-file
   OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE
                                          cumulative, delta or lowmemory; unset: as the application
                                          defined each metric
@@ -64,8 +64,8 @@ variables. SIGHUP has it read again, without losing a record; a file that is wro
 what was before stays.
 
 Secrets: the file of --bearer-token-file holds a token and nothing else; it is sent as
-"authorization: Bearer …". The file is looked at once a second at most; while it is unreadable or
-empty, the token before is used.
+"authorization: Bearer …". It and the files with certificates and keys are looked at once a second
+at most; while a new one is unreadable or bad, the one before is used.
 
 Retrying: while the backend can't be reached or answers 429, 502, 503 or 504, batches are tried
 again, for ever while following, for up to 60 seconds with --once. Other refusals are final. With

@@ -9,6 +9,7 @@ import type { Destination } from "./destinations.ts";
 import { addCollect, type CollectOptions, DEFAULT_BATCH_SIZE } from "./options.ts";
 import { parseWith } from "./program.ts";
 import { forEachSignal, PATHS, SIGNALS } from "./signals.ts";
+import { CERTIFICATE, KEY, OTHER_CERTIFICATE } from "./tls-fixture.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "otlp-mmap-options-"));
 after(() => rmSync(directory, { recursive: true }));
@@ -199,20 +200,31 @@ describe("collect", () => {
     ]);
   });
 
-  it("reads certificates for https only", () => {
-    const ca = join(directory, "ca.pem");
-    writeFileSync(ca, "PEM");
+  it("takes certificates for https only, and looks at them at once", () => {
+    const [ca, cert, key] = ["ca", "cert", "key"].map((name) => join(directory, `${name}.pem`));
+    writeFileSync(ca, OTHER_CERTIFICATE);
+    writeFileSync(cert, CERTIFICATE);
+    writeFileSync(key, KEY);
     const env = { [`${E}_CERTIFICATE`]: ca };
-    const tls = { ca: "PEM", cert: undefined, key: undefined };
-    assert.deepEqual(destination("metrics", ["--endpoint", "https://h"], env).tls, tls);
+    const files = { ca, cert: undefined, key: undefined };
+    assert.deepEqual(destination("metrics", ["--endpoint", "https://h"], env).tls, files);
     const bad = { [`${E}_CERTIFICATE`]: "/none" };
     assert.deepEqual(destination("metrics", ["--endpoint", "http://h"], bad).tls, {});
+    const flags = ["--ca-file", ca, "--client-cert-file", cert, "--client-key-file", key];
+    const all = destination("logs", ["--endpoint", "https://h", ...flags], bad);
+    assert.deepEqual(all.tls, { ca, cert, key });
     const https = ["collect", "--endpoint", "https://h"];
-    assert.match(exit(https, bad).message, /_CERTIFICATE names a file/);
+    assert.match(exit(https, bad).message, /_CERTIFICATE, .* names a file.*ENOENT.*\/none/);
     assert.match(
-      exit(https, { [`${E}_LOGS_CLIENT_KEY`]: ca }).message,
+      exit(https, { [`${E}_LOGS_CLIENT_KEY`]: key }).message,
       /go together: for logs only the key is set/,
     );
+    const wrong: [args: string[], says: RegExp][] = [
+      [["--ca-file", key], /key\.pem holds no certificate in PEM form/],
+      [["--client-cert-file", cert, "--client-key-file", ca], /ca\.pem holds no private key/],
+      [["--client-cert-file", ca, "--client-key-file", key], /does not belong to the certificate/],
+    ];
+    for (const [args, says] of wrong) assert.match(exit([...https, ...args]).message, says);
   });
 
   it("takes a protocol for each signal, and the form of an endpoint that goes with it", () => {
@@ -338,7 +350,7 @@ describe("help", () => {
     const words = [
       ..."--endpoint --protocol --insecure --header --bearer-token-file --compression --timeout"
         .split(" "),
-      "--batch-size",
+      ..."--ca-file --client-cert-file --client-key-file --batch-size".split(" "),
       ..."--flush-interval --metrics-interval --config --once --keep --help OTLP_MMAP_DIR SDK_MMAP_EXPORTER_FILE"
         .split(" "),
       ..."ENDPOINT TRACES_ENDPOINT HEADERS COMPRESSION TIMEOUT PROTOCOL INSECURE CERTIFICATE".split(

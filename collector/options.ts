@@ -90,6 +90,9 @@ export function addSendFlags(command: Command): Command {
     .option("--insecure", "gRPC without TLS where the endpoint has no http:// or https://")
     .option("--header <name=value>", "a request header (repeatable)", append)
     .option("--bearer-token-file <file>", "a token to send, read again when the file changes")
+    .option("--ca-file <file>", "PEM: certificates to trust; this and the next two are reloaded")
+    .option("--client-cert-file <file>", "PEM: the certificate to show")
+    .option("--client-key-file <file>", "PEM: its private key")
     .option("--compression <name>", "gzip or none (default: none)", compression)
     .option("--timeout <duration>", "for one attempt to send (default: 10s)", duration);
 }

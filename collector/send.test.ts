@@ -12,6 +12,7 @@ import { USER_AGENT } from "./headers.ts";
 import { fromOtlpJson } from "./otlp-json.ts";
 import { createSender, type Sender, type SenderOptions } from "./send.ts";
 import { CERTIFICATE, KEY } from "./tls-fixture.ts";
+import type { TlsMaterial } from "./tls.ts";
 
 const cleanups: (() => void | Promise<unknown>)[] = [];
 after(async () => {
@@ -276,6 +277,9 @@ describe("a backend that takes everything", () => {
 });
 
 describe("https", () => {
+  const material = { ca: CERTIFICATE };
+  const trusting = (): TlsMaterial => material;
+
   it("trusts a given certificate, and names the problem of others", async () => {
     const server = https.createServer({ cert: CERTIFICATE, key: KEY }, (request, response) => {
       request.resume();
@@ -283,18 +287,18 @@ describe("https", () => {
     });
     const port = await listen(server);
     const url = `https://localhost:${port}/v1/traces`;
-    const one = sender(url, { tls: { ca: CERTIFICATE } });
+    const one = sender(url, { tls: trusting });
     assert.equal((await one.send(BODY, 2)).accepted, 2);
     assert.equal((await one.send(BODY, 2)).accepted, 2);
     const headers = [{ name: "Host", value: "elsewhere.example", source: "--header" }];
-    const proxied = sender(url, { tls: { ca: CERTIFICATE }, headers });
+    const proxied = sender(url, { tls: trusting, headers });
     assert.equal((await proxied.send(BODY, 2)).accepted, 2);
     assert.match(
       await complaint(url),
       /signed by nobody trusted here.*OTEL_EXPORTER_OTLP_CERTIFICATE/,
     );
     assert.match(
-      await complaint(`https://127.0.0.1:${port}/`, { tls: { ca: CERTIFICATE } }),
+      await complaint(`https://127.0.0.1:${port}/`, { tls: trusting }),
       /certificate is not made out for "127\.0\.0\.1"/,
     );
     assert.match(await complaint(`http://localhost:${port}/`), /use https:\/\/|may speak TLS/);
@@ -307,8 +311,8 @@ describe("https", () => {
       request.on("end", () => response.end());
     });
     const url = `https://localhost:${await listen(server)}/v1/traces`;
-    assert.equal((await sender(url, { tls: given }).send(BODY, 2)).accepted, 2);
-    const said = await complaint(url, { tls: { ca: CERTIFICATE } });
+    assert.equal((await sender(url, { tls: () => given }).send(BODY, 2)).accepted, 2);
+    const said = await complaint(url, { tls: trusting });
     assert.match(said, /OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE/);
   });
 

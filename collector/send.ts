@@ -4,13 +4,13 @@
  * @module
  */
 import type { Signal } from "../lib/otlp/request.ts";
-import type { TlsMaterial } from "./connection.ts";
 import { createGrpcTransport } from "./grpc.ts";
 import type { Header } from "./headers.ts";
 import { createHttpTransport } from "./http.ts";
 import type { Log } from "./problems.ts";
 import { type Backoff, DEFAULT_BACKOFF } from "./retry.ts";
 import { createRetrying } from "./retrying.ts";
+import type { TlsSource } from "./tls.ts";
 
 /** The protocols of OTLP, as OpenTelemetry's variables name them. */
 export type Protocol = "grpc" | "http/protobuf" | "http/json";
@@ -49,8 +49,8 @@ export interface SenderOptions {
   readonly compression?: "gzip" | "none";
   /** For one attempt, from connecting to the last byte of the answer, milliseconds. Default 10,000. */
   readonly timeoutMs?: number;
-  /** PEM texts for https. */
-  readonly tls?: TlsMaterial;
+  /** PEM texts for https, asked before each attempt. */
+  readonly tls?: TlsSource;
   /** Default {@linkcode DEFAULT_BACKOFF}. */
   readonly backoff?: Backoff;
   /** A batch is given up after this many milliseconds of trying. Default: never. */

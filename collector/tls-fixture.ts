@@ -1,6 +1,6 @@
 /**
- * A certificate for "localhost" that signs itself, and its key, for tests of https on this machine
- * only. Made with: openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes
+ * Two certificates for "localhost" that sign themselves, and their keys, for tests of https on this
+ * machine only. Made with: openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes
  * -days 36500 -subj /CN=localhost -addext subjectAltName=DNS:localhost
  *
  * @module
@@ -37,5 +37,25 @@ export const KEY = `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg/FwXikMb5ZuZQU9L
 BXf5WE73Wn0E2qLU0xXmsoPkebmhRANCAATao9ewMbqPqMKMM6oRW7rGBSXjQ9QQ
 fi+UdrsMioAv/JhUm/r4yFvguFIud/w7pdHnejzwY/0WeeR8NskZnxhY
+-----END PRIVATE KEY-----
+`;
+/** PEM, of another. */
+export const OTHER_CERTIFICATE = `-----BEGIN CERTIFICATE-----
+MIIBlTCCATugAwIBAgIUPOgNSfddOoBckuZl0PMkJJSsY90wCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMTA4MzU1MVoYDzIxMjYxMDI4
+MDgzNTUxWjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAASUVBmBo7wd1pOXAgchy6Qkzq2EQatutpGxa3aP7B60a8vF0xhTybIe
+O6qfB6w9kPm5Ub9xaStJS3SrPTPVLHNJo2kwZzAdBgNVHQ4EFgQUvMrgL/rAlVbJ
+huSB59BEqvDXkC0wHwYDVR0jBBgwFoAUvMrgL/rAlVbJhuSB59BEqvDXkC0wDwYD
+VR0TAQH/BAUwAwEB/zAUBgNVHREEDTALgglsb2NhbGhvc3QwCgYIKoZIzj0EAwID
+SAAwRQIgWLKhHR/zvP6hp6tNzMzp++MJBWe2FDUGCNZVqc01/vsCIQDRKz+gYm6K
+DZFwQNQfSxK0rS8bL3rMcqKr1qKf5movEA==
+-----END CERTIFICATE-----
+`;
+/** PEM. Guards nothing. */
+export const OTHER_KEY = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgB1GwpRaXLKsscNH3
+7ndn9OvHDfoKGi6HsJu+v3CCeaGhRANCAASUVBmBo7wd1pOXAgchy6Qkzq2EQatu
+tpGxa3aP7B60a8vF0xhTybIeO6qfB6w9kPm5Ub9xaStJS3SrPTPVLHNJ
 -----END PRIVATE KEY-----
 `;

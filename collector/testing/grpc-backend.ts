@@ -7,7 +7,7 @@ import { Buffer } from "node:buffer";
 import * as grpc from "@grpc/grpc-js";
 import type { Signal } from "../../lib/otlp/request.ts";
 import { SIGNALS } from "../signals.ts";
-import { ADDRESS_CERTIFICATE, CERTIFICATE, KEY } from "../tls-fixture.ts";
+import { ADDRESS_CERTIFICATE, CERTIFICATE, KEY, OTHER_CERTIFICATE } from "../tls-fixture.ts";
 
 /** A call of `Export`. */
 export type GrpcCall = grpc.ServerUnaryCall<Buffer, Buffer>;
@@ -23,7 +23,7 @@ export type GrpcAnswer = (
 export interface GrpcBackendOptions {
   /** The signals it takes. Default: all. */
   readonly signals?: readonly Signal[];
-  /** `mutual`: asks for a certificate; `address`: has one for 127.0.0.1. Default: no TLS. */
+  /** `mutual`: asks for a certificate, of the two there are; `address`: has one for 127.0.0.1. Default: no TLS. */
   readonly tls?: "server" | "mutual" | "address";
   /** Default: a free one. */
   readonly port?: number;
@@ -55,7 +55,8 @@ function credentialsFor(tls: GrpcBackendOptions["tls"]): grpc.ServerCredentials 
   if (tls === undefined) return grpc.ServerCredentials.createInsecure();
   const certificate = Buffer.from(tls === "address" ? ADDRESS_CERTIFICATE : CERTIFICATE);
   const pair = { cert_chain: certificate, private_key: Buffer.from(KEY) };
-  return grpc.ServerCredentials.createSsl(Buffer.from(CERTIFICATE), [pair], tls === "mutual");
+  const clients = Buffer.from(CERTIFICATE + OTHER_CERTIFICATE);
+  return grpc.ServerCredentials.createSsl(clients, [pair], tls === "mutual");
 }
 
 /**
