@@ -8,7 +8,10 @@ import * as http from "node:http";
 import * as https from "node:https";
 import * as net from "node:net";
 import type { Target } from "./endpoint.ts";
+import { ExchangeError } from "./exchange-error.ts";
+import type { Proxy } from "./proxy.ts";
 import { NO_MATERIAL, type TlsMaterial, type TlsSource } from "./tls.ts";
+import { proxyHeaders, refusedBy, TunnelAgent } from "./tunnel.ts";
 
 /** Bytes of a response's head, and of its body, that are read at most. */
 const MAX_PART_BYTES = 64 * 1024;
@@ -22,19 +25,6 @@ export interface HttpResponse {
   /** Header values by lower-case name. */
   readonly headers: ReadonlyMap<string, string>;
   readonly body: Uint8Array;
-}
-
-/** Why an exchange without a system error failed. */
-export type FailureCode = "CONNECT_TIMEOUT" | "ANSWER_TIMEOUT" | "CLOSED" | "CANCELLED";
-
-/** An exchange that failed in a way that has no system error. */
-export class ExchangeError extends Error {
-  readonly code: FailureCode;
-  constructor(code: FailureCode, message: string) {
-    super(message);
-    this.name = "ExchangeError";
-    this.code = code;
-  }
 }
 
 /** What arrived is not HTTP/1. */
@@ -100,16 +90,26 @@ function translate(error: SystemError, request: http.ClientRequest, answered: bo
   return new ExchangeError("CLOSED", `the connection was closed ${what}${sending}`);
 }
 
-function agentFor({ secure, host }: Target, material: TlsMaterial): http.Agent {
+function agentFor({ secure, host }: Target, material: TlsMaterial, proxy?: Proxy): http.Agent {
   const limits = { keepAlive: true, maxSockets: MAX_CONNECTIONS };
   if (!secure) return new http.Agent(limits);
-  return new https.Agent({
+  const options = {
     ...limits,
     ...material,
     ALPNProtocols: ["http/1.1"],
     // A Host header of the user's would be taken for the name otherwise. Addresses are not sent.
     servername: net.isIP(host) === 0 ? host : "",
-  });
+  };
+  return proxy === undefined ? new https.Agent(options) : new TunnelAgent(proxy, options);
+}
+
+/** What is connected to, and what is asked for there. */
+function routeOf(
+  { host, port, path, secure, hostHeader }: Target,
+  proxy: Proxy | undefined,
+): { host: string; port: number; path: string } {
+  if (proxy === undefined || secure) return { host, port, path };
+  return { host: proxy.host, port: proxy.port, path: `http://${hostHeader}${path}` };
 }
 
 /** Connections that were made with the same material. */
@@ -125,20 +125,23 @@ interface Pool {
  * @param headers Of every request; Content-Length is added.
  * @param tls Asked before each request, for https. When the material changes, what runs goes on
  * over the connections that it has, and these are closed after it.
+ * @param proxy What all connections go through.
  */
 export function createConnections(
   target: Target,
   headers: Readonly<Record<string, string>>,
   tls: TlsSource = () => NO_MATERIAL,
+  proxy?: Proxy,
 ): Connections {
   const pools = new Set<Pool>();
   let newest = addPool(tls());
-  const { host, port, path, secure } = target;
-  const options = { host, port, path, method: "POST", maxHeaderSize: MAX_PART_BYTES };
+  const { secure } = target;
+  const options = { ...routeOf(target, proxy), method: "POST", maxHeaderSize: MAX_PART_BYTES };
+  const always = proxy === undefined || secure ? headers : { ...headers, ...proxyHeaders(proxy) };
   const makeRequest = secure ? https.request : http.request;
 
   function addPool(material: TlsMaterial): Pool {
-    const pool = { agent: agentFor(target, material), material, running: 0 };
+    const pool = { agent: agentFor(target, material, proxy), material, running: 0 };
     pools.add(pool);
     return pool;
   }
@@ -222,9 +225,11 @@ export function createConnections(
         const ours = makeRequest({
           ...options,
           agent: pool.agent,
-          headers: { ...headers, ...more, "Content-Length": String(body.length) },
+          headers: { ...always, ...more, "Content-Length": String(body.length) },
         });
         request = ours;
+        // There is a socket only when the proxy has made the connection, and none is waited for.
+        if (secure && proxy !== undefined) timer ??= setTimeout(late, timeoutMs);
         ours.on("socket", (socket: net.Socket) => {
           // Deno sends a request again by itself when the kept connection that it used is destroyed,
           // also when that was done here, because its answer is bad or late.
@@ -242,7 +247,10 @@ export function createConnections(
         });
         ours.on("response", (message: http.IncomingMessage) => {
           answered = true;
-          if (message.statusCode === 101) switched();
+          const { statusCode } = message;
+          if (statusCode === 101) switched();
+          // That is not the server's answer: what is wrong is the way to it.
+          else if (proxy && statusCode === 407) settle(refusedBy(proxy, 407, target.hostHeader));
           else read(message, ours);
         });
         ours.on("upgrade", (_message: http.IncomingMessage, socket: net.Socket) => {

@@ -18,8 +18,9 @@ import {
   headerFlag,
   protocol,
 } from "./arguments.ts";
-import { parseTarget } from "./endpoint.ts";
+import { parseTarget, type Target } from "./endpoint.ts";
 import { grpcHeaderProblem, type Header } from "./headers.ts";
+import { chooseProxy, type Proxy } from "./proxy.ts";
 import type { Protocol } from "./send.ts";
 import { forEachSignal } from "./signals.ts";
 import { printable } from "./text.ts";
@@ -45,6 +46,8 @@ export interface Destination {
   readonly timeoutMs: number;
   /** For https. */
   readonly tls: TlsFiles;
+  /** What is connected to in its place. */
+  readonly proxy?: Proxy;
   /** A file with the bearer token to send. */
   readonly tokenFile?: string;
 }
@@ -139,13 +142,24 @@ function chooseDestination(
 ): Destination {
   const packed = fromVariable(otlpVariable(env, signal, "COMPRESSION"), compression);
   const patience = fromVariable(otlpVariable(env, signal, "TIMEOUT"), duration);
+  const target = parseTarget(place.url);
+  const proxy = proxyFor(target, env);
   return {
     ...place,
     headers: chooseHeaders(signal, place.protocol, flags, given, env),
     compression: flags.compression ?? packed ?? "none",
     timeoutMs: flags.timeout ?? patience ?? DEFAULT_TIMEOUT_MS,
-    tls: parseTarget(place.url).secure ? chooseTls(signal, flags, env) : {},
+    tls: target.secure ? chooseTls(signal, flags, env) : {},
+    ...(proxy === undefined ? {} : { proxy }),
   };
+}
+
+function proxyFor(target: Target, env: Environment): Proxy | undefined {
+  try {
+    return chooseProxy(target, env);
+  } catch (error) {
+    throw new ArgumentsExit(2, (error as Error).message);
+  }
 }
 
 function chooseHeaders(

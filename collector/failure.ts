@@ -6,6 +6,7 @@
 import { Buffer } from "node:buffer";
 import { NotHttpError } from "./connection.ts";
 import type { Target } from "./endpoint.ts";
+import type { Proxy } from "./proxy.ts";
 import { GRPC_HINT } from "./response.ts";
 import { firstLine } from "./text.ts";
 
@@ -86,25 +87,36 @@ function explainTls(code: string, text: string, target: Target): string | undefi
 }
 
 /** Names the cause of an error of {@linkcode ./connection.ts}. */
-export function explainFailure(error: Error & { code?: unknown }, target: Target): Failure {
+export function explainFailure(
+  error: Error & { code?: unknown },
+  target: Target,
+  proxy?: Proxy,
+): Failure {
   if (error instanceof NotHttpError) return explainNotHttp(error);
   const code = typeof error.code === "string" ? error.code : "";
-  const where = `${target.host}:${target.port}`;
+  // With a proxy in between, names are looked up and connections refused on the way to that.
+  const { host, port } = proxy ?? target;
+  const where = proxy === undefined
+    ? `${host}:${port}`
+    : `${host}:${port}, the proxy of ${proxy.source},`;
+  const of = proxy === undefined ? "" : ` (from ${proxy.source})`;
   const key = code === "" ? "error" : code;
   switch (code) {
     case "ECONNREFUSED":
       return { key, message: `nothing listens at ${where} (connection refused)` };
     case "ENOTFOUND":
     case "EAI_NONAME":
-      return { key, message: `no host is named "${target.host}"` };
+      return { key, message: `no host is named "${host}"${of}` };
     case "EAI_AGAIN":
-      return { key, message: `the name "${target.host}" can't be looked up just now` };
+      return { key, message: `the name "${host}"${of} can't be looked up just now` };
     case "EHOSTUNREACH":
     case "ENETUNREACH":
       return { key, message: `there is no route to ${where} (${code})` };
     case "CONNECT_TIMEOUT":
     case "ETIMEDOUT":
       return { key, message: `${where} does not accept connections (${error.message})` };
+    case "PROXY_REFUSED":
+      return { key, message: error.message };
     case "ANSWER_TIMEOUT":
       return { key, message: `${where} is too slow: ${error.message}; see --timeout` };
     case "CLOSED":

@@ -8,6 +8,7 @@ import type { Signal } from "../lib/otlp/request.ts";
 import type { Target } from "./endpoint.ts";
 import { explainFailure } from "./failure.ts";
 import type { HeaderOrigin } from "./headers.ts";
+import type { Proxy } from "./proxy.ts";
 import {
   credentialsHint,
   decodePartialSuccess,
@@ -28,8 +29,8 @@ export interface CallStatus {
   readonly details: string;
   /** `grpc-status-details-bin`: a google.rpc.Status. */
   readonly statusDetails?: Uint8Array;
-  /** What went wrong in the last TLS handshake, of which `details` has only the text. */
-  readonly tlsError?: Error;
+  /** What went wrong when a connection was last made, of which `details` has only the text. */
+  readonly handshakeError?: Error;
 }
 
 /** What is needed to explain it. */
@@ -40,6 +41,8 @@ export interface CallFacts {
   readonly bytes: number;
   readonly timeoutMs: number;
   readonly target: Target;
+  /** What connections go through. */
+  readonly proxy?: Proxy;
   /** Headers the user asked for. */
   readonly headers: readonly HeaderOrigin[];
 }
@@ -152,10 +155,11 @@ function hint(code: number, details: string, facts: CallFacts): string {
 
 /** Names the likely cause when the server had no part in the status; `undefined` when it had. */
 function explainUnconnected(
-  { code, details, tlsError }: CallStatus,
-  { target, timeoutMs }: CallFacts,
+  { code, details, handshakeError }: CallStatus,
+  { target, proxy, timeoutMs }: CallFacts,
 ): { key: string; reason: string } | undefined {
   const where = `${target.host}:${target.port}`;
+  const through = proxy === undefined ? "" : ` through ${proxy.url} (from ${proxy.source})`;
   if (code === DEADLINE_EXCEEDED && details.startsWith("Deadline exceeded after")) {
     // The address is known once there is a connection.
     return details.includes("remote_addr=")
@@ -165,18 +169,20 @@ function explainUnconnected(
       }
       : {
         key: "CONNECT_TIMEOUT",
-        reason: `${where} does not accept gRPC connections (none within ${timeoutMs} ms)`,
+        reason: `${where} does not accept gRPC connections${through} (none within ${timeoutMs} ms)`,
       };
   }
   if (code !== UNAVAILABLE) return undefined;
   if (details.startsWith("Name resolution failed")) {
-    return { key: "ENOTFOUND", reason: `the name "${target.host}" can't be looked up` };
+    const { host } = proxy ?? target;
+    const from = proxy === undefined ? "" : ` (from ${proxy.source})`;
+    return { key: "ENOTFOUND", reason: `the name "${host}"${from} can't be looked up` };
   }
   const failure = /Last error: (.*?)( \(\d{4}-[^)]*\))?\. Resolution note/s.exec(details);
   if (failure === null) return undefined;
   const text = failure[1].replace(/^Error: /, "");
-  const known = tlsError !== undefined && text.includes(tlsError.message);
-  const error: Error & { code?: unknown } = known ? tlsError : systemError(text);
+  const known = handshakeError !== undefined && text.includes(handshakeError.message);
+  const error: Error & { code?: unknown } = known ? handshakeError : systemError(text);
   if (error.code === NO_HTTP2 || /NoApplicationProtocol|NO_APPLICATION_PROTOCOL/.test(text)) {
     return { key: NO_HTTP2, reason: `the server does not offer HTTP/2: ${HTTP_HINT}` };
   }
@@ -191,7 +197,7 @@ function explainUnconnected(
         "OTLP/HTTP (usually 4318; --protocol http/protobuf)?",
     };
   }
-  const { key, message } = explainFailure(error, target);
+  const { key, message } = explainFailure(error, target, proxy);
   return { key, reason: message };
 }
 

@@ -5,11 +5,11 @@
  */
 import { Buffer } from "node:buffer";
 import * as net from "node:net";
-import * as tls from "node:tls";
-import type { ChannelCredentials, Client, ClientUnaryCall, Metadata } from "@grpc/grpc-js";
+import type { Client, ClientUnaryCall, Metadata } from "@grpc/grpc-js";
 import type { Signal } from "../lib/otlp/request.ts";
 import { parseTarget, type Target } from "./endpoint.ts";
-import { type CallFacts, judgeResponse, judgeStatus, NO_HTTP2 } from "./grpc-status.ts";
+import { createHandshakes, type Handshakes } from "./grpc-connect.ts";
+import { type CallFacts, judgeResponse, judgeStatus } from "./grpc-status.ts";
 import { grpcHeaderProblem, type Header, originsOf, USER_AGENT } from "./headers.ts";
 import type { Answer, Attempt, Transport } from "./retrying.ts";
 import type { SenderOptions } from "./send.ts";
@@ -59,27 +59,15 @@ function metadataOf(grpc: Grpc, target: Target, headers: readonly Header[]): Met
   return metadata;
 }
 
-/** Shakes hands over a connection. */
-function secure(
-  socket: net.Socket,
-  { host }: Target,
-  material: TlsMaterial,
-): Promise<tls.TLSSocket> {
-  return new Promise((resolve, reject) => {
-    const secured = tls.connect({
-      ...material,
-      socket,
-      host,
-      // Addresses are not sent.
-      ...(net.isIP(host) === 0 ? { servername: host } : {}),
-      ALPNProtocols: ["h2"],
-    }, () => {
-      if (!secured.authorized) reject(secured.authorizationError);
-      else if (secured.alpnProtocol === "h2") resolve(secured);
-      else reject(Object.assign(new Error("HTTP/2 was not agreed upon"), { code: NO_HTTP2 }));
-    });
-    secured.on("error", reject);
-  });
+function addressOf(host: string, port: number): string {
+  return `${net.isIPv6(host) ? `[${host}]` : host}:${port}`;
+}
+
+/** A connection, and what it was made with. */
+interface Channel {
+  readonly client: Client;
+  readonly material: TlsMaterial;
+  readonly handshakes: Handshakes;
 }
 
 /**
@@ -88,7 +76,7 @@ function secure(
  * @throws Error when the URL or a header can't be used.
  */
 export function createGrpcTransport(options: SenderOptions): Transport {
-  const { signal, headers = [], authorization, timeoutMs = 10_000 } = options;
+  const { signal, headers = [], authorization, proxy, timeoutMs = 10_000 } = options;
   const currentMaterial = options.tls ?? (() => NO_MATERIAL);
   const origins = originsOf(headers, authorization);
   const target = parseTarget(options.url);
@@ -98,71 +86,59 @@ export function createGrpcTransport(options: SenderOptions): Transport {
   }
   const header = (name: string): string | undefined =>
     headers.find((each) => each.name.toLowerCase() === name)?.value;
-  let client: Client | undefined;
-  let clientMaterial = NO_MATERIAL;
-  let tlsError: Error | undefined;
+  let channel: Channel | undefined;
+  let handshakeError: Error | undefined;
   let closed = false;
 
-  /** With grpc-js's own credentials a server can't be named by an address. */
-  function credentials(grpc: Grpc, material: TlsMaterial): ChannelCredentials {
-    if (!target.secure) return grpc.credentials.createInsecure();
-    const own = grpc.credentials.createFromSecureContext(tls.createSecureContext());
-    own._createSecureConnector = (_target, _options, callCredentials) => ({
-      async connect(socket: net.Socket) {
-        try {
-          return { socket: await secure(socket, target, material), secure: true };
-        } catch (error) {
-          tlsError = error as Error;
-          throw error;
-        }
-      },
-      waitForReady: () => Promise.resolve(),
-      getCallCredentials: () => callCredentials ?? grpc.credentials.createEmpty(),
-      destroy(): void {},
-    });
-    return own;
-  }
-
-  function connect(grpc: Grpc, material: TlsMaterial): Client {
+  function connect(grpc: Grpc, material: TlsMaterial): Channel {
     const host = header("host");
-    const address = net.isIPv6(target.host) ? `[${target.host}]` : target.host;
-    return new grpc.Client(`dns:${address}:${target.port}`, credentials(grpc, material), {
+    const { host: name, port } = proxy ?? target;
+    const handshakes = createHandshakes(grpc, { target, material, proxy }, (error) => {
+      handshakeError = error;
+    });
+    const client = new grpc.Client(`dns:${addressOf(name, port)}`, handshakes.credentials, {
       "grpc.primary_user_agent": header("user-agent") ?? USER_AGENT,
       "grpc.max_receive_message_length": MAX_RESPONSE_BYTES,
       // Each sender has its own connection: none is held back by what another one sends.
       "grpc.use_local_subchannel_pool": 1,
-      // Retrying is ours, and nothing is asked of DNS but the address.
+      // Retrying and proxies are ours, and nothing is asked of DNS but the address.
       "grpc.enable_retries": 0,
+      "grpc.enable_http_proxy": 0,
       "grpc.service_config_disable_resolution": 1,
       "grpc.enable_channelz": 0,
-      ...(host === undefined ? {} : { "grpc.default_authority": host }),
+      "grpc.default_authority": host ?? addressOf(target.host, target.port),
       ...(options.compression === "gzip"
         ? { "grpc.default_compression_algorithm": 2 /* gzip */ }
         : {}),
     });
+    return { client, material, handshakes };
   }
 
-  /** The channel, which is another one when the material has changed. Calls that run stay on theirs. */
-  function currentClient(grpc: Grpc): Client {
+  function disconnect({ client, handshakes }: Channel): void {
+    client.close();
+    handshakes.cancel();
+  }
+
+  /** Another one when the material has changed. Calls that run stay on theirs. */
+  function currentChannel(grpc: Grpc): Channel {
     const material = currentMaterial();
-    if (material !== clientMaterial) {
-      client?.close();
-      client = undefined;
-      clientMaterial = material;
+    if (channel !== undefined && channel.material !== material) {
+      disconnect(channel);
+      channel = undefined;
     }
-    return client ??= connect(grpc, material);
+    return channel ??= connect(grpc, material);
   }
 
   /**
    * Forgets a channel that does not connect, or whose connection may be dead: its own backoff would
    * come on top of ours, and the next attempt looks up the name again.
    */
-  function discard(grpc: Grpc, used: Client, code: number): void {
+  function discard(grpc: Grpc, used: Channel, code: number): void {
     const { connectivityState: { READY }, status: { DEADLINE_EXCEEDED } } = grpc;
-    const ready = used.getChannel().getConnectivityState(false) === READY;
-    if (client !== used || (ready && code !== DEADLINE_EXCEEDED)) return;
-    client = undefined;
-    used.close();
+    const ready = used.client.getChannel().getConnectivityState(false) === READY;
+    if (channel !== used || (ready && code !== DEADLINE_EXCEEDED)) return;
+    channel = undefined;
+    disconnect(used);
   }
 
   function attempt(payload: Uint8Array, items: number): Attempt {
@@ -172,6 +148,7 @@ export function createGrpcTransport(options: SenderOptions): Transport {
       bytes: payload.length,
       timeoutMs,
       target,
+      proxy,
       headers: origins,
     };
     const message = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
@@ -181,12 +158,12 @@ export function createGrpcTransport(options: SenderOptions): Transport {
     async function answer(): Promise<Answer> {
       const grpc = await loadGrpc();
       if (cancelled || closed) return { kind: "retry", key: "CANCELLED", reason: "cancelled" };
-      const used = currentClient(grpc);
+      const used = currentChannel(grpc);
       const metadata = metadataOf(grpc, target, headers);
       if (authorization !== undefined) metadata.set("authorization", authorization());
       const deadline = Date.now() + timeoutMs;
       return await new Promise((resolve) => {
-        call = used.makeUnaryRequest(
+        call = used.client.makeUnaryRequest(
           METHODS[signal],
           identity,
           identity,
@@ -201,7 +178,7 @@ export function createGrpcTransport(options: SenderOptions): Transport {
             const { code, details, metadata: trailers } = error;
             discard(grpc, used, code);
             const statusDetails = trailers.get(STATUS_DETAILS)[0] as Buffer | undefined;
-            resolve(judgeStatus({ code, details, statusDetails, tlsError }, facts));
+            resolve(judgeStatus({ code, details, statusDetails, handshakeError }, facts));
           },
         );
       });
@@ -222,7 +199,7 @@ export function createGrpcTransport(options: SenderOptions): Transport {
     attempt,
     close(): void {
       closed = true;
-      client?.close();
+      if (channel !== undefined) disconnect(channel);
     },
   };
 }

@@ -60,6 +60,7 @@ export function createHttpTransport(options: SenderOptions): Transport {
     target,
     requestHeaders(target, headers, json, compressed),
     options.tls,
+    options.proxy,
   );
 
   function toJson(body: Uint8Array): Uint8Array {
@@ -89,7 +90,7 @@ export function createHttpTransport(options: SenderOptions): Transport {
     try {
       arrived = await response;
     } catch (error) {
-      const { key, message } = explainFailure(error as Error, target);
+      const { key, message } = explainFailure(error as Error, target, options.proxy);
       return { kind: "retry", key, reason: message };
     }
     const verdict = judge(arrived, { signal, items, bytes, path: target.path, headers: origins });

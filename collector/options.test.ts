@@ -251,6 +251,18 @@ describe("collect", () => {
     assert.deepEqual(places(flags), Array(3).fill("grpc https://h:4317/"));
   });
 
+  it("goes through the proxy of the environment", () => {
+    const env = { HTTPS_PROXY: "http://p:3128", NO_PROXY: "near.example" };
+    const through = (url: string) => destination("logs", ["--endpoint", url], env).proxy?.url;
+    assert.equal(through("https://far.example"), "http://p:3128");
+    assert.equal(through("https://near.example"), undefined);
+    assert.equal(through("http://far.example"), undefined);
+    const bad = exit(["collect", "--endpoint", "https://h"], { ALL_PROXY: "socks5://u:hunter2@h" });
+    assert.equal(bad.exitCode, 2);
+    assert.match(bad.message, /^ALL_PROXY .*http:\/\/.*NO_PROXY/);
+    assert.doesNotMatch(bad.message, /hunter2/);
+  });
+
   it("says how to aggregate", () => {
     const env = {
       [`${E}_METRICS_TEMPORALITY_PREFERENCE`]: "LowMemory",
@@ -359,7 +371,7 @@ describe("help", () => {
         .map((name) => `${E}_${name}`),
       ...["TEMPORALITY_PREFERENCE", "DEFAULT_HISTOGRAM_AGGREGATION"]
         .map((name) => `${E}_METRICS_${name}`),
-      "OTEL_METRICS_EXEMPLAR_FILTER",
+      ..."OTEL_METRICS_EXEMPLAR_FILTER HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY".split(" "),
       "Exit codes:",
       "Examples:",
     ];

@@ -8,6 +8,7 @@ import { createGrpcTransport } from "./grpc.ts";
 import type { Header } from "./headers.ts";
 import { createHttpTransport } from "./http.ts";
 import type { Log } from "./problems.ts";
+import type { Proxy } from "./proxy.ts";
 import { type Backoff, DEFAULT_BACKOFF } from "./retry.ts";
 import { createRetrying } from "./retrying.ts";
 import type { TlsSource } from "./tls.ts";
@@ -49,6 +50,8 @@ export interface SenderOptions {
   readonly compression?: "gzip" | "none";
   /** For one attempt, from connecting to the last byte of the answer, milliseconds. Default 10,000. */
   readonly timeoutMs?: number;
+  /** What connections go through. */
+  readonly proxy?: Proxy;
   /** PEM texts for https, asked before each attempt. */
   readonly tls?: TlsSource;
   /** Default {@linkcode DEFAULT_BACKOFF}. */

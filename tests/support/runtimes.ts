@@ -112,7 +112,7 @@ export function commandLineOf(
 /** The environment of the test without settings of OpenTelemetry and ours. */
 export function plainEnvironment(): Record<string, string | undefined> {
   return Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(OTEL|OTLP|SDK_MMAP)_/.test(name)),
+    Object.entries(process.env).filter(([name]) => !/^(OTEL|OTLP|SDK_MMAP)_|_proxy$/i.test(name)),
   );
 }
 
