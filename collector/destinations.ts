@@ -54,7 +54,7 @@ export interface Destination {
 
 /** The flags about sending. */
 export interface SendFlags {
-  endpoint?: string;
+  endpoint?: string[];
   protocol?: Protocol;
   insecure?: boolean;
   header?: string[];
@@ -69,7 +69,7 @@ export interface SendFlags {
 const DEFAULT_TIMEOUT_MS = 10_000;
 
 /**
- * A destination for each signal, null for one that nothing names an endpoint for; null altogether
+ * The destinations of each signal, none of one that nothing names an endpoint for; null altogether
  * when no endpoint is named at all.
  *
  * @throws ArgumentsExit when a variable is bad.
@@ -77,23 +77,22 @@ const DEFAULT_TIMEOUT_MS = 10_000;
 export function chooseDestinations(
   flags: SendFlags,
   env: Environment,
-): Record<Signal, Destination | null> | null {
+): Record<Signal, Destination[]> | null {
   // Also where nothing is sent: a bad header in the arguments was meant for something.
   const given = (flags.header ?? []).map((value) =>
     fromVariable({ value, source: "--header" }, headerFlag, true)!
   );
   const tokenFile = chooseToken(flags.bearerTokenFile, given);
-  const places = forEachSignal((signal) => choosePlace(signal, flags, env));
+  const places = forEachSignal((signal) => choosePlaces(signal, flags, env));
   // The variables may be meant for other programs of this environment, so the ones about sending
   // matter only when something is sent.
-  if (Object.values(places).every((place) => place === undefined)) return null;
-  return forEachSignal((signal) => {
-    const place = places[signal];
-    return place === undefined ? null : {
+  if (Object.values(places).every((each) => each.length === 0)) return null;
+  return forEachSignal((signal) =>
+    places[signal].map((place) => ({
       ...chooseDestination(signal, place, flags, given, env),
       ...(tokenFile === undefined ? {} : { tokenFile }),
-    };
-  });
+    }))
+  );
 }
 
 function chooseToken(path: string | undefined, given: readonly Header[]): string | undefined {
@@ -116,21 +115,24 @@ function chooseToken(path: string | undefined, given: readonly Header[]): string
 /** Where to, and what by: the form of an endpoint depends on the protocol. */
 type Place = Pick<Destination, "url" | "protocol">;
 
-function choosePlace(signal: Signal, flags: SendFlags, env: Environment): Place | undefined {
-  const flag = flags.endpoint === undefined
-    ? undefined
-    : { value: flags.endpoint, source: "--endpoint" };
+function choosePlaces(signal: Signal, flags: SendFlags, env: Environment): Place[] {
   const exact = variable(env, signalVariable(signal, "ENDPOINT"));
-  const setting = flag ?? exact ?? variable(env, "OTEL_EXPORTER_OTLP_ENDPOINT");
-  if (setting === undefined) return undefined;
+  const given = exact ?? variable(env, "OTEL_EXPORTER_OTLP_ENDPOINT");
+  const settings = flags.endpoint?.map((value) => ({ value, source: "--endpoint" })) ??
+    (given === undefined ? [] : [given]);
+  if (settings.length === 0) return [];
   const chosen = flags.protocol ?? fromVariable(otlpVariable(env, signal, "PROTOCOL"), protocol) ??
     "http/protobuf";
-  if (chosen !== "grpc") {
-    const parse = setting === exact ? exactEndpoint : baseEndpoint(signal);
-    return { url: fromVariable(setting, parse)!, protocol: chosen };
-  }
   const insecure = flags.insecure ?? fromVariable(otlpVariable(env, signal, "INSECURE"), boolean);
-  return { url: fromVariable(setting, grpcEndpoint(insecure ?? false))!, protocol: chosen };
+  const urls = settings.map((setting) => {
+    if (chosen === "grpc") return fromVariable(setting, grpcEndpoint(insecure ?? false))!;
+    return fromVariable(setting, setting === exact ? exactEndpoint : baseEndpoint(signal))!;
+  });
+  const twice = urls.find((url, index) => urls.indexOf(url) < index);
+  if (twice !== undefined) {
+    throw new ArgumentsExit(2, `--endpoint is given twice for ${parseTarget(twice).url}`);
+  }
+  return urls.map((url) => ({ url, protocol: chosen }));
 }
 
 function chooseDestination(

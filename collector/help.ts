@@ -17,6 +17,8 @@ One collector reads a file. While another one does, following waits for it and s
 Examples:
   otlp-mmap collect                                     print the telemetry of everything that runs
   otlp-mmap collect --endpoint http://localhost:4318    send them to a backend
+  otlp-mmap collect --endpoint http://a:4318 --endpoint http://b:4318
+                                                        send everything to both
   otlp-mmap collect --protocol grpc --endpoint http://localhost:4317
   otlp-mmap collect --once app.otlp                     what a dead application left, then end
   otlp-mmap collect '/var/lib/app/*.otlp' /run/traces   files of a glob, and a directory
@@ -58,6 +60,12 @@ or 501: refused, and counted), does not hold up the others. An --endpoint that e
 path, https:// with TLS and http:// without, or HOST:PORT, with TLS unless --insecure. Its port is
 4317 when none is given, after https:// 443; and UNIMPLEMENTED is what 404 is to HTTP.
 
+Several endpoints: with --endpoint repeated everything is sent to each, with the same protocol,
+headers, token and certificates. One that is slow or away does not hold up the others: up to 64
+requests of a signal (or 64 MiB) may wait for it longer than for the fastest, then the oldest of them
+are dropped for it alone, and counted. Only when none keeps up, records wait in the files. With
+--once nothing is dropped for lagging: all go at the pace of the slowest.
+
 Metrics: points of a living process have the time at which they were collected, those of a process
 that is over the last time that it recorded. They are sent every --metrics-interval, with --once, at
 the end, and when their process is over.
@@ -78,7 +86,7 @@ RESOURCE_EXHAUSTED when the backend says how long to wait.
 
 Health: --health :13133 (or 13133: this machine only; port 0: one that is free, which is then said)
 answers /healthz with 200 while the collector finishes rounds, /readyz with 200 when it looks for
-files and the backend of each signal took the last request, if there was one, and with 503 and the
+files and each backend took the last request of each signal, if there was one, and with 503 and the
 reasons otherwise; and /metrics for Prometheus. Files whose owner is gone are summed there.
 --self-metrics sends the same figures as OTLP, of the service otlp-mmap-collector.
 

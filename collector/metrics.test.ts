@@ -8,6 +8,8 @@ import { AggregationTemporality, Instrument, ValueType } from "../proto/gen/mmap
 import type { Sum } from "../proto/gen/otlp_pb.ts";
 import { FileBuilder } from "../tests/support/build.ts";
 import { pointsOf } from "../tests/support/collect.ts";
+import { createFanOut } from "./fan-out.ts";
+import { forEachSignal } from "./signals.ts";
 import { putLogs, putMeasurements, putMetric } from "./testing/append.ts";
 import { accept, folders, giveUp, once, run, TestSink, until } from "./testing/run.ts";
 
@@ -88,6 +90,27 @@ describe("metrics", () => {
     assert.equal(pipeline.requests.aggregator.hasPoints(0), false, "its series are forgotten");
     pipeline.stop();
     assert.equal(await ended, 0);
+  });
+
+  it("are sent again and again while one of two endpoints hangs", async () => {
+    const directory = folder();
+    const hanging = new TestSink();
+    hanging.answer = () => new Promise(() => {});
+    const sink = new TestSink();
+    const sinks = forEachSignal((signal) => {
+      const both = [hanging.sinks[signal], sink.sinks[signal]];
+      return createFanOut(signal, both, { mayDrop: true, log: () => {} });
+    });
+    const { pipeline, ended } = run([directory], { sinks });
+    const counted = new Counted(join(directory, "a.otlp"));
+    for (let i = 1n; i <= 5n; i++) {
+      counted.add(1);
+      await until(`${i} jobs`, () => sums(sink).some(({ value }) => value === i));
+    }
+    assert.deepEqual(hanging.metrics, []);
+    pipeline.stop();
+    assert.equal(await ended, 0);
+    counted.writer.close();
   });
 
   it("are sent when following ends", async () => {

@@ -43,7 +43,7 @@ function destination(
   args: string[],
   env: Record<string, string> = {},
 ): Destination {
-  const found = collect(args, env).destinations?.[signal];
+  const found = collect(args, env).destinations?.[signal][0];
   assert.ok(found, `nowhere: ${signal}`);
   return found;
 }
@@ -114,7 +114,7 @@ describe("collect", () => {
     ]);
     assert.deepEqual(options, {
       paths: ["a.otlp", "dir"],
-      destinations: forEachSignal((signal) => ({
+      destinations: forEachSignal((signal) => [{
         url: `http://h:4318/${PATHS[signal]}`,
         protocol: "http/json",
         headers: [
@@ -124,7 +124,7 @@ describe("collect", () => {
         compression: "gzip",
         timeoutMs: 500,
         tls: {},
-      })),
+      }]),
       batchSize: 17,
       flushIntervalMs: 1000,
       metricsIntervalMs: 60_000,
@@ -178,8 +178,21 @@ describe("collect", () => {
   it("sends what an endpoint is named for", () => {
     const env = { [`${E}_LOGS_ENDPOINT`]: "http://logs" };
     const { destinations } = collect([], env);
-    assert.equal(destinations?.logs?.url, "http://logs/");
-    assert.deepEqual([destinations?.traces, destinations?.metrics], [null, null]);
+    assert.deepEqual(destinations?.logs.map(({ url }) => url), ["http://logs/"]);
+    assert.deepEqual([destinations?.traces, destinations?.metrics], [[], []]);
+  });
+
+  it("sends everything to each of several endpoints", () => {
+    const args = ["--endpoint", "http://a", "--endpoint", "https://b/base", "--header", "h=1"];
+    const { destinations } = collect(args, { [`${E}_LOGS_ENDPOINT`]: "http://logs" });
+    for (const signal of SIGNALS) {
+      const urls = destinations?.[signal].map(({ url }) => url);
+      assert.deepEqual(urls, [`http://a/${PATHS[signal]}`, `https://b/base/${PATHS[signal]}`]);
+      assert.ok(destinations?.[signal].every(({ headers }) => headers.length === 1));
+    }
+    const grpc = collect("--protocol grpc --insecure --endpoint a --endpoint b:1".split(" "));
+    const urls = grpc.destinations?.logs.map(({ url }) => url);
+    assert.deepEqual(urls, ["http://a:4317/", "http://b:1/"]);
   });
 
   it("merges headers by name whatever its case", () => {
@@ -285,6 +298,11 @@ describe("collect", () => {
 
 describe("bad arguments", () => {
   const bad: [args: string[], env: Record<string, string>, says: RegExp][] = [
+    [
+      ["--endpoint", "http://u:p@h/", "--endpoint", "http://u:p@h:80/v1/logs"],
+      {},
+      /^--endpoint is given twice for http:\/\/h\/v1\/traces$/,
+    ],
     [["--endpoint", "localhost:4318"], {}, /--endpoint.*starts with http:\/\/ or https:\/\//],
     [["--protocol", "http"], {}, /--protocol.*grpc, http\/protobuf or http\/json/],
     [["--protocol", "grpc", "--endpoint", "http://h/x"], {}, /--endpoint.*has a path/],

@@ -23,8 +23,8 @@ import { type Environment, variable } from "./variables.ts";
 export interface CollectOptions {
   /** Files, directories and globs as given; empty: see `discover.ts`. */
   readonly paths: readonly string[];
-  /** Where each signal goes, null for one that is not to be sent; null: print them all. */
-  readonly destinations: Readonly<Record<Signal, Destination | null>> | null;
+  /** Where each signal goes, nowhere for one that is not to be sent; null: print them all. */
+  readonly destinations: Readonly<Record<Signal, readonly Destination[]>> | null;
   /** Spans or log records in a request at most. */
   readonly batchSize: number;
   /** A batch that is not full is sent after this many milliseconds. */
@@ -80,7 +80,8 @@ export function addSendFlags(command: Command): Command {
   return command
     .option(
       "--endpoint <url>",
-      "where to send; /v1/traces and so on are appended (gRPC: HOST:PORT will do)",
+      "where to send (repeatable); /v1/traces and so on are appended (gRPC: HOST:PORT will do)",
+      append,
     )
     .option(
       "--protocol <name>",

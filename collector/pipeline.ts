@@ -14,7 +14,7 @@ import { isDrained } from "./drain.ts";
 import { Files, hasSuccessor } from "./files.ts";
 import { type FollowedFile, type FollowedProcess, releaseBefore, releaseRings } from "./follow.ts";
 import type { Log } from "./problems.ts";
-import type { Sink } from "./queue.ts";
+import type { Sink, Totals } from "./queue.ts";
 import { Requests } from "./requests.ts";
 import { isIdle, round, ROUND_RECORDS } from "./round.ts";
 import type { Outcome } from "./send.ts";
@@ -71,17 +71,7 @@ export interface Summary {
   readonly logs: number;
   readonly measurements: number;
   /** Items by what became of them. */
-  readonly totals: Readonly<
-    Record<
-      Signal,
-      {
-        readonly accepted: number;
-        readonly rejected: number;
-        readonly dropped: number;
-        readonly filtered: number;
-      }
-    >
-  >;
+  readonly totals: Readonly<Record<Signal, Totals>>;
   /** Open spans of living owners that were not sent. */
   readonly open: number;
 }
@@ -156,12 +146,12 @@ export class Pipeline {
 
   /** Lines that say what became of every record. */
   describe(): string[] {
-    const { assembler, aggregator } = this.requests;
+    const { assembler, aggregator, queues } = this.requests;
     return describe({
       files: this.files.opened,
       spans: assembler.counts,
       metrics: aggregator.counts,
-      totals: this.summary.totals,
+      queues,
       ledger: this.files.ledger,
       open: this.open,
       openAre: this.options.once ? "left in their files" : "which only this collector knew",
@@ -203,7 +193,7 @@ export class Pipeline {
       if (this.finishing && taken === 0) requests.flush();
       else requests.flushIfDue();
       // While the last points are on their way, newer ones add up where they are.
-      if (now >= nextCollection && requests.queues.metrics.empty) {
+      if (now >= nextCollection && requests.queues.metrics.idle) {
         this.collect();
         nextCollection = Math.max(nextCollection, now - options.metricsIntervalMs) +
           options.metricsIntervalMs;
@@ -364,7 +354,7 @@ export class Pipeline {
   /** Sends the points of the processes that live, and of the collector where that was asked for. */
   private collect(): void {
     const { own } = this.requests;
-    if (this.own !== null && own.empty) own.push(this.own());
+    if (this.own !== null && own.idle) own.push(this.own());
     for (const process of this.files.processes.values()) {
       if (!process.over && process.files.some(lives)) this.requests.collect(process);
     }

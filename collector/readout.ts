@@ -20,7 +20,7 @@ import {
 import type { FileCopy, MemoryFile } from "./copy.ts";
 import { createLedger, type Ledger } from "./files.ts";
 import { type Collected, type RequestOptions, Requests } from "./requests.ts";
-import { forEachSignal, SIGNALS } from "./signals.ts";
+import { SIGNALS } from "./signals.ts";
 import { describe } from "./summary.ts";
 
 /** A file that is read. */
@@ -159,7 +159,7 @@ export class ReadOut {
       files: this.files,
       spans: assembler.counts,
       metrics: aggregator.counts,
-      totals: forEachSignal((signal) => queues[signal].totals),
+      queues,
       ledger: this.ledger,
       open: 0,
       openAre: "",

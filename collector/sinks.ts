@@ -7,6 +7,8 @@ import process from "node:process";
 import type { Signal } from "../lib/otlp/request.ts";
 import { createConnector } from "./connect.ts";
 import type { Destination } from "./destinations.ts";
+import { parseTarget } from "./endpoint.ts";
+import { createFanOut } from "./fan-out.ts";
 import { log } from "./log.ts";
 import { toOtlpJson } from "./otlp-json.ts";
 import { formatRequest, wantsColor } from "./print/print.ts";
@@ -88,13 +90,20 @@ export function createJsonSinks(stream: TextStream): Record<Signal, Sink> {
  * @throws Error when such a file can't be used.
  */
 export function createSinks(
-  destinations: Readonly<Record<Signal, Destination | null>> | null,
+  destinations: Readonly<Record<Signal, readonly Destination[]>> | null,
   giveUpAfterMs: number,
 ): Record<Signal, Sink> {
   if (destinations === null) return createPrinters();
   const connect = createConnector(giveUpAfterMs, log);
+  // Who gives up after a while, to end some time, can wait for so long.
+  const mayDrop = giveUpAfterMs === Infinity;
   return forEachSignal((signal) => {
-    const destination = destinations[signal];
-    return destination === null ? createRefusal(signal) : connect(signal, destination);
+    const sinks = destinations[signal].map((destination): Sink => {
+      const sender = connect(signal, destination);
+      const name = parseTarget(destination.url).url.replace(/\/$/, "");
+      return { ...sender, endpoints: [{ name, state: sender.state }] };
+    });
+    if (sinks.length === 0) return createRefusal(signal);
+    return sinks.length === 1 ? sinks[0] : createFanOut(signal, sinks, { mayDrop, log });
   });
 }

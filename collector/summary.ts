@@ -8,6 +8,11 @@ import type { AggregationCounts } from "../lib/metrics/aggregate.ts";
 import type { AssemblyCounts } from "../lib/otlp/assemble.ts";
 import type { Signal } from "../lib/otlp/request.ts";
 import type { Ledger } from "./files.ts";
+import type { SendQueue, Totals } from "./queue.ts";
+import { ITEMS, SIGNALS } from "./signals.ts";
+
+/** Items by what became of them, and for each of several endpoints. */
+export type Delivered = Pick<SendQueue, "totals" | "lanes">;
 
 /** What a summary is made of. */
 export interface Counted {
@@ -15,18 +20,8 @@ export interface Counted {
   readonly files: number;
   readonly spans: AssemblyCounts;
   readonly metrics: AggregationCounts;
-  /** Items by what became of them. */
-  readonly totals: Readonly<
-    Record<
-      Signal,
-      {
-        readonly accepted: number;
-        readonly rejected: number;
-        readonly dropped: number;
-        readonly filtered: number;
-      }
-    >
-  >;
+  /** What became of items. */
+  readonly queues: Readonly<Record<Signal, Delivered>>;
   readonly ledger: Ledger;
   /** Open spans of living owners that were not sent, and where they are now. */
   readonly open: number;
@@ -35,12 +30,7 @@ export interface Counted {
 
 /** The lines of a summary. */
 export function describe(counted: Counted): string[] {
-  const { files, spans, metrics, totals, ledger, open, openAre } = counted;
-  const fate = (signal: Signal): string => {
-    const { accepted, rejected, dropped, filtered } = totals[signal];
-    const apart = filtered > 0 ? `, ${filtered} left out as configured` : "";
-    return `${accepted} delivered, ${rejected} refused by the backend, ${dropped} dropped${apart}`;
-  };
+  const { files, spans, metrics, queues, ledger, open, openAre } = counted;
   const notes = [
     spans.interrupted > 0 ? `${spans.interrupted} of them interrupted` : "",
     spans.evicted > 0 ? `${spans.evicted} sent early because too many were open` : "",
@@ -50,9 +40,12 @@ export function describe(counted: Counted): string[] {
   const more = notes.length > 0 ? ` (${notes.join(", ")})` : "";
   const lostLogs = spans.lostLogs > 0 ? ` (${spans.lostLogs} lost for want of memory)` : "";
   const lines = [
-    `${spans.spans} spans from ${files} files${more}: ${fate("traces")}`,
-    `${spans.logs} log records${lostLogs}: ${fate("logs")}`,
-    `${metrics.points} data points of ${metrics.measurements} measurements: ${fate("metrics")}`,
+    `${spans.spans} spans from ${files} files${more}${fateOf(queues.traces)}`,
+    `${spans.logs} log records${lostLogs}${fateOf(queues.logs)}`,
+    `${metrics.points} data points of ${metrics.measurements} measurements${
+      fateOf(queues.metrics)
+    }`,
+    ...SIGNALS.flatMap((signal) => fates(signal, queues[signal])),
   ];
   const { nonFinite, negative, dropped, overflowed } = metrics;
   const apart = [
@@ -77,4 +70,23 @@ export function describe(counted: Counted): string[] {
   }
   for (const [reason, count] of ledger.reasons) lines.push(`unreadable, ${reason}: ${count}`);
   return lines;
+}
+
+/** What follows the number of items; several endpoints have lines of their own. */
+function fateOf({ totals, lanes }: Delivered): string {
+  if (lanes.length === 0) return `: ${describeTotals(totals)}`;
+  return totals.filtered > 0 ? `: ${totals.filtered} left out as configured` : "";
+}
+
+/** A line for each of several endpoints. */
+export function fates(signal: Signal, { lanes }: Delivered): string[] {
+  return lanes.map(({ name, queue }) =>
+    `${ITEMS[signal]} to ${name}: ${describeTotals(queue.totals)}`
+  );
+}
+
+/** What became of items. */
+export function describeTotals({ accepted, rejected, dropped, filtered }: Totals): string {
+  const apart = filtered > 0 ? `, ${filtered} left out as configured` : "";
+  return `${accepted} delivered, ${rejected} refused by the backend, ${dropped} dropped${apart}`;
 }

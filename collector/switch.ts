@@ -36,8 +36,17 @@ export function createSwitch(first: Sink): SwitchSink {
     },
     close: () => current.close(),
     flush: () => current.flush?.(),
-    get state() {
-      return current.state;
+    get concurrency() {
+      return current.concurrency;
+    },
+    get full() {
+      return current.full;
+    },
+    get idle() {
+      return current.idle;
+    },
+    get endpoints() {
+      return current.endpoints;
     },
   };
 }

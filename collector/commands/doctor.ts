@@ -4,10 +4,10 @@
  * @module
  */
 import process from "node:process";
-import { compression, duration, protocol } from "../arguments.ts";
 import { chooseDestinations, type SendFlags } from "../destinations.ts";
 import type { Check } from "../doctor/check.ts";
 import { type DoctorOptions, examine } from "../doctor/doctor.ts";
+import { addSendFlags } from "../options.ts";
 import type { AddCommand } from "../program.ts";
 import type { Environment } from "../variables.ts";
 
@@ -41,42 +41,23 @@ Exit codes:
   2  a bad argument or variable
 `;
 
-interface Flags extends Omit<SendFlags, "endpoint"> {
-  endpoint?: string[];
+interface Flags extends SendFlags {
   json?: boolean;
 }
 
 /** The command. */
 export const doctor: AddCommand = (program, env, choose) => {
-  program.command("doctor")
+  const command = program.command("doctor")
     .description("check this machine: runtime, places, limits, backend; say what to do")
-    .argument("[paths...]", "files, directories or globs, as for collect")
-    .option(
-      "--endpoint <url>",
-      "a backend to try (repeatable)",
-      (text, before?: string[]) => [...before ?? [], text],
-    )
-    .option("--protocol <name>", "as for collect", protocol)
-    .option(
-      "--header <name=value>",
-      "a request header (repeatable)",
-      (text, before?: string[]) => [...before ?? [], text],
-    )
-    .option("--compression <name>", "gzip or none (default: none)", compression)
-    .option("--timeout <duration>", "for one request (default: 10s)", duration)
+    .argument("[paths...]", "files, directories or globs, as for collect");
+  addSendFlags(command)
     .option("--json", "one JSON object")
     .addHelpText("after", HELP)
     .action((paths: string[], flags: Flags) => {
-      const options = combine(paths, flags, env);
+      const options = { paths, destinations: chooseDestinations(flags, env) };
       choose(() => run(options, env, flags.json === true));
     });
 };
-
-function combine(paths: string[], flags: Flags, env: Environment): DoctorOptions {
-  const { endpoint: endpoints = [undefined], json: _, ...send } = flags;
-  const destinations = endpoints.map((endpoint) => chooseDestinations({ ...send, endpoint }, env));
-  return { paths, destinations };
-}
 
 async function run(options: DoctorOptions, env: Environment, json: boolean): Promise<number> {
   const checks = await examine(options, env);

@@ -17,6 +17,7 @@ import { MAX_REQUEST_BYTES } from "../requests.ts";
 import { forEachSignal, ITEMS, SIGNALS } from "../signals.ts";
 import { createSinks } from "../sinks.ts";
 import { splitRequest } from "../split.ts";
+import { describeTotals, fates } from "../summary.ts";
 import { firstLine, printable } from "../text.ts";
 
 interface Flags extends SendFlags {
@@ -123,13 +124,10 @@ async function run(
   log("info", `${read} requests read, ${bad} bad lines`);
   let lost = false;
   for (const signal of SIGNALS) {
-    const { accepted, rejected, dropped } = queues[signal].totals;
-    if (rejected + dropped > 0) lost = true;
-    log(
-      "info",
-      `${ITEMS[signal]}: ${accepted} delivered, ${rejected} refused by the backend, ` +
-        `${dropped} dropped`,
-    );
+    const { totals, lanes } = queues[signal];
+    if (totals.rejected + totals.dropped > 0) lost = true;
+    if (lanes.length === 0) log("info", `${ITEMS[signal]}: ${describeTotals(totals)}`);
+    for (const line of fates(signal, queues[signal])) log("info", line);
   }
   return unreadable ? 2 : lost || bad > 0 ? 1 : 0;
 }

@@ -75,7 +75,7 @@ describe("a configuration file", () => {
   it("says everything the flags say, and more", () => {
     const options = read(WHOLE);
     assert.deepEqual(options.paths, ["/run/a", "/run/*.otlp"]);
-    const traces = options.destinations!.traces!;
+    const traces = options.destinations!.traces[0];
     assert.equal(traces.url, "http://localhost:4318/v1/traces");
     assert.deepEqual(traces.headers.map(({ name, value }) => `${name}=${value}`), [
       "tenant=one",
@@ -107,10 +107,10 @@ describe("a configuration file", () => {
       ["/run/b", "--endpoint", "http://flag:2", "--batch-size", "7"],
       env,
     );
-    const { url, timeoutMs, compression } = options.destinations!.traces!;
+    const { url, timeoutMs, compression } = options.destinations!.traces[0];
     assert.deepEqual([url, timeoutMs, compression], ["http://flag:2/v1/traces", 5000, "gzip"]);
     assert.deepEqual([options.paths, options.batchSize], [["/run/b"], 7]);
-    assert.equal(read(WHOLE, [], env).destinations!.logs!.url, "http://localhost:4318/v1/logs");
+    assert.equal(read(WHOLE, [], env).destinations!.logs[0].url, "http://localhost:4318/v1/logs");
   });
 
   it("may be empty, or an application's, of which the views count", () => {

@@ -8,13 +8,12 @@ import process from "node:process";
 import { runtime, userTempDirectory } from "../../ffi/mod.ts";
 import { defaultDirectories } from "../../lib/file/places.ts";
 import { planFile } from "../../lib/file/write.ts";
-import type { Signal } from "../../lib/otlp/request.ts";
-import type { Destination } from "../destinations.ts";
 import { discover } from "../discover.ts";
+import type { CollectOptions } from "../options.ts";
 import { printable } from "../text.ts";
 import type { Environment } from "../variables.ts";
 import { bad, type Check } from "./check.ts";
-import { checkEndpoint } from "./endpoint.ts";
+import { checkEndpoints } from "./endpoint.ts";
 import { checkFiles, checkPlace, type Place } from "./places.ts";
 import { checkSelf } from "./self-test.ts";
 import { checkClock, checkForeignFunctions, checkLimits, checkRuntime } from "./system.ts";
@@ -23,8 +22,8 @@ import { checkClock, checkForeignFunctions, checkLimits, checkRuntime } from "./
 export interface DoctorOptions {
   /** As `collect` has them. */
   readonly paths: readonly string[];
-  /** For each --endpoint, or once from the variables. */
-  readonly destinations: readonly (Readonly<Record<Signal, Destination | null>> | null)[];
+  /** As `collect` has them. */
+  readonly destinations: CollectOptions["destinations"];
 }
 
 /** Runs every check. */
@@ -43,9 +42,7 @@ export async function examine(options: DoctorOptions, env: Environment): Promise
     }
   }
   checks.push(...checkLimits(files.length, bytes), ...checkFiles(files.map(({ path }) => path)));
-  for (const destinations of options.destinations) {
-    checks.push(...await checkEndpoint(destinations));
-  }
+  checks.push(...await checkEndpoints(options.destinations));
   if (runtime.supported) checks.push(await checkSelf());
   return checks;
 }

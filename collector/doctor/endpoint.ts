@@ -12,39 +12,47 @@ import { printable } from "../text.ts";
 import { bad, type Check, ok } from "./check.ts";
 
 /** The first wait of the backoff is longer, so this is one attempt. */
-const ONE_ATTEMPT_MS = 1;
+const ONE_ATTEMPT_MS = 400;
 
 /** @param destinations As `collect` has them; null when no endpoint is named. */
-export async function checkEndpoint(
-  destinations: Readonly<Record<Signal, Destination | null>> | null,
+export async function checkEndpoints(
+  destinations: Readonly<Record<Signal, readonly Destination[]>> | null,
 ): Promise<Check[]> {
   if (destinations === null) {
     return [ok("endpoint", "none is set (--endpoint), so a collector prints what it reads")];
   }
   const connect = createConnector(ONE_ATTEMPT_MS, () => {});
-  return await Promise.all(
-    SIGNALS.map((signal) => checkSignal(signal, destinations[signal], connect)),
+  const all = SIGNALS.map((signal) => destinations[signal]);
+  const checks: Promise<Check>[] = [];
+  for (let index = 0; index < Math.max(...all.map(({ length }) => length)); index++) {
+    SIGNALS.forEach((signal, of) => {
+      const destination = all[of].at(index);
+      if (destination !== undefined) checks.push(checkDestination(signal, destination, connect));
+      else if (index === 0) checks.push(Promise.resolve(unnamed(signal)));
+    });
+  }
+  return await Promise.all(checks);
+}
+
+function unnamed(signal: Signal): Check {
+  return bad(
+    "endpoint",
+    `none is set for ${signal}, which are not sent then: set --endpoint or ` +
+      `OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_ENDPOINT`,
   );
 }
 
-async function checkSignal(
+async function checkDestination(
   signal: Signal,
-  destination: Destination | null,
+  destination: Destination,
   connect: Connector,
 ): Promise<Check> {
-  if (destination === null) {
-    return bad(
-      "endpoint",
-      `none is set for ${signal}, which are not sent then: set --endpoint or ` +
-        `OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_ENDPOINT`,
-    );
-  }
   const url = printable(parseTarget(destination.url).url, 2048);
   const sender = connect(signal, destination);
   try {
     // An export request without anything in it is no bytes at all.
-    const { reason } = await sender.send(new Uint8Array(0), 0);
-    if (!sender.state.ok) {
+    const { reason, gaveUp } = await sender.send(new Uint8Array(0), 0);
+    if (gaveUp || !sender.state.ok) {
       return bad("endpoint", `${url}: ${sender.state.lastError ?? reason}`);
     }
     const warning = reason === undefined ? "" : ` (${reason})`;

@@ -18,13 +18,16 @@ export function checkAlive({ pipeline }: Watched): Page {
   return page([`the last round ended ${Math.round(ago / 1000)} s ago`]);
 }
 
-/** 200 when files are looked for, and the backend of each signal took the last request, if any. */
+/** 200 when files are looked for, and each backend took the last request of each signal, if any. */
 export function checkReady({ pipeline, sinks }: Watched): Page {
   const reasons = pipeline.looking ? [] : ["files are not looked for"];
   for (const signal of SIGNALS) {
-    const { state } = sinks[signal];
-    if (state === undefined || state.ok) continue;
-    reasons.push(`${signal}: ${state.lastError} (failed attempts: ${state.failures})`);
+    const { endpoints = [] } = sinks[signal];
+    for (const { name, state } of endpoints) {
+      if (state === undefined || state.ok) continue;
+      const where = endpoints.length === 1 ? signal : `${signal} to ${name}`;
+      reasons.push(`${where}: ${state.lastError} (failed attempts: ${state.failures})`);
+    }
   }
   return page(reasons);
 }

@@ -10,6 +10,7 @@ import type { Pipeline } from "../pipeline.ts";
 import type { Sink } from "../queue.ts";
 import { SIGNALS } from "../signals.ts";
 import type { Figure, Labels, Sample } from "./figure.ts";
+import { endpointFigures } from "./endpoints.ts";
 import { recordFigures } from "./records.ts";
 
 /** What figures are read from. */
@@ -157,14 +158,17 @@ export function createFigures({ pipeline, sinks }: Watched): Figure[] {
       "otlp_mmap.requests.running",
       "{request}",
       "Requests being sent",
-      (signal) => queues[signal].running,
+      (signal) => {
+        const { lanes, running } = queues[signal];
+        return lanes.length === 0 ? running : sum(lanes, ({ queue }) => queue.running);
+      },
     ),
     ofSignals(
       "gauge",
       "otlp_mmap.requests.waiting",
       "{request}",
       "Requests that wait to be sent",
-      (signal) => queues[signal].pending,
+      (signal) => queues[signal].pending + sum(queues[signal].lanes, ({ queue }) => queue.pending),
     ),
     {
       kind: "histogram",
@@ -178,8 +182,9 @@ export function createFigures({ pipeline, sinks }: Watched): Figure[] {
       "otlp_mmap.send.failures",
       "{attempt}",
       "Attempts to send that failed",
-      (signal) => sinks[signal].state?.allFailures ?? 0,
+      (signal) => sum(sinks[signal].endpoints ?? [], ({ state }) => state?.allFailures ?? 0),
     ),
+    ...endpointFigures(sinks),
     one(
       "counter",
       "otlp_mmap.process.cpu",
@@ -205,4 +210,8 @@ export function createFigures({ pipeline, sinks }: Watched): Figure[] {
       () => START_SECONDS,
     ),
   ];
+}
+
+function sum<T>(all: readonly T[], read: (each: T) => number): number {
+  return all.reduce((total, each) => total + read(each), 0);
 }

@@ -28,8 +28,17 @@ export function createProcessingSink(
     },
     abort: (reason) => sink.abort(reason),
     close: () => sink.close(),
-    get state() {
-      return sink.state;
+    get concurrency() {
+      return sink.concurrency;
+    },
+    get full() {
+      return sink.full;
+    },
+    get idle() {
+      return sink.idle;
+    },
+    get endpoints() {
+      return sink.endpoints;
     },
   };
 }

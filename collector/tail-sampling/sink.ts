@@ -123,14 +123,16 @@ export function createTailSamplingSink(
       decide(id, trace, sampling);
     }
     ship();
-    if (undecided === 0) {
+    // A sink that was full does not say when it is no longer.
+    if (undecided + outgoing.length === 0) {
       clearInterval(timer);
       timer = undefined;
     }
   }
 
   function ship(): void {
-    while (running < MAX_RUNNING && outgoing.length > 0) {
+    const most = sink.concurrency ?? MAX_RUNNING;
+    while (outgoing.length > 0 && running < most && (!sink.full || aborted !== undefined)) {
       const batch = outgoing.slice(0, MAX_SPANS);
       outgoing = outgoing.slice(batch.length);
       void send(batch);
@@ -183,16 +185,16 @@ export function createTailSamplingSink(
     tick,
     get concurrency() {
       // Requests are held for as long as their spans are.
-      return current() === null ? MAX_RUNNING : Infinity;
+      return current() === null ? sink.concurrency : Infinity;
     },
-    get state() {
-      return sink.state;
+    get endpoints() {
+      return sink.endpoints;
     },
     get held() {
       return undecided + outgoing.length;
     },
     get full() {
-      return outgoing.length > (current()?.maxSpans ?? 0);
+      return outgoing.length > (current()?.maxSpans ?? 0) || sink.full === true;
     },
     async send(body, items) {
       const sampling = current();

@@ -57,8 +57,10 @@ export class TestSink {
     close: () => Promise.resolve(),
   }));
   private aborted: (() => void)[] = [];
+  private over = false;
 
   private async send(signal: Signal, body: Uint8Array, count: number): Promise<Outcome> {
+    if (this.over) return giveUp(count);
     const abort = new Promise<Outcome>((resolve) => {
       this.aborted.push(() => resolve(giveUp(count)));
     });
@@ -88,6 +90,7 @@ export class TestSink {
     }
   }
   private abort(): void {
+    this.over = true;
     for (const each of this.aborted) each();
     this.aborted = [];
   }
