@@ -217,7 +217,7 @@ export class Pipeline {
   }
 
   private async drainOnce(): Promise<void> {
-    const { files, requests } = this;
+    const { files } = this;
     const patience = performance.now() + ONCE_PATIENCE_MS;
     files.scan(performance.now());
     while (files.watchlist.unfinished > 0 && performance.now() < patience && !this.stopping) {

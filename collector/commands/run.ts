@@ -22,8 +22,8 @@ import { type Launch, understand } from "../run/launch.ts";
 import { Memory, nowhere } from "../run/remember.ts";
 import { report } from "../run/report.ts";
 import { findSdk } from "../run/sdk.ts";
-import { ITEMS, SIGNALS } from "../signals.ts";
-import { createSink } from "../sinks.ts";
+import { forEachSignal, ITEMS, SIGNALS } from "../signals.ts";
+import { createSinks } from "../sinks.ts";
 import { printable } from "../text.ts";
 
 /** How long the end may take after the program's, milliseconds; a signal ends it as well. */
@@ -121,11 +121,10 @@ function createPipeline(files: string, options: CollectOptions, memory: Memory):
   const quiet: typeof log = (level, message) => level === "info" ? undefined : log(level, message);
   return new Pipeline({
     scan: discover([files], {}, { log: quiet }).scan,
-    sinks: createDelivery(options, (signal, { destinations, giveUpAfterMs }) =>
-      memory.watch(
-        signal,
-        destinations === null ? nowhere : createSink(signal, destinations, giveUpAfterMs),
-      )).sinks,
+    sinks: createDelivery(options, ({ destinations, giveUpAfterMs }) => {
+      const sinks = destinations === null ? null : createSinks(destinations, giveUpAfterMs);
+      return forEachSignal((signal) => memory.watch(signal, sinks?.[signal] ?? nowhere));
+    }).sinks,
     batchSize: options.batchSize,
     flushIntervalMs: options.flushIntervalMs,
     metricsIntervalMs: options.metricsIntervalMs,

@@ -218,7 +218,7 @@ export async function startFlakyProxy(receiver: string, random: Random): Promise
       busy = false;
     }
 
-    socket.on("data", (piece) => {
+    socket.on("data", (piece: Buffer) => {
       buffered = Buffer.concat([buffered, piece]);
       void advance();
     });
