@@ -1,6 +1,7 @@
 /** The program as its users run it: arguments and variables in, lines and requests out. */
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import * as https from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
@@ -16,6 +17,8 @@ import {
 import { ownRuntime } from "../tests/support/runtimes.ts";
 import { fromOtlpJson } from "./otlp-json.ts";
 import { startGrpcBackend } from "./testing/grpc-backend.ts";
+import { listen, startProxy } from "./testing/proxy.ts";
+import { CERTIFICATE, KEY, OTHER_CERTIFICATE, OTHER_KEY } from "./tls-fixture.ts";
 
 const root = mkdtempSync(join(tmpdir(), "otlp-mmap-main-"));
 after(() => rmSync(root, { recursive: true }));
@@ -145,6 +148,50 @@ describe("collect", () => {
     } finally {
       await logs.stop();
     }
+  });
+
+  it("goes through a proxy, with token, certificates and key from files", async () => {
+    const tokens: (string | undefined)[] = [];
+    const asked = { cert: CERTIFICATE, key: KEY, ca: OTHER_CERTIFICATE, requestCert: true };
+    const server = https.createServer(asked, (request, response) => {
+      request.resume();
+      request.on("end", () => {
+        tokens.push(request.headers.authorization);
+        response.end();
+      });
+    });
+    const port = await listen(server);
+    const proxy = await startProxy();
+    const named = (name: string, text: string): string => {
+      const path = join(root, name);
+      writeFileSync(path, text);
+      return path;
+    };
+    const flags = [
+      ...["--endpoint", `https://localhost:${port}`, "--ca-file", named("ca.pem", CERTIFICATE)],
+      ...["--client-cert-file", named("cert.pem", OTHER_CERTIFICATE)],
+      ...["--client-key-file", named("key.pem", OTHER_KEY)],
+      ...["--bearer-token-file", named("token", "hunter2\n")],
+    ];
+    const env = {
+      HTTPS_PROXY: `http://user:hunter3@127.0.0.1:${proxy.port}`,
+      // Deno asks for newer versions of itself through the proxy.
+      DENO_NO_UPDATE_CHECK: "1",
+    };
+    const { code, lines } = await collect([vectorFile(), ...flags], env);
+    assert.equal(code, 0, lines.join("\n"));
+    assert.deepEqual(tokens, Array(3).fill("Bearer hunter2"));
+    assert.deepEqual(
+      proxy.seen.map(({ line }) => line),
+      Array(3).fill(`CONNECT localhost:${port}`),
+    );
+    assert.match(lines[0], /: 14 delivered, /);
+    assert.doesNotMatch(lines.join("\n"), /hunter/);
+
+    const direct = await collect([vectorFile(), ...flags], { ...env, NO_PROXY: "localhost" });
+    assert.equal(direct.code, 0, direct.lines.join("\n"));
+    assert.equal(tokens.length, 6);
+    assert.equal(proxy.seen.length, 3);
   });
 
   it("prints all signals without an endpoint", async () => {

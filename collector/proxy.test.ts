@@ -3,37 +3,13 @@ import { Buffer } from "node:buffer";
 import * as http from "node:http";
 import * as https from "node:https";
 import * as net from "node:net";
-import { after, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseTarget } from "./endpoint.ts";
 import { chooseProxy, isDirect, type Proxy } from "./proxy.ts";
 import { createSender, type Sender, type SenderOptions } from "./send.ts";
+import { cleanups, listen, type Seen, startProxy } from "./testing/proxy.ts";
 import { CERTIFICATE, KEY } from "./tls-fixture.ts";
-
-const cleanups: (() => void | Promise<unknown>)[] = [];
-after(async () => {
-  for (const cleanup of cleanups) await cleanup();
-});
-
-async function listen(server: net.Server): Promise<number> {
-  const sockets = new Set<net.Socket>();
-  server.on("connection", (socket: net.Socket) => {
-    sockets.add(socket);
-    socket.on("error", () => {});
-    socket.on("close", () => sockets.delete(socket));
-  });
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", () => done()));
-  cleanups.push(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return (server.address() as net.AddressInfo).port;
-}
-
-interface Seen {
-  readonly line: string;
-  readonly headers: http.IncomingHttpHeaders;
-}
 
 /** A backend that notes what it gets. */
 async function backend(secure: boolean): Promise<{ port: number; seen: Seen[] }> {
@@ -49,53 +25,6 @@ async function backend(secure: boolean): Promise<{ port: number; seen: Seen[] }>
     ? https.createServer({ cert: CERTIFICATE, key: KEY }, answer)
     : http.createServer(answer);
   return { port: await listen(server), seen };
-}
-
-/** A proxy that passes requests and connections on, or answers with a status. */
-async function startProxy(
-  status?: number,
-): Promise<{ port: number; seen: Seen[]; open: () => number }> {
-  const seen: Seen[] = [];
-  let open = 0;
-  const note = ({ method, url, headers }: http.IncomingMessage): void =>
-    void seen.push({ line: `${method} ${url}`, headers });
-  const server = http.createServer((request, response) => {
-    note(request);
-    if (status !== undefined) {
-      request.resume();
-      request.on("end", () => response.writeHead(status).end("said by the proxy"));
-      return;
-    }
-    const { "proxy-authorization": _, ...headers } = request.headers;
-    const onward = http.request(request.url!, { method: request.method, headers }, (answer) => {
-      response.writeHead(answer.statusCode!, answer.headers);
-      answer.pipe(response);
-    });
-    onward.on("error", () => response.writeHead(502).end());
-    request.pipe(onward);
-  });
-  server.on("connect", (request: http.IncomingMessage, socket: net.Socket, head: Buffer) => {
-    note(request);
-    if (status !== undefined) {
-      socket.end(`HTTP/1.1 ${status} No\r\nContent-Length: 0\r\n\r\n`);
-      return;
-    }
-    const [, host, port] = /^\[?(.*?)\]?:(\d+)$/.exec(request.url!)!;
-    const onward = net.connect(Number(port), host, () => {
-      open++;
-      socket.write("HTTP/1.1 200 Connection established\r\n\r\n");
-      onward.write(head);
-      onward.pipe(socket);
-      socket.pipe(onward);
-    });
-    onward.on("close", () => {
-      open--;
-      socket.destroy();
-    });
-    onward.on("error", () => socket.destroy());
-    socket.on("close", () => onward.destroy());
-  });
-  return { port: await listen(server), seen, open: () => open };
 }
 
 const BODY = Buffer.from("a request".repeat(1000));
