@@ -122,7 +122,7 @@ export function explainFailure(
     case "CLOSED":
     case "ECONNRESET":
     case "EPIPE":
-      return { key: "CLOSED", message: explainClosed(error, code, target) };
+      return { key: "CLOSED", message: explainClosed(error, code, target, proxy) };
   }
   const text = firstLine(error.message);
   const cause = target.secure ? explainTls(code, text, target) : undefined;
@@ -132,8 +132,11 @@ export function explainFailure(
     : { key, message: `${cause} (${detail})` };
 }
 
-function explainClosed(error: Error, code: string, target: Target): string {
+function explainClosed(error: Error, code: string, target: Target, proxy?: Proxy): string {
   const what = code === "CLOSED" ? error.message : `the connection was reset (${code})`;
+  if (proxy !== undefined) {
+    return `${what}, by the server or by the proxy ${proxy.url} (from ${proxy.source})`;
+  }
   if (target.port === GRPC_PORT) return `${what}; ${GRPC_HINT}`;
   if (target.secure) return `${what}; does this port speak TLS?`;
   return `${what}; the server may speak TLS (https://) or gRPC on this port, or find the request too ` +

@@ -193,7 +193,8 @@ function explainUnconnected(
     const tls = target.secure ? "TLS" : "TLS (https://)";
     return {
       key: "CLOSED",
-      reason: `${where} closed the connection without an answer; does this port speak ${tls}, or ` +
+      reason:
+        `${where} closed the connection${through} without an answer; does this port speak ${tls}, or ` +
         "OTLP/HTTP (usually 4318; --protocol http/protobuf)?",
     };
   }

@@ -38,7 +38,8 @@ which is for one signal, over the one without:
   OTEL_EXPORTER_OTLP_CERTIFICATE         as --ca-file
   OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE  as --client-cert-file
   OTEL_EXPORTER_OTLP_CLIENT_KEY          as --client-key-file
-  HTTP_PROXY, HTTPS_PROXY, ALL_PROXY     http:// proxy for such endpoints; user:password@ is sent to it
+  HTTP_PROXY, HTTPS_PROXY, ALL_PROXY     http:// proxy for such endpoints; it is sent the
+                                         user:password@ of its URL
   NO_PROXY                               hosts reached without one, parted by commas: *, names (with
                                          those below them), addresses, networks, each with or
                                          without :port; lower case of all four works and wins

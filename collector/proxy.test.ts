@@ -106,6 +106,20 @@ describe("a proxy", () => {
     assert.equal(proxy.open(), 0);
   });
 
+  it("is named too when it closes the connection instead of making one", async () => {
+    const { port } = await backend(true);
+    for (const after of ["at once", "when asked"]) {
+      const closing = await listen(net.createServer((socket) => {
+        if (after === "at once") socket.end();
+        else socket.once("data", () => socket.end());
+        socket.resume();
+      }));
+      const env = { HTTPS_PROXY: `http://127.0.0.1:${closing}` };
+      const said = await complaint(`https://localhost:${port}/`, env, { timeoutMs: 5000 });
+      assert.match(said, /(closed|reset).*by the proxy http:.* \(from HTTPS_PROXY\); retrying$/);
+    }
+  });
+
   it("does not make a certificate count for another host", async () => {
     const { port } = await backend(true);
     const proxy = await startProxy();

@@ -53,9 +53,10 @@ export function openTunnel(
     const late = `no answer within ${CONNECT_MS} ms`;
     const timer = setTimeout(() => fail(new ExchangeError("CONNECT_TIMEOUT", late)), CONNECT_MS);
     const answered = (response: http.IncomingMessage, socket?: Socket, head?: Uint8Array): void => {
-      if (response.statusCode !== 200 || socket === undefined) {
+      const { statusCode = 0 } = response;
+      if (statusCode < 200 || statusCode > 299 || socket === undefined) {
         socket?.destroy();
-        fail(refusedBy(proxy, response.statusCode ?? 0, authority));
+        fail(refusedBy(proxy, statusCode, authority));
         return;
       }
       clearTimeout(timer);
@@ -64,10 +65,11 @@ export function openTunnel(
     };
     request.on("connect", answered);
     request.on("response", answered);
-    request.on("error", (error: Error & { code?: string }) => {
-      const isClosed = error.code === "ECONNRESET" || error.code === "EPIPE";
-      fail(isClosed ? closedBy(proxy, authority) : error);
-    });
+    request.on("error", fail);
+    request.on(
+      "close",
+      () => fail(new ExchangeError("CLOSED", "the connection was closed while it was made")),
+    );
   });
   request.end();
   return { socket, cancel: () => request.destroy() };
@@ -122,19 +124,12 @@ export function proxyHeaders({ authorization }: Proxy): Record<string, string> {
 
 /** The answer of a proxy that does not let a request through. */
 export function refusedBy(proxy: Proxy, status: number, where: string): ExchangeError {
+  const what =
+    `the proxy ${proxy.url} (from ${proxy.source}) does not connect to ${where}: HTTP ${status}`;
   const hint = status !== 407
     ? ""
     : proxy.authorization === undefined
     ? `; it wants a user name and a password: put them into the URL of ${proxy.source}`
     : `; check the user name and the password in ${proxy.source}`;
-  return unconnected(proxy, where, `HTTP ${status}${hint}`);
-}
-
-function closedBy(proxy: Proxy, where: string): ExchangeError {
-  return unconnected(proxy, where, "it closed the connection without an answer");
-}
-
-function unconnected({ url, source }: Proxy, where: string, why: string): ExchangeError {
-  const what = `the proxy ${url} (from ${source}) does not connect to ${where}: ${why}`;
-  return new ExchangeError("PROXY_REFUSED", what);
+  return new ExchangeError("PROXY_REFUSED", what + hint);
 }
