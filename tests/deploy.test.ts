@@ -287,7 +287,7 @@ describe("gateways", () => {
       read("deploy/gateway/edge.yaml"),
     );
     const [balancer] = readDocuments(read("deploy/gateway/balancer.yaml"));
-    const { port } = new URL(destinations!.traces!.url);
+    const { port } = new URL(destinations!.traces[0].url);
     assert.equal(balancer.receivers.otlp.protocols.http.endpoint, `0.0.0.0:${port}`);
     assert.equal(readConfiguration(path, () => {}).tailSampling, null);
   });
