@@ -49,7 +49,11 @@ export function createDelivery(
   return {
     sinks: {
       ...processing,
-      traces: createTailSamplingSink(processing.traces, () => current.tailSampling),
+      traces: createTailSamplingSink(
+        processing.traces,
+        () => current.tailSampling,
+        options.batchSize,
+      ),
     },
     get options() {
       return current;

@@ -192,6 +192,9 @@ export class Pipeline {
       if (this.finishing && files.processes.size === 0) break;
       if (this.finishing && taken === 0) requests.flush();
       else requests.flushIfDue();
+      if (this.finishing && [...files.processes.values()].every(({ over }) => over)) {
+        requests.finish();
+      }
       // While the last points are on their way, newer ones add up where they are.
       if (now >= nextCollection && requests.queues.metrics.idle) {
         this.collect();
@@ -413,7 +416,7 @@ export class Pipeline {
       const process = this.files.byIndex(index);
       process.unanswered--;
       // What was refused for good would be refused again.
-      if (outcome.gaveUp) process.undelivered[request.signal] += outcome.dropped;
+      if (outcome.gaveUp) process.undelivered[request.signal] += Math.max(1, outcome.dropped);
     }
     this.wake?.();
   }

@@ -24,6 +24,7 @@ interface Made {
   readonly error: boolean;
   readonly start: bigint;
   readonly end: bigint;
+  readonly large?: string;
 }
 
 function idOf(number: number, bytes: number): Uint8Array<ArrayBuffer> {
@@ -65,7 +66,7 @@ function requestOf(spans: readonly Made[]): Uint8Array {
               endTimeUnixNano: span.end,
               status: {
                 code: (span.error ? 2 : 1) as Status_StatusCode,
-                message: span.error ? "bad" : "",
+                message: span.error ? "bad" : span.large ?? "",
               },
             })),
         })).filter((scope) => scope.spans.length > 0),
@@ -159,7 +160,7 @@ describe("tail sampling", () => {
     let now = 0;
     const inner = receiver();
     const config = { decisionWaitMs: 2_000, maxSpans: MAX_SPANS, policies };
-    const sink = createTailSamplingSink(inner, () => config, () => now);
+    const sink = createTailSamplingSink(inner, () => config, 2_048, () => now);
     const all: Made[][] = [];
     /** Spans by the tick, of 100 ms, in which they come. */
     const schedule: Made[][] = [];
@@ -243,7 +244,7 @@ describe("tail sampling", () => {
 
   it("leaves spans as they are, with their resource and scope", async () => {
     const inner = receiver();
-    const sink = createTailSamplingSink(inner, () => sampling({ probability: 1 }), () => 0);
+    const sink = createTailSamplingSink(inner, () => sampling({ probability: 1 }), 2_048, () => 0);
     const spans = [span(1), span(1, { service: "db", error: true }), span(2, { isRoot: true })];
     const body = requestOf(spans);
     const answer = sink.send(body, 3);
@@ -261,7 +262,7 @@ describe("tail sampling", () => {
   it("answers when the fate of the last span is known, and late spans follow their trace", async () => {
     let now = 0;
     const inner = receiver();
-    const sink = createTailSamplingSink(inner, () => sampling({ errors: true }), () => now);
+    const sink = createTailSamplingSink(inner, () => sampling({ errors: true }), 2_048, () => now);
     const answered: string[] = [];
     const send = (name: string, spans: Made[]): void => {
       void sink.send(requestOf(spans), spans.length).then(({ accepted, filtered }) =>
@@ -288,7 +289,12 @@ describe("tail sampling", () => {
 
   it("decides early on the oldest when too much is held", async () => {
     const inner = receiver();
-    const sink = createTailSamplingSink(inner, () => sampling({ errors: true }, 10), () => 0);
+    const sink = createTailSamplingSink(
+      inner,
+      () => sampling({ errors: true }, 10),
+      2_048,
+      () => 0,
+    );
     const answers: Promise<Outcome>[] = [];
     for (let i = 0; i < 30; i++) {
       answers.push(sink.send(requestOf([span(100 + i, { error: i % 2 === 0 })]), 1));
@@ -306,7 +312,12 @@ describe("tail sampling", () => {
   it("passes on what the backend says, and holds back when it is slow", async () => {
     const releases: ((outcome: Outcome) => void)[] = [];
     const inner = receiver(() => new Promise((resolve) => releases.push(resolve)));
-    const sink = createTailSamplingSink(inner, () => sampling({ probability: 1 }, 2), () => 0);
+    const sink = createTailSamplingSink(
+      inner,
+      () => sampling({ probability: 1 }, 2),
+      2_048,
+      () => 0,
+    );
     const send = (trace: number, count: number): Promise<Outcome> => {
       const spans = Array.from({ length: count }, () => span(trace));
       const answer = sink.send(requestOf(spans), count);
@@ -337,10 +348,75 @@ describe("tail sampling", () => {
     await sink.close();
   });
 
+  it("counts what is left out behind it as left out", async () => {
+    const inner = receiver((items) =>
+      Promise.resolve({ accepted: items - 2, rejected: 0, dropped: 0, filtered: 2 })
+    );
+    const sink = createTailSamplingSink(inner, () => sampling({ probability: 1 }), 2_048, () => 0);
+    const answer = sink.send(requestOf([span(210), span(211), span(212)]), 3);
+    sink.flush!();
+    assert.deepEqual(await answer, { accepted: 1, rejected: 0, dropped: 0, filtered: 2 });
+    await sink.close();
+  });
+
+  it("sends no more at a time than is configured, by spans and by bytes", async () => {
+    const counts: number[] = [];
+    const inner = receiver((items) => {
+      counts.push(items);
+      return accept(items);
+    });
+    const policies = sampling({ probability: 1 });
+    const sink = createTailSamplingSink(inner, () => policies, 3, () => 0);
+    const answers = [sink.send(requestOf(Array.from({ length: 7 }, () => span(220))), 7)];
+    const large = "x".repeat(3 << 20);
+    answers.push(sink.send(requestOf(Array.from({ length: 3 }, () => span(221, { large }))), 3));
+    sink.flush!();
+    const [small, big] = await Promise.all(answers);
+    assert.deepEqual([small.accepted, big.accepted], [7, 3]);
+    assert.deepEqual(counts, [3, 3, 3, 1]);
+    await sink.close();
+  });
+
+  it("holds nothing after the end was announced, and nothing after an abort", async () => {
+    const inner = receiver();
+    const policies = sampling({ errors: true });
+    const sink = createTailSamplingSink(inner, () => policies, 2_048, () => 0);
+    sink.flush!();
+    const late = await sink.send(requestOf([span(230), span(231, { error: true })]), 2);
+    assert.deepEqual(late, { accepted: 1, rejected: 0, dropped: 0, filtered: 1 });
+    sink.abort("over");
+    const given = { accepted: 0, rejected: 0, dropped: 1, reason: "over", gaveUp: true };
+    assert.deepEqual(await sink.send(requestOf([span(232)]), 1), given);
+    await sink.close();
+  });
+
+  it("gives up a trace of very many spans", async () => {
+    const count = 150_000;
+    const policies = sampling({ errors: true }, count);
+    const sink = createTailSamplingSink(receiver(), () => policies, 1, () => 0);
+    const answer = sink.send(requestOf(Array.from({ length: count }, () => span(240))), count);
+    sink.abort("over");
+    assert.deepEqual((await answer).dropped, count);
+    await sink.close();
+  });
+
+  it("says of every request that may not be delivered as a whole that it was given up", async () => {
+    const inner = receiver((items) =>
+      Promise.resolve({ accepted: items - 1, rejected: 0, dropped: 1, gaveUp: true })
+    );
+    const sink = createTailSamplingSink(inner, () => sampling({ probability: 1 }), 2_048, () => 0);
+    const answers = [250, 251].map((trace) => sink.send(requestOf([span(trace)]), 1));
+    sink.flush!();
+    const outcomes = await Promise.all(answers);
+    assert.deepEqual(outcomes.map(({ gaveUp }) => gaveUp), [true, true]);
+    assert.deepEqual(outcomes.map(({ dropped }) => dropped), [1, 0]);
+    await sink.close();
+  });
+
   it("may be switched off and on while it runs", async () => {
     let current: TailSampling | null = sampling({ errors: true });
     const inner = receiver();
-    const sink = createTailSamplingSink(inner, () => current, () => 0);
+    const sink = createTailSamplingSink(inner, () => current, 2_048, () => 0);
     const held = sink.send(requestOf([span(400)]), 1);
     current = null;
     const passed = sink.send(requestOf([span(401)]), 1);

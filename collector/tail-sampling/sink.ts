@@ -9,6 +9,7 @@
  */
 import { Buffer } from "node:buffer";
 import { MAX_RUNNING, type Sink } from "../queue.ts";
+import { MAX_REQUEST_BYTES } from "../requests.ts";
 import type { Outcome } from "../send.ts";
 import { Decider, type Policies } from "./policies.ts";
 import { RequestReader, type SpanBytes, writeRequest } from "./request.ts";
@@ -39,8 +40,6 @@ export interface TailSamplingSink extends Sink {
   tick(): void;
 }
 
-/** Spans in a request to the inner sink at most. */
-const MAX_SPANS = 2_048;
 /** Traces whose fate is remembered, for spans that come late. */
 const MAX_DECIDED = 100_000;
 const TICK_MS = 100;
@@ -72,11 +71,13 @@ interface Trace {
  * Puts tail sampling before a sink for traces.
  *
  * @param current Asked at every decision, since it may be another after a reload; null to keep all.
+ * @param batchSize Spans in a request to the inner sink at most.
  * @param now Milliseconds that never go back.
  */
 export function createTailSamplingSink(
   sink: Sink,
   current: () => TailSampling | null,
+  batchSize: number,
   now: () => number = () => performance.now(),
 ): TailSamplingSink {
   const reader = new RequestReader();
@@ -90,6 +91,7 @@ export function createTailSamplingSink(
   let outgoing: Held[] = [];
   let running = 0;
   let aborted: string | undefined;
+  let flushed = false;
   let timer: ReturnType<typeof setInterval> | undefined;
 
   function settle({ of }: Held, fate: "accepted" | "rejected" | "dropped" | "filtered"): void {
@@ -131,29 +133,53 @@ export function createTailSamplingSink(
   }
 
   function ship(): void {
+    if (aborted !== undefined) {
+      const rest = outgoing;
+      outgoing = [];
+      conclude(rest, givenUp(rest.length, aborted));
+    }
     const most = sink.concurrency ?? MAX_RUNNING;
-    while (outgoing.length > 0 && running < most && (!sink.full || aborted !== undefined)) {
-      const batch = outgoing.slice(0, MAX_SPANS);
-      outgoing = outgoing.slice(batch.length);
+    while (outgoing.length > 0 && running < most && !sink.full) {
+      let count = 0;
+      for (let bytes = 0; count < outgoing.length && count < batchSize;) {
+        bytes += outgoing[count++].span.bytes.length;
+        if (bytes >= MAX_REQUEST_BYTES) break;
+      }
+      const batch = outgoing.slice(0, count);
+      outgoing = outgoing.slice(count);
       void send(batch);
     }
   }
 
+  function decideAll(): void {
+    const sampling = current();
+    for (const [id, trace] of traces) decide(id, trace, sampling);
+    ship();
+  }
+
+  function givenUp(items: number, reason: string): Outcome {
+    return { accepted: 0, rejected: 0, dropped: items, reason, gaveUp: true };
+  }
+
   async function send(batch: readonly Held[]): Promise<void> {
     running++;
-    const outcome: Outcome = aborted === undefined
-      ? await sink.send(writeRequest(batch.map(({ span }) => span)), batch.length)
-      : { accepted: 0, rejected: 0, dropped: batch.length, reason: aborted, gaveUp: true };
+    const outcome = await sink.send(writeRequest(batch.map(({ span }) => span)), batch.length);
     running--;
-    // Which ones a backend means that refused some is not said.
-    let { rejected, dropped } = outcome;
+    conclude(batch, outcome);
+    ship();
+  }
+
+  function conclude(batch: readonly Held[], outcome: Outcome): void {
+    // Which ones were refused or left out is not said. What was given up may be of any request.
+    let { rejected, dropped, filtered = 0 } = outcome;
     for (const held of batch) {
       const { of } = held;
-      if (dropped > 0 && outcome.gaveUp) of.outcome.gaveUp = true;
+      if (outcome.gaveUp) of.outcome.gaveUp = true;
       if (outcome.reason !== undefined) of.outcome.reason ??= outcome.reason;
-      settle(held, dropped-- > 0 ? "dropped" : rejected-- > 0 ? "rejected" : "accepted");
+      if (dropped-- > 0) settle(held, "dropped");
+      else if (rejected-- > 0) settle(held, "rejected");
+      else settle(held, filtered-- > 0 ? "filtered" : "accepted");
     }
-    ship();
   }
 
   function add(held: Held, sampling: TailSampling): void {
@@ -197,6 +223,7 @@ export function createTailSamplingSink(
       return outgoing.length > (current()?.maxSpans ?? 0) || sink.full === true;
     },
     async send(body, items) {
+      if (aborted !== undefined) return givenUp(items, aborted);
       const sampling = current();
       if (sampling === null && traces.size === 0) return await sink.send(body, items);
       return await new Promise((answer) => {
@@ -208,18 +235,19 @@ export function createTailSamplingSink(
           else add({ span, of }, sampling);
         }
         ship();
-        timer ??= setInterval(tick, TICK_MS);
+        if (flushed) decideAll();
+        else timer ??= setInterval(tick, TICK_MS);
       });
     },
     flush() {
-      const sampling = current();
-      for (const [id, trace] of traces) decide(id, trace, sampling);
-      ship();
+      flushed = true;
+      decideAll();
     },
     abort(reason) {
       aborted ??= reason;
       sink.abort(reason);
-      for (const { spans } of traces.values()) outgoing.push(...spans);
+      // One by one: a trace may have more spans than a call can have arguments.
+      for (const { spans } of traces.values()) for (const held of spans) outgoing.push(held);
       traces.clear();
       undecided = 0;
       ship();
