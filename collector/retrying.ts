@@ -9,7 +9,7 @@ import { createProblems, type Log } from "./problems.ts";
 import { type Backoff, backoffMs } from "./retry.ts";
 import type { Outcome, Sender } from "./send.ts";
 import { ITEMS } from "./signals.ts";
-import { addOutcomes, halve } from "./split.ts";
+import { addOutcomes, halve, leftOf } from "./split.ts";
 
 /** What one attempt came to. */
 export type Answer =
@@ -186,7 +186,9 @@ export function createRetrying(options: RetryingOptions, transport: Transport): 
     const [first, second] = halves;
     // One after the other: the backend gets no more requests at a time than before.
     const before = await send(first.body, first.items, started);
-    return addOutcomes(before, await send(second.body, second.items, started));
+    const after = await send(second.body, second.items, started);
+    const left = [...leftOf(before, first), ...leftOf(after, second)];
+    return { ...addOutcomes(before, after), ...(left.length > 0 ? { left } : {}) };
   }
 
   async function sendWhole(body: Uint8Array, count: number, started: number): Promise<Answered> {

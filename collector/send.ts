@@ -12,6 +12,7 @@ import type { Proxy } from "./proxy.ts";
 import { type Backoff, DEFAULT_BACKOFF } from "./retry.ts";
 import { createRetrying } from "./retrying.ts";
 import type { TlsSource } from "./tls.ts";
+import type { Part } from "./split.ts";
 
 /** The protocols of OTLP, as OpenTelemetry's variables name them. */
 export type Protocol = "grpc" | "http/protobuf" | "http/json";
@@ -33,6 +34,8 @@ export interface Outcome {
   reason?: string;
   /** True when retrying was given up: the backend has not refused these items. */
   gaveUp?: boolean;
+  /** The parts that were given up of a request that was parted; all of it where this is missing. */
+  left?: readonly Part[];
 }
 
 /** How to send. */

@@ -157,7 +157,7 @@ function cut(tree: Tree, message: Message & Node, limit: number): (Message & Nod
   return parts;
 }
 
-/** What became of a request that was sent in two parts. */
+/** What became of a request that was sent in two parts; what is left of them is not said. */
 export function addOutcomes(one: Outcome, two: Outcome): Outcome {
   const reason = one.reason ?? two.reason;
   return {
@@ -167,4 +167,9 @@ export function addOutcomes(one: Outcome, two: Outcome): Outcome {
     ...(reason === undefined ? {} : { reason }),
     ...(one.gaveUp || two.gaveUp ? { gaveUp: true } : {}),
   };
+}
+
+/** What was given up of a request. */
+export function leftOf({ gaveUp, left }: Outcome, whole: Part): readonly Part[] {
+  return left ?? (gaveUp ? [whole] : []);
 }

@@ -4,6 +4,8 @@
  * @module
  */
 import type { Sink } from "./queue.ts";
+import type { Outcome } from "./send.ts";
+import { addOutcomes, leftOf } from "./split.ts";
 
 /** The sink, and how to replace what it passes on to. */
 export interface SwitchSink extends Sink {
@@ -15,15 +17,21 @@ export interface SwitchSink extends Sink {
 export function createSwitch(first: Sink): SwitchSink {
   let current = first;
   let aborted = false;
+  async function send(body: Uint8Array, items: number): Promise<Outcome> {
+    const sink = current;
+    const outcome = await sink.send(body, items);
+    const left = sink === current || aborted ? [] : leftOf(outcome, { body, items });
+    if (left.length === 0) return outcome;
+    // What the old one was cut off from is the new one's, and nothing that it has answered for.
+    const { accepted, rejected } = outcome;
+    const dropped = left.reduce((count, part) => count - part.items, outcome.dropped);
+    let total: Outcome = { accepted, rejected, dropped };
+    for (const part of left) total = addOutcomes(total, await send(part.body, part.items));
+    return total;
+  }
+
   return {
-    async send(body, items) {
-      for (;;) {
-        const sink = current;
-        const outcome = await sink.send(body, items);
-        // What the old one was cut off from is the new one's.
-        if (!outcome.gaveUp || sink === current || aborted) return outcome;
-      }
-    },
+    send,
     async replace(next) {
       const old = current;
       current = next;
