@@ -19,7 +19,8 @@ export interface Delivery {
   readonly options: CollectOptions;
   /**
    * Goes on with other options. What is on its way is not lost: what the old backend has not taken
-   * goes to the new one. Returns the names of options that can't change while it runs.
+   * goes to the new one. Returns the names of options that are not as
+   * at the start, and can't change while it runs.
    */
   reload(next: CollectOptions): Promise<string[]>;
 }
@@ -33,6 +34,8 @@ const FIXED: readonly (readonly [keyof CollectOptions, string])[] = [
   ["once", "once"],
   ["keep", "keep"],
   ["health", "health"],
+  ["prometheus", "prometheus"],
+  ["selfMetrics", "self_metrics"],
 ];
 
 /** @param createSinks Makes what delivers requests. */
@@ -60,15 +63,17 @@ export function createDelivery(
     },
     async reload(next) {
       const before = current;
+      // How long a batch is tried follows from "once", which stays.
+      const { giveUpAfterMs } = options;
       // Made first: what can't be used throws here, and everything stays.
       const sinks = isDeepStrictEqual(next.destinations, before.destinations)
         ? null
-        : createSinks(next);
+        : createSinks({ ...next, giveUpAfterMs });
       current = next;
       if (sinks !== null) {
         await Promise.all(SIGNALS.map((signal) => switches[signal].replace(sinks[signal])));
       }
-      return FIXED.filter(([key]) => !isDeepStrictEqual(next[key], before[key]))
+      return FIXED.filter(([key]) => !isDeepStrictEqual(next[key], options[key]))
         .map(([, name]) => name);
     },
   };

@@ -151,6 +151,14 @@ extra: 1
     assert.match(problemsOf("a: [")[0], /not YAML/);
   });
 
+  it("does not take an anchor that is not there for nothing", () => {
+    assert.deepEqual(problemsOf("processors: *rules\n"), [
+      "1:13: there is no anchor &rules before this",
+    ]);
+    const twice = "processors: [&one {redact: {attributes: [a]}}, *one]\n";
+    assert.equal(read(twice).processors.length, 2);
+  });
+
   it("has a schema that accepts what is right and refuses what is not", () => {
     const validate = new Ajv2020({ allowUnionTypes: true }).compile(configurationSchema());
     assert.ok(validate(parse(WHOLE)), JSON.stringify(validate.errors));

@@ -193,8 +193,12 @@ export class ConfigFile {
 
   /** A node, or what an alias stands for; null for a null. */
   private valueOf(node: Value): Value {
-    const value = isAlias(node) ? node.resolve(this.document) ?? null : node;
-    return isScalar(value) && value.value === null ? null : value;
+    const value = isAlias(node) ? node.resolve(this.document) : node;
+    if (isAlias(node) && value === undefined) {
+      this.problems.push(`${this.placeOf(node)}: there is no anchor &${node.source} before this`);
+      return null;
+    }
+    return value === undefined || (isScalar(value) && value.value === null) ? null : value;
   }
 
   private placeAt(offset: number): string {
