@@ -204,7 +204,7 @@ export function createRetrying(options: RetryingOptions, transport: Transport): 
     let nextAttempt = now();
     for (let attempts = 0;;) {
       const wait = Math.max(nextAttempt, quietUntil) - now();
-      if (attempts > 0 && now() + wait - started > maxElapsedMs) {
+      if ((attempts > 0 || wait > 0) && now() + wait - started > maxElapsedMs) {
         const seconds = Math.round((now() - started) / 1000);
         const reason = `given up after ${seconds} s (attempts: ${attempts}): ${state.lastError}`;
         problems.report("given-up", "error", `${url}: ${count} ${items} ${reason}`);
