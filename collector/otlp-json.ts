@@ -19,6 +19,7 @@ import {
   ExportTraceServiceRequestSchema,
 } from "../proto/gen/otlp_pb.ts";
 import type { Signal } from "../lib/otlp/request.ts";
+import { DECODING } from "./decoding.ts";
 import { SIGNALS } from "./signals.ts";
 
 const SCHEMAS: Readonly<Record<Signal, DescMessage>> = {
@@ -42,7 +43,7 @@ const MAX_DEPTH = 200;
 /** The JSON of an export request (protobuf bytes), without a line break in it. */
 export function toOtlpJson(signal: Signal, body: Uint8Array): string {
   const schema = SCHEMAS[signal];
-  const value = toJson(schema, fromBinary(schema, body), { enumAsInteger: true });
+  const value = toJson(schema, fromBinary(schema, body, DECODING), { enumAsInteger: true });
   return JSON.stringify(withIds(value, (id) => Buffer.from(id, "base64").toString("hex"), 0));
 }
 
@@ -74,7 +75,10 @@ export function anyFromOtlpJson(text: string): { signal: Signal; body: Uint8Arra
 
 function encode(signal: Signal, value: JsonValue): Uint8Array {
   const schema = SCHEMAS[signal];
-  const message = fromJson(schema, withIds(value, hexToBase64, 0), { ignoreUnknownFields: true });
+  const message = fromJson(schema, withIds(value, hexToBase64, 0), {
+    ...DECODING,
+    ignoreUnknownFields: true,
+  });
   return toBinary(schema, message);
 }
 

@@ -12,6 +12,7 @@ import {
   ExportTraceServiceRequestSchema,
   type Metric,
 } from "../proto/gen/otlp_pb.ts";
+import { DECODING } from "./decoding.ts";
 import type { Outcome } from "./send.ts";
 
 /** A request, or a part of one. */
@@ -65,7 +66,7 @@ export function splitRequest(
   maxBytes: number,
 ): Part[] {
   const tree = TREES[signal];
-  const message = fromBinary(tree.schema, body) as Message & Node;
+  const message = fromBinary(tree.schema, body, DECODING) as Message & Node;
   const items = countItems(tree, message);
   if (items <= 1 || (items <= maxItems && body.length <= maxBytes)) return [{ body, items }];
   // As many as fit if all were of one size; a part that is too large all the same is parted again.
@@ -83,7 +84,7 @@ export function splitRequest(
 export function halve(signal: Signal, body: Uint8Array): readonly [Part, Part] | null {
   const tree = TREES[signal];
   try {
-    const message = fromBinary(tree.schema, body) as Message & Node;
+    const message = fromBinary(tree.schema, body, DECODING) as Message & Node;
     const items = countItems(tree, message);
     if (items < 2) return null;
     const first = Math.ceil(items / 2);

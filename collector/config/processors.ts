@@ -195,7 +195,7 @@ function nanosOf(ms: number | undefined): bigint | undefined {
 /** Values may be written as numbers or words: they are compared as text. */
 function readWanted(file: ConfigFile, of: Field | undefined): Wanted | undefined {
   if (of === undefined) return undefined;
-  return [...readScalars(file, of)].map(([key, value]) => [key, String(value)] as const);
+  return [...readMap(file, of)].map(([key, field]) => [key, file.scalarText(field) ?? ""] as const);
 }
 
 /** Milliseconds of a duration such as `500ms`; undefined where it is missing or wrong. */

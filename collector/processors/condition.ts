@@ -53,6 +53,15 @@ export function isOfGroup(condition: Condition): boolean {
   return Object.values(ofItems).every((value) => value === undefined);
 }
 
+/** The signals that a condition can be true of; undefined for all. */
+export function signalsOf(condition: Condition): readonly Signal[] | undefined {
+  const { signals, kind, status, minDuration, severityAtLeast, severityBelow, body } = condition;
+  if (signals !== undefined) return signals;
+  if ((kind ?? status ?? minDuration) !== undefined) return ["traces"];
+  if ((severityAtLeast ?? severityBelow ?? body) !== undefined) return ["logs"];
+  return undefined;
+}
+
 /** Whether the part of a condition that is about signal, resource and scope holds. */
 export function fitsGroup(
   condition: Condition,

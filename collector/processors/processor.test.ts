@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import type { Signal } from "../../lib/otlp/request.ts";
+import { MAX_DEPTH } from "../../lib/otlp/values.ts";
 import { ConfigFile } from "../../lib/metrics/yaml-fields.ts";
 import { fromOtlpJson, toOtlpJson } from "../otlp-json.ts";
 import { readProcessors } from "../config/processors.ts";
@@ -183,6 +184,51 @@ describe("processors", () => {
     assert.equal(run("metrics", yaml).items, 3);
   });
 
+  it("say nothing of signals that a condition can't be about", () => {
+    const yaml = "processors: [{keep: {where: {severity_at_least: warn}}}]";
+    assert.deepEqual(
+      [run("logs", yaml), run("traces", yaml), run("metrics", yaml)].map(
+        ({ items }) => items,
+      ),
+      [1, 2, 3],
+    );
+  });
+
+  it("ask a resource for what was recorded, whatever those before them made of it", () => {
+    const { json } = run(
+      "traces",
+      `processors:
+  - redact: {attributes: [service.name]}
+  - remove: {where: {service: shop}, attributes: [user.email]}`,
+    );
+    assert.doesNotMatch(json, /@x/);
+  });
+
+  it("reach as deep as values may be", () => {
+    let value: Json = { stringValue: "deep" };
+    for (let i = 0; i < MAX_DEPTH; i++) value = { kvlistValue: { values: [{ key: "k", value }] } };
+    const log = { resourceLogs: [{ scopeLogs: [{ logRecords: [{ body: value }] }] }] };
+    const body = fromOtlpJson("logs", JSON.stringify(log));
+    const all = processors("processors: [{redact: {attributes: [none]}}]");
+    assert.match(toOtlpJson("logs", processRequest("logs", body, all).body), /"deep"/);
+  });
+
+  it("compare numbers as they are written, or say that they can't", () => {
+    assert.deepEqual(
+      read(`processors:
+  - drop: {where: {resource: {version: 1.10, zip: 0123}, attributes: {id: 12345678901234567890}}}
+  - drop: {where: {attributes: {code: 200, rate: 0.5, ok: true, quoted: "1.10"}}}`).problems,
+      [
+        "file.yaml:2:40: processors[0].drop.where.resource.version: 1.10 would be 1.1: " +
+        "put it in quotes",
+        "file.yaml:2:51: processors[0].drop.where.resource.zip: 0123 would be 123: " +
+        "put it in quotes",
+        "file.yaml:2:75: processors[0].drop.where.attributes.id: 12345678901234567890 would be " +
+        "12345678901234567000: put it in quotes",
+      ],
+    );
+  });
+
   it("redact, hash and remove wherever a key occurs", () => {
     const secrets = ["r@x", "s@x", "a@x", "d@x", "l@x", "e@x", "k@x"];
     const redacted = run("traces", "processors: [{redact: {attributes: ['*.email'], by: gone}}]");
@@ -315,5 +361,10 @@ describe("a sink with processors", () => {
     current = [];
     assert.deepEqual(await sink.send(body, 2), { accepted: 2, rejected: 0, dropped: 0 });
     assert.deepEqual(sent, ["1 GET /cart", "2 GET /health,GET /cart"]);
+    // What can't be processed goes nowhere, and the collector goes on.
+    current = processors("processors: [{redact: {attributes: [a]}}]");
+    const { dropped, reason } = await sink.send(Uint8Array.of(0xff), 7);
+    assert.equal(dropped, 7);
+    assert.match(reason!, /can't be processed/);
   });
 });

@@ -18,8 +18,17 @@ import {
   type Span,
 } from "../../proto/gen/otlp_pb.ts";
 import type { Signal } from "../../lib/otlp/request.ts";
+import { DECODING } from "../decoding.ts";
 import { matchesPattern } from "../../lib/wildcard.ts";
-import { type Condition, fits, fitsGroup, isOfGroup, type Item, textOf } from "./condition.ts";
+import {
+  type Condition,
+  fits,
+  fitsGroup,
+  isOfGroup,
+  type Item,
+  signalsOf,
+  textOf,
+} from "./condition.ts";
 
 /** A value of an attribute in a configuration. */
 export type Scalar = string | number | boolean;
@@ -66,7 +75,7 @@ export function processRequest(
   processors: readonly Processor[],
 ): Processed {
   if (signal === "traces") {
-    const request = fromBinary(ExportTraceServiceRequestSchema, body);
+    const request = fromBinary(ExportTraceServiceRequestSchema, body, DECODING);
     const items = processAll(
       request.resourceSpans,
       ({ scopeSpans }) => scopeSpans,
@@ -80,7 +89,7 @@ export function processRequest(
     return { body: toBinary(ExportTraceServiceRequestSchema, request), items };
   }
   if (signal === "logs") {
-    const request = fromBinary(ExportLogsServiceRequestSchema, body);
+    const request = fromBinary(ExportLogsServiceRequestSchema, body, DECODING);
     const items = processAll(
       request.resourceLogs,
       ({ scopeLogs }) => scopeLogs,
@@ -93,7 +102,7 @@ export function processRequest(
     );
     return { body: toBinary(ExportLogsServiceRequestSchema, request), items };
   }
-  const request = fromBinary(ExportMetricsServiceRequestSchema, body);
+  const request = fromBinary(ExportMetricsServiceRequestSchema, body, DECODING);
   const items = processAll(
     request.resourceMetrics,
     ({ scopeMetrics }) => scopeMetrics,
@@ -149,15 +158,16 @@ function processGroup(
   processors: readonly Processor[],
   isResource: boolean,
 ): void {
-  for (const { where, action } of processors) {
-    if (action.kind === "set" || (action.kind === "complete" && !isResource)) continue;
-    const holds = where.length === 0 ||
+  // All of them are asked before one of them changes what the others ask for.
+  const wanted = processors.filter(({ where, action }) => {
+    if (action.kind === "set" || (action.kind === "complete" && !isResource)) return false;
+    return where.length === 0 ||
       where.some((condition) =>
         isOfGroup(condition) && !(isResource && condition.scope !== undefined) &&
         fitsGroup(condition, group)
       );
-    if (holds) change(attributes, action);
-  }
+  });
+  for (const { action } of wanted) change(attributes, action);
 }
 
 function processSpan(span: Span, group: Group, processors: readonly Processor[]): boolean {
@@ -240,8 +250,8 @@ function processItem(
       if (holds) return false;
     } else if (action.kind === "keep") {
       // What it says of one signal is no reason to drop another.
-      const isMeant = where.some(({ signals }) =>
-        signals === undefined || signals.includes(item.signal)
+      const isMeant = where.some((condition) =>
+        signalsOf(condition)?.includes(item.signal) ?? true
       );
       if (!holds && isMeant) return false;
     } else if (holds && action.kind !== "complete") {

@@ -5,7 +5,9 @@
  */
 import type { Signal } from "../../lib/otlp/request.ts";
 import type { Sink } from "../queue.ts";
-import { type Processor, processRequest } from "./processor.ts";
+import { log } from "../log.ts";
+import { ITEMS } from "../signals.ts";
+import { type Processed, type Processor, processRequest } from "./processor.ts";
 
 /**
  * Puts what is sent through processors first.
@@ -21,7 +23,15 @@ export function createProcessingSink(
     async send(body, items) {
       const all = processors();
       if (all.length === 0) return await sink.send(body, items);
-      const processed = processRequest(signal, body, all);
+      let processed: Processed;
+      try {
+        processed = processRequest(signal, body, all);
+      } catch (error) {
+        // Not sent as it is: it may hold what nobody is to see.
+        const reason = `a request can't be processed (${(error as Error).message})`;
+        log("error", `${reason}; ${items} ${ITEMS[signal]} dropped`);
+        return { accepted: 0, rejected: 0, dropped: items, reason };
+      }
       const filtered = items - processed.items;
       if (processed.items === 0) return { accepted: 0, rejected: 0, dropped: 0, filtered };
       return { ...await sink.send(processed.body, processed.items), filtered };

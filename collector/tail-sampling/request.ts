@@ -17,6 +17,7 @@ import {
   tag,
   VARINT,
 } from "../../lib/format/fields.ts";
+import { DECODING } from "../decoding.ts";
 import {
   cursor,
   putVarint,
@@ -220,7 +221,7 @@ function statusOf(bytes: Uint8Array): number {
 function serviceOf(rest: Uint8Array): string {
   const [resource] = messages(rest, RESOURCE).found;
   if (resource === undefined) return "";
-  const { attributes } = fromBinary(ResourceSchema, resource);
+  const { attributes } = fromBinary(ResourceSchema, resource, DECODING);
   const value = attributes.find(({ key }) => key === "service.name")?.value?.value;
   return value?.case === "stringValue" ? value.value : "";
 }

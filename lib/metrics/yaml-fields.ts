@@ -172,6 +172,16 @@ export class ConfigFile {
     return undefined;
   }
 
+  /** A scalar as text; one that would be another text than is written (`1.10`) is wrong. */
+  scalarText(field: Field): string | undefined {
+    const value = this.anyScalar(field);
+    if (value === undefined || typeof value === "string") return value;
+    const text = String(value);
+    if (isScalar(field.value) && field.value.source === text) return text;
+    this.complain(field, `${this.shown(field)} would be ${text}: put it in quotes`);
+    return undefined;
+  }
+
   /** Whether a field holds a list. */
   isList({ value }: Field): boolean {
     return isSeq(value);
