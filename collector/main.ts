@@ -13,13 +13,23 @@ try {
   process.exitCode = await parseProgram(process.argv.slice(2), process.env)();
 } catch (error) {
   if (error instanceof ArgumentsExit) {
-    const stream = error.exitCode === 0 ? process.stdout : process.stderr;
-    stream.write(`${error.message}\n`);
+    if (error.exitCode === 0) process.stdout.write(`${error.message}\n`);
+    else complain(error.message);
     process.exitCode = error.exitCode;
   } else {
     log("error", (error as Error).message);
     process.exitCode = 2;
   }
 }
+/**
+ * Says what is bad about arguments, as every other error is said. What is wrong with a file begins with
+ * its place, FILE:LINE:COLUMN, as of a compiler: editors jump to it.
+ */
+function complain(message: string): void {
+  if (message.startsWith("Usage:") || /^.+:\d+:\d+: /.test(message)) {
+    process.stderr.write(`${message}\n`);
+  } else log("error", message.replace(/^error: /, ""));
+}
+
 // Signal handlers would keep the program alive. What was written to a pipe goes out first.
 process.stderr.write("", () => process.stdout.write("", () => process.exit()));

@@ -69,12 +69,22 @@ describe("the command line", () => {
       "error: command-argument value 'tcsh' is invalid for argument 'shell'. Allowed choices are " +
         "bash, zsh, fish.",
     );
-    assert.equal(refusal("size", "--rate"), "error: option '--rate <count>' argument missing");
+    assert.equal(
+      refusal("size", "--rate"),
+      "error: option '--rate <count>' argument missing (see otlp-mmap size --help)",
+    );
   });
 
   it("wants the arguments that a command needs, and no more", () => {
-    assert.equal(refusal("inspect"), "error: missing required argument 'files'");
-    assert.match(refusal("size", "--rate", "1", "more"), /^error: too many arguments/);
+    assert.equal(
+      refusal("recover"),
+      "error: missing required argument 'files' (see otlp-mmap recover --help)",
+    );
+    assert.match(
+      refusal("size", "--rate", "1", "more"),
+      /^error: too many arguments.* \(see otlp-mmap size --help\)$/,
+    );
+    assert.match(refusal("config"), /^Usage: otlp-mmap config(?:.|\n)*where and why$/);
   });
 
   it("has examples and exit codes in the help of every command", () => {
@@ -93,7 +103,7 @@ describe("the command line", () => {
     assert.equal(output, "");
     assert.match(
       program.text(),
-      /^error: unknown option '--jsno' \(Did you mean --json\?\); the options are .*\n$/,
+      /^otlp-mmap: error: unknown option '--jsno' \(Did you mean --json\?\); the options are .*\n$/,
     );
   });
 });

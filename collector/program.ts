@@ -101,8 +101,10 @@ export function parseWith(argv: readonly string[], add: (program: Command) => vo
   }
 }
 
-/** Behind the name of what is unknown: what is known. */
+/** Behind the name of what is unknown: what is known; behind what is missing: where to look. */
 function whatThereIs({ code }: CommanderError, program: Command, argv: readonly string[]): string {
+  // The help itself.
+  if (code === "commander.help") return "";
   let command = program;
   const path = ["otlp-mmap"];
   for (const word of argv) {
@@ -119,5 +121,6 @@ function whatThereIs({ code }: CommanderError, program: Command, argv: readonly 
     const options = command.options.map(({ long, short }) => long ?? short).join(", ");
     return options === "" ? ` ${help}` : `; the options are ${options} ${help}`;
   }
-  return "";
+  // What is wrong with a value says itself what would be right.
+  return code === "commander.invalidArgument" ? "" : ` ${help}`;
 }

@@ -210,7 +210,7 @@ describe("size", () => {
     assert.deepEqual(await run("--rate", "many"), {
       code: 2,
       text:
-        "error: option '--rate <count>' argument 'many' is invalid. It is no whole number from " +
+        "otlp-mmap: error: option '--rate <count>' argument 'many' is invalid. It is no whole number from " +
         "0 to 1000000000.\n",
     });
     assert.equal((await run()).code, 2);
