@@ -76,4 +76,13 @@ describe("a status", () => {
     };
     assert.deepEqual([kind, key], ["retry", "gRPC DEADLINE_EXCEEDED"]);
   });
+
+  it("of grpc-js's own, for a connection that broke, is no refusal", () => {
+    const details = "Received RST_STREAM with code 2";
+    const own = `${details} triggered by internal client error: write EPIPE`;
+    const broken = judgeStatus({ code: 13, details: own }, facts);
+    assert.deepEqual([broken.kind, broken.key], ["retry", "CLOSED"]);
+    assert.match(broken.reason!, /^the connection to h:4317 broke/);
+    assert.equal(judgeStatus({ code: 13, details }, facts).kind, "refused");
+  });
 });

@@ -65,6 +65,7 @@ const DEADLINE_EXCEEDED = 4;
 const PERMISSION_DENIED = 7;
 const RESOURCE_EXHAUSTED = 8;
 const UNIMPLEMENTED = 12;
+const INTERNAL = 13;
 const UNAVAILABLE = 14;
 const UNAUTHENTICATED = 16;
 
@@ -73,6 +74,9 @@ const UNAUTHENTICATED = 16;
  * OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS. RESOURCE_EXHAUSTED too, but only with RetryInfo.
  */
 const RETRYABLE: ReadonlySet<number> = new Set([1, 4, 10, 11, 14, 15]);
+
+/** What grpc-js says of a connection that broke while it sent: with INTERNAL, though no server said so. */
+const BROKEN = "triggered by internal client error";
 
 const RETRY_INFO = /(^|\/)google\.rpc\.RetryInfo$/;
 
@@ -171,6 +175,9 @@ function explainUnconnected(
         key: "CONNECT_TIMEOUT",
         reason: `${where} does not accept gRPC connections${through} (none within ${timeoutMs} ms)`,
       };
+  }
+  if (code === INTERNAL && details.includes(BROKEN)) {
+    return { key: "CLOSED", reason: `the connection to ${where} broke (${firstLine(details)})` };
   }
   if (code !== UNAVAILABLE) return undefined;
   if (details.startsWith("Name resolution failed")) {

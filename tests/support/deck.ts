@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Signal } from "../../lib/otlp/request.ts";
 import type { Random } from "./random.ts";
 
 /** Draws one; the deck is shuffled again when it is used up. */
@@ -14,17 +15,15 @@ export function createDeck<T>(cards: readonly T[], random: Random): () => T {
   };
 }
 
-/** One request that a receiver was given, or that was refused for good. */
-export interface Attempted<S> {
-  readonly signal: S;
-  /** The export request, protobuf. */
+/** One attempt to deliver an export request that came to an end. */
+export interface Attempt {
+  readonly signal: Signal;
+  /** The request, protobuf. */
   readonly body: Uint8Array;
-}
-
-/** One that a receiver took. */
-export interface Taken<S> extends Attempted<S> {
+  /** What became of it: the receiver has it, or it was answered with something final instead. */
+  readonly outcome: "taken" | "refused";
+  /** What happened on the way. */
+  readonly fate: string;
   /** False where the sender can't have read the whole answer. */
   answered: boolean;
-  /** What happened to it. */
-  readonly fate: string;
 }

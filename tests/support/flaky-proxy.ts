@@ -9,7 +9,7 @@ import { type AddressInfo, createServer, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 import type { Signal } from "../../lib/otlp/request.ts";
-import { type Attempted, createDeck, type Taken } from "./deck.ts";
+import { type Attempt, createDeck } from "./deck.ts";
 import type { Random } from "./random.ts";
 
 /** The receiver never hears of these, and a sender has to try again. */
@@ -47,14 +47,14 @@ export interface FlakyProxy {
   readonly url: string;
   /** How often what happened. */
   readonly fates: Map<Fate, number>;
-  /** What the receiver took, in the order in which it did. */
-  readonly taken: Taken<Signal>[];
-  /** What was answered with something final instead. */
-  readonly refused: Attempted<Signal>[];
+  /** What the receiver took, and what was answered with something final instead, in their order. */
+  readonly attempts: Attempt[];
   /** From now on nothing is refused for good. */
   refuseNoMore(): void;
   stop(): Promise<void>;
 }
+
+type Request = Pick<Attempt, "signal" | "body">;
 
 /** How many requests pass for each one that does not. */
 const PASSING = 2;
@@ -107,7 +107,7 @@ function frame(buffered: Buffer): { head: string; begin: number; end: number } |
   return { head, begin, end: begin + Number(/^content-length: (\d+)/im.exec(head)?.[1] ?? 0) };
 }
 
-function read(head: string, body: Buffer): Attempted<Signal> {
+function read(head: string, body: Buffer): Request {
   const signal = /^POST \/v1\/(traces|metrics|logs) /.exec(head)?.[1] as Signal | undefined;
   if (signal === undefined) throw new Error(`not an export request: ${head}`);
   const packed = /^content-encoding: gzip/im.test(head);
@@ -124,8 +124,7 @@ export async function startFlakyProxy(receiver: string, random: Random): Promise
   for (let i = 0; i < MISHAPS.length * PASSING; i++) cards.push("pass");
   const draw = createDeck(cards, random);
   const fates = new Map<Fate, number>();
-  const taken: Taken<Signal>[] = [];
-  const refused: Attempted<Signal>[] = [];
+  const attempts: Attempt[] = [];
   const sockets = new Set<Socket>();
   let refuses = true;
 
@@ -137,16 +136,16 @@ export async function startFlakyProxy(receiver: string, random: Random): Promise
   }
 
   /** Gives the receiver a request. */
-  async function passOn({ signal, body }: Attempted<Signal>, fate: Fate): Promise<Taken<Signal>> {
+  async function passOn({ signal, body }: Request, fate: Fate): Promise<Attempt> {
     const { status } = await fetch(`${receiver}/v1/${signal}`, {
       method: "POST",
       headers: { "content-type": PROTOBUF },
       body: Buffer.from(body),
     });
     if (status !== 200) throw new Error(`the receiver answered ${status}`);
-    const receipt = { signal, body, fate, answered: false };
-    taken.push(receipt);
-    return receipt;
+    const attempt: Attempt = { signal, body, outcome: "taken", fate, answered: false };
+    attempts.push(attempt);
+    return attempt;
   }
 
   /** Writes all of it, at once or byte by byte; false when the other side went away before. */
@@ -164,11 +163,12 @@ export async function startFlakyProxy(receiver: string, random: Random): Promise
   async function meet(
     fate: Fate,
     socket: Socket,
-    request: Attempted<Signal>,
+    request: Request,
   ): Promise<boolean> {
     if (isOneOf(FINAL, fate)) {
-      refused.push(request);
-      return await write(socket, ANSWERS[fate]!);
+      const attempt: Attempt = { ...request, outcome: "refused", fate, answered: false };
+      attempts.push(attempt);
+      return attempt.answered = await write(socket, ANSWERS[fate]!);
     }
     if (isOneOf(BEFORE, fate)) {
       if (fate === "close before") socket.end();
@@ -176,7 +176,7 @@ export async function startFlakyProxy(receiver: string, random: Random): Promise
       else return await write(socket, ANSWERS[fate]!);
       return false;
     }
-    const receipt = await passOn(request, fate);
+    const attempt = await passOn(request, fate);
     if (isOneOf(AFTER, fate)) {
       if (fate === "reset after") socket.resetAndDestroy();
       else {
@@ -188,8 +188,8 @@ export async function startFlakyProxy(receiver: string, random: Random): Promise
       return false;
     }
     const bytes = ANSWERS[fate] ?? answer("200 OK", PROTOBUF, "");
-    receipt.answered = await write(socket, bytes, fate === "byte by byte" ? SLOW_MS : 0);
-    return receipt.answered;
+    attempt.answered = await write(socket, bytes, fate === "byte by byte" ? SLOW_MS : 0);
+    return attempt.answered;
   }
 
   const server = createServer((socket) => {
@@ -230,8 +230,7 @@ export async function startFlakyProxy(receiver: string, random: Random): Promise
   return {
     url: `http://127.0.0.1:${port}`,
     fates,
-    taken,
-    refused,
+    attempts,
     refuseNoMore: () => refuses = false,
     stop: () =>
       new Promise((closed) => {

@@ -15,6 +15,11 @@ const sdk = start({
   env: { OTEL_NODE_RESOURCE_DETECTORS: "none" },
   directory,
   resource: { "service.name": "paced" },
+  // Room for all that is held back while nothing gets through.
+  sizes: {
+    spans: { slots: 1 << 17, slotBytes: 256 },
+    events: { slots: 1 << 16, slotBytes: 256 },
+  },
   metrics: { temporality: "delta" },
 });
 if (!sdk.recording) throw new Error(sdk.reason);
