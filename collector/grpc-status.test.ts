@@ -81,8 +81,21 @@ describe("a status", () => {
     const details = "Received RST_STREAM with code 2";
     const own = `${details} triggered by internal client error: write EPIPE`;
     const broken = judgeStatus({ code: 13, details: own }, facts);
-    assert.deepEqual([broken.kind, broken.key], ["retry", "CLOSED"]);
+    assert.equal(broken.kind, "retry");
     assert.match(broken.reason!, /^the connection to h:4317 broke/);
     assert.equal(judgeStatus({ code: 13, details }, facts).kind, "refused");
+  });
+
+  it("of a proxy that is no gRPC server is recognised", () => {
+    const secure = { ...facts, target: parseTarget("https://h:4317") };
+    const judge = (code: number, details: string) => judgeStatus({ code, details }, secure);
+    assert.equal(judge(2, "Received HTTP status code 413").kind, "too-large");
+    const refused = judge(13, "Received HTTP status code 400");
+    assert.equal(refused.kind, "refused");
+    assert.match(refused.reason!, /client certificate: see OTEL_EXPORTER_OTLP_CLIENT_CERT/);
+    const page = judge(8, "Received message larger than max (1752460652 vs 65536)");
+    assert.equal(page.kind, "retry");
+    assert.match(page.reason!, /^a text answered instead of an OTLP.gRPC receiver/);
+    assert.equal(judge(8, "Received message larger than max (5000000 vs 65536)").kind, "refused");
   });
 });

@@ -10,6 +10,7 @@ import { explainFailure } from "./failure.ts";
 import type { HeaderOrigin } from "./headers.ts";
 import type { Proxy } from "./proxy.ts";
 import {
+  CLIENT_CERTIFICATE_HINT,
   credentialsHint,
   decodePartialSuccess,
   judgePartial,
@@ -60,6 +61,9 @@ const NAMES = (
   "PERMISSION_DENIED RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED " +
   "INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED"
 ).split(" ");
+
+/** HTTP 413 Content Too Large, which proxies answer with. */
+const TOO_LARGE = 413;
 
 const DEADLINE_EXCEEDED = 4;
 const PERMISSION_DENIED = 7;
@@ -129,6 +133,13 @@ export function judgeStatus(status: CallStatus, facts: CallFacts): Answer {
   const { code, details, statusDetails } = status;
   const unconnected = explainUnconnected(status, facts);
   if (unconnected !== undefined) return { kind: "retry", ...unconnected };
+  if (code === RESOURCE_EXHAUSTED && isText(details)) {
+    const reason =
+      "a text answered instead of an OTLP/gRPC receiver, of a proxy perhaps, whose log " +
+      `says why: it has no backend, or the request is too large (then lower --batch-size), or ` +
+      CLIENT_CERTIFICATE_HINT;
+    return { kind: "retry", key: "text", reason };
+  }
   const name = NAMES[code] ?? `status ${code}`;
   const said = firstLine(details);
   const parts = [`gRPC ${name}`];
@@ -140,14 +151,40 @@ export function judgeStatus(status: CallStatus, facts: CallFacts): Answer {
   if (RETRYABLE.has(code) || (code === RESOURCE_EXHAUSTED && waitMs !== undefined)) {
     return { kind: "retry", ...failure, waitMs };
   }
+  if (httpStatusOf(details) === TOO_LARGE) return { kind: "too-large", ...failure };
   return { kind: code === UNIMPLEMENTED ? "unwanted" : "refused", ...failure };
+}
+
+/**
+ * True when what grpc-js took for the length of a message are four letters. On Deno the data of an
+ * answer may come before its head: grpc-js then does not know of the HTTP status of a web page.
+ */
+function isText(details: string): boolean {
+  const length = Number(/larger than max \((\d+) vs/.exec(details)?.[1] ?? 0);
+  return [24, 16, 8, 0].every((shift) => {
+    const byte = length / 2 ** shift & 0xff;
+    return byte >= 0x20 && byte < 0x7f;
+  });
+}
+
+/** The status of an answer that is HTTP/2 and not gRPC, in the words of grpc-js. */
+function httpStatusOf(details: string): number | undefined {
+  const status = /HTTP status code (\d+)/i.exec(details)?.[1];
+  return status === undefined ? undefined : Number(status);
 }
 
 function hint(code: number, details: string, facts: CallFacts): string {
   const { signal } = facts;
   if (code === UNAUTHENTICATED || code === PERMISSION_DENIED) return credentialsHint(facts);
   // What grpc-js makes of an answer that is HTTP/2 and not gRPC.
-  if (/HTTP status code/i.test(details)) return HTTP_HINT;
+  const httpStatus = httpStatusOf(details);
+  if (httpStatus === 400 && facts.target.secure) {
+    return `a proxy may have answered: then ${CLIENT_CERTIFICATE_HINT}; or ${HTTP_HINT}`;
+  }
+  if (httpStatus === TOO_LARGE) {
+    return `the request had ${facts.items} ${ITEMS[signal]} in ${facts.bytes} bytes`;
+  }
+  if (httpStatus !== undefined) return HTTP_HINT;
   if (code === UNIMPLEMENTED) return `this backend takes no ${signal} over gRPC`;
   // Receivers have different codes for it, some of them retryable.
   if (/(larger than|too large|exceeds)/i.test(details)) {

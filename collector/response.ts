@@ -52,6 +52,11 @@ export const GRPC_HINT =
   "this looks like the gRPC port (usually 4317); OTLP/HTTP is usually on port 4318; or use " +
   "--protocol grpc";
 
+/** The hint where the server refuses a client for its certificate. */
+export const CLIENT_CERTIFICATE_HINT =
+  "it wants a valid client certificate: see OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and " +
+  "OTEL_EXPORTER_OTLP_CLIENT_KEY";
+
 /** The messages that answer a request. */
 export const RESPONSES: Readonly<Record<Signal, string>> = {
   traces: "ExportTraceServiceResponse",
@@ -224,6 +229,8 @@ function hint(status: number, response: HttpResponse, facts: RequestFacts): stri
   if (status === 400 && /https server|plain http request/i.test(text)) {
     return "this port speaks TLS: use https:// in the endpoint";
   }
+  // nginx shakes hands with clients that have no certificate, or a wrong one, and then says so.
+  if (status === 400 && /SSL certificate/i.test(text)) return CLIENT_CERTIFICATE_HINT;
   if (status >= 300 && status < 400) {
     const location = response.headers.get("location");
     const where = location === undefined ? "elsewhere" : `to ${printable(location, 200)}`;
