@@ -100,10 +100,12 @@ describe("discovery", () => {
     assert.match(lines[0], /^info waiting for .*later\.otlp, which does not exist yet$/);
     make("later.otlp", "a.bin");
     assert.deepEqual(names(discovery.scan()), ["*later.otlp", "a.bin"]);
+    assert.deepEqual(lines.slice(2), [`info ${file} is there`, `info ${glob} is there`]);
     rmSync(file);
     const gone = discovery.scan();
     assert.deepEqual(gone.missing, [file]);
-    assert.equal(lines.length, 3);
+    discovery.scan();
+    assert.deepEqual(lines.slice(4), [`info waiting for ${file}, which is gone`]);
   });
 
   it("finds the leftover of a named file that is gone itself", () => {
@@ -138,8 +140,12 @@ describe("discovery", () => {
     assert.deepEqual(refused.files, []);
     assert.match(refused.refused[0], /mode 0777, not 0700/);
     discovery.scan();
-    assert.equal(lines.length, 2);
-    assert.match(lines[1], /^warn not looked at: .*mode 0777/);
+    chmodSync(place, 0o700);
+    assert.deepEqual(names(discovery.scan()), ["a.otlp"]);
+    assert.equal(lines.length, 4);
+    assert.match(lines[1], /^info .*otlp-mmap-\d+ is there$/);
+    assert.match(lines[2], /^warn not looked at: .*mode 0777/);
+    assert.match(lines[3], /^info this is over: not looked at: .*mode 0777/);
   });
 
   it("escapes names in what it says", () => {

@@ -180,21 +180,28 @@ export function discover(
   const places = byDefault
     ? defaultDirectories(uid, options.places).map(({ path }) => path)
     : given.map((path) => globs.has(path) ? path : resolve(path));
-  let said = new Set<string>();
+  /** What was said of the last round, and what to say when it does not hold any more. */
+  let said = new Map<string, string>();
+  let looks = 0;
 
   function say(missing: readonly string[], refused: readonly string[]): void {
-    const now = new Set<string>();
+    const now = new Map<string, string>();
     for (const path of missing) {
-      const line = `waiting for ${printable(path)}, which does not exist yet`;
-      if (!said.has(line)) options.log("info", line);
-      now.add(line);
+      const name = printable(path);
+      now.set(name, `${name} is there`);
+      if (said.has(name)) continue;
+      // Who was not missing at the first look was there.
+      const fate = looks === 0 ? "does not exist yet" : "is gone";
+      options.log("info", `waiting for ${name}, which ${fate}`);
     }
     for (const problem of refused) {
       const line = `not looked at: ${printable(problem)}`;
+      now.set(line, `this is over: ${line}`);
       if (!said.has(line)) options.log("warn", line);
-      now.add(line);
     }
+    for (const [what, over] of said) if (!now.has(what)) options.log("info", over);
     said = now;
+    looks++;
   }
 
   function scan(): Scan {

@@ -42,6 +42,8 @@ export interface PipelineOptions {
   readonly limits?: Limits;
   /** Called with each file before it is closed. */
   readonly onClose?: (file: FollowedFile) => void;
+  /** Descriptors that this process may have open; by default what the system says. */
+  readonly descriptors?: number;
 }
 
 /** Time between two looks for files, at owners, milliseconds. */

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, describe, it } from "node:test";
-import { startSink } from "./peers/sink.ts";
+import { type Sink, startSink } from "./peers/sink.ts";
 import type { CollectedLog, CollectedMetric, CollectedSpan } from "./support/collect.ts";
 import { pointsOf } from "./support/collect.ts";
 import {
@@ -96,6 +96,48 @@ function compare(
   assert.ok(sum === returned || sum === entered, `${name}: ${sum} measurements for ${returned}`);
 }
 
+function compareAll(population: readonly Lived[], sink: Sink): void {
+  const spans = byWriter(receivedBy(sink));
+  const logs = byWriter(logsReceivedBy(sink));
+  const metrics = byWriter(metricsReceivedBy(sink));
+  for (const lived of population) {
+    const { name } = lived;
+    compare(lived, spans.get(name) ?? [], logs.get(name) ?? [], metrics.get(name) ?? []);
+  }
+  const known = new Set(population.map(({ name }) => name));
+  assert.deepEqual([...spans.keys()].filter((name) => !known.has(name)), [], "of nobody else");
+}
+
+async function assertNothingIsLeft(place: string): Promise<void> {
+  const deadline = Date.now() + 30_000;
+  while (readdirSync(place).length > 0 && Date.now() < deadline) await pause(50);
+  assert.deepEqual(readdirSync(place), [], "nothing is left");
+}
+
+describe("processes that are over at once", () => {
+  it("are found, delivered and removed", { timeout: 60_000 }, async () => {
+    const place = join(work, "brief");
+    mkdirSync(place);
+    const sink = await startSink();
+    const population = new Population(join(work, "brief-work"), place, 1);
+    const collector = startCollector(["--endpoint", sink.url, place]);
+    try {
+      for (let i = 0; i < 20; i++) {
+        population.start();
+        await population.end(i % 2 === 0 ? "SIGKILL" : "SIGTERM", true);
+      }
+      await assertNothingIsLeft(place);
+      assert.equal((await collector.stop()).code, 0, collector.text());
+      compareAll(population.lived, sink);
+      assert.ok(population.lived.every(({ returned }) => returned > 0));
+    } finally {
+      await population.endAll();
+      await collector.stop("SIGKILL");
+      await sink.stop();
+    }
+  });
+});
+
 // Descriptors and memory of another process are read from /proc.
 if (process.platform === "linux") {
   describe(`${ALIVE} processes, ${CHANGES} of them replaced every second`, () => {
@@ -103,7 +145,7 @@ if (process.platform === "linux") {
       const place = join(work, "place");
       mkdirSync(place);
       const sink = await startSink();
-      const population = new Population(work, place, PAUSE_MS);
+      const population = new Population(join(work, "place-work"), place, PAUSE_MS);
       const collector = startCollector([
         ...["--endpoint", sink.url, "--health", "127.0.0.1:0", "--metrics-interval", "1s", place],
       ]);
@@ -118,7 +160,7 @@ if (process.platform === "linux") {
           while (population.alive < ALIVE) {
             // Spread over the second, since starting one takes a while of a core.
             population.start();
-            if (second > 0) await pause(1000 / CHANGES / 2);
+            await pause(1000 / CHANGES / 2);
           }
           next = Math.max(next + 1000, performance.now() + 100);
           await pause(next - performance.now());
@@ -129,9 +171,7 @@ if (process.platform === "linux") {
         }
         await Promise.all(ends);
         await population.endAll();
-        const deadline = Date.now() + 30_000;
-        while (readdirSync(place).length > 0 && Date.now() < deadline) await pause(50);
-        assert.deepEqual(readdirSync(place), [], "nothing is left");
+        await assertNothingIsLeft(place);
         const end = usageOf(collector.child.pid!);
         const samples = await scrape(`http://${health}/metrics`);
         const { code } = await collector.stop();

@@ -52,7 +52,7 @@ export class Population {
     this.place = place;
     this.pauseMs = pauseMs;
     this.journals = join(work, "journals");
-    mkdirSync(this.journals);
+    mkdirSync(this.journals, { recursive: true });
     this.program = join(work, "short-lived.js");
     const source = join(ROOT, "tests/testdata/short-lived.ts");
     const built = spawnSync(
@@ -76,7 +76,7 @@ export class Population {
     const child = spawn(
       bunPath(),
       [this.program, this.place, journalPath, name, `${this.pauseMs}`],
-      { stdio: ["ignore", "ignore", "pipe"], env: plainEnvironment() },
+      { stdio: ["pipe", "ignore", "pipe"], env: plainEnvironment() },
     );
     const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
     const one: Living = { name, child, journal, journalPath, ended, errors: "" };
@@ -84,14 +84,17 @@ export class Population {
     this.living.push(one);
   }
 
-  /** Ends the oldest one, by SIGKILL or in order, and resolves when it is over. */
-  async end(how: "SIGKILL" | "SIGTERM"): Promise<void> {
+  /**
+   * Ends the oldest one, by SIGKILL or in order, and resolves when it is over.
+   *
+   * @param begun Not before its first call returned; in order is always after that.
+   */
+  async end(how: "SIGKILL" | "SIGTERM", begun = how === "SIGTERM"): Promise<void> {
     const one = this.living.shift();
     if (one === undefined) throw new Error("nobody is alive");
     const { name, child, journal, journalPath, ended } = one;
-    // In order means: after it began.
-    while (how === "SIGTERM" && journal.returned === 0 && child.exitCode === null) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
+    while (begun && journal.returned === 0 && child.exitCode === null) {
+      await new Promise((resolve) => setTimeout(resolve, 2));
     }
     process.kill(child.pid!, how);
     await ended;

@@ -44,5 +44,7 @@ record();
 const timer = setInterval(record, Number(pause));
 process.once("SIGTERM", () => {
   clearInterval(timer);
-  void sdk.shutdown();
+  void sdk.shutdown().then(() => process.exit());
 });
+// Nobody is left behind when the test is.
+process.stdin.resume().once("end", () => process.exit(1));
