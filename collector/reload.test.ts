@@ -1,8 +1,7 @@
 /** The configuration file of a collector that runs, changed and read again. */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -12,7 +11,11 @@ import { startSink } from "../tests/peers/sink.ts";
 import { receivedBy, startCollector, waitForSpans } from "../tests/support/collector.ts";
 
 const root = mkdtempSync(join(tmpdir(), "otlp-mmap-reload-"));
-after(() => rmSync(root, { recursive: true }));
+const relays: Server[] = [];
+after(() => {
+  for (const relay of relays) relay.close();
+  rmSync(root, { recursive: true });
+});
 
 /** A port where nothing listens. */
 async function deadPort(): Promise<number> {
@@ -82,6 +85,79 @@ describe("SIGHUP", () => {
     } finally {
       await collector.stop("SIGKILL");
       await sink.stop();
+    }
+  });
+
+  it("goes from one endpoint to a list of them, and keeps connections that stay the same", async () => {
+    const [first, second] = [await startSink(), await startSink()];
+    const connections = [0, 0];
+    const [a, b] = await Promise.all([first, second].map((sink, index) => {
+      // Counts connections on the way.
+      const relay = createServer((socket) => {
+        connections[index]++;
+        const onward = connect(Number(new URL(sink.url).port), "127.0.0.1");
+        for (const each of [socket, onward]) each.on("error", () => {});
+        socket.pipe(onward).pipe(socket);
+      });
+      relays.push(relay);
+      return new Promise<string>((resolve) => {
+        relay.listen(0, "127.0.0.1", () => {
+          resolve(`http://127.0.0.1:${(relay.address() as AddressInfo).port}`);
+        });
+      });
+    }));
+    const config = join(root, "list.yaml");
+    const token = join(root, "token");
+    const directory = mkdtempSync(join(root, "files-"));
+    writeFileSync(token, "hunter2\n");
+    const write = (endpoint: string, processors: string): void =>
+      writeFileSync(
+        config,
+        `collect: {endpoint: ${endpoint}, bearer_token_file: "${token}", flush_interval: 20ms}\n` +
+          `processors: ${processors}\n`,
+      );
+    write(`"${a}"`, "[]");
+    const writer = Writer.create(join(directory, "a.otlp"));
+    const scope = writer.scope({ name: "list" });
+    const collector = startCollector([directory, "--config", config]);
+    const hangUp = async (): Promise<void> => {
+      const before = collector.text().length;
+      process.kill(collector.child.pid!, "SIGHUP");
+      const deadline = Date.now() + 20_000;
+      while (!collector.text().slice(before).includes("was read again")) {
+        assert.ok(Date.now() < deadline, collector.text());
+        await new Promise((wake) => setTimeout(wake, 5));
+      }
+    };
+    try {
+      scope.startSpan("one").end();
+      await waitForSpans(first, 1);
+      write(`["${a}"]`, "[{drop: {where: {name: nothing}}}]");
+      await hangUp();
+      scope.startSpan("two").end();
+      await waitForSpans(first, 2);
+      assert.deepEqual(connections, [1, 0]);
+      write(`["${a}", "${b}"]`, "[]");
+      await hangUp();
+      scope.startSpan("three").end();
+      await waitForSpans(first, 3);
+      await waitForSpans(second, 1);
+      const before = [...connections];
+      write(`["${a}", "${b}"]`, "[{drop: {where: {name: nothing}}}]");
+      await hangUp();
+      scope.startSpan("four").end();
+      await waitForSpans(first, 4);
+      await waitForSpans(second, 2);
+      assert.deepEqual(connections, before);
+      writer.close();
+      assert.equal((await collector.stop()).code, 0, collector.text());
+      const text = collector.text();
+      assert.match(text, new RegExp(`spans to ${b}/v1/traces: 2 delivered, 0 .*, 0 dropped`));
+      assert.doesNotMatch(text, /hunter2/);
+    } finally {
+      await collector.stop("SIGKILL");
+      await first.stop();
+      await second.stop();
     }
   });
 

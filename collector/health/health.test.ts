@@ -121,6 +121,44 @@ describe("--health", () => {
     }
   });
 
+  it("has figures of each of several endpoints, and says which one makes it not ready", async () => {
+    const directory = folder();
+    const good = await startSink();
+    const bad = await startSink({ statuses: { traces: 503 } });
+    const collector = startCollector([
+      ...[directory, "--health", "0", "--endpoint", good.url],
+      ...["--endpoint", bad.url.replace("//", "//user:hunter2@")],
+    ]);
+    try {
+      const url = await urlOf(collector);
+      const writer = writerOf(join(directory, "a.otlp"), "shop");
+      writer.scope({ name: "s" }).startSpan("a").end();
+      const ready = async (): Promise<[number, string]> => {
+        const response = await fetch(`${url}/readyz`);
+        return [response.status, await response.text()];
+      };
+      const [, reasons] = await eventually(ready, ([status]) => status === 503);
+      const where = `traces to ${bad.url}/v1/traces: `;
+      assert.ok(reasons.startsWith(where) && reasons.split("\n").length === 2, reasons);
+      const figures = await scrape(`${url}/metrics`);
+      const of = (name: string, endpoint: string): number | undefined =>
+        figures.get(`otlp_mmap_endpoint_${name}{endpoint="${endpoint}/v1/traces",signal="traces"}`);
+      assert.equal(of("items_accepted_total", good.url), 1);
+      assert.equal(of("items_accepted_total", bad.url), 0);
+      assert.equal(of("send_failures_total", good.url), 0);
+      const failures = of("send_failures_total", bad.url)!;
+      assert.ok(failures >= 1);
+      assert.equal(figures.get('otlp_mmap_send_failures_total{signal="traces"}'), failures);
+      assert.equal(figures.get('otlp_mmap_requests_running{signal="traces"}'), 1);
+      writer.close();
+    } finally {
+      assert.equal((await collector.stop()).code, 0, collector.text());
+      assert.doesNotMatch(collector.text(), /hunter2/);
+      await good.stop();
+      await bad.stop();
+    }
+  });
+
   it("does not hold up the end, whoever is still connected", async () => {
     const collector = startCollector([folder(), "--health", "127.0.0.1:0"]);
     const url = await urlOf(collector);

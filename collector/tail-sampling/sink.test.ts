@@ -9,7 +9,9 @@ import {
   type Status_StatusCode,
 } from "../../proto/gen/otlp_pb.ts";
 import { Random, seed } from "../../tests/support/random.ts";
+import { createFanOut } from "../fan-out.ts";
 import type { Outcome } from "../send.ts";
+import { until } from "../testing/run.ts";
 import { readTailSampling } from "../config/tail-sampling.ts";
 import { isSampled } from "./policies.ts";
 import { createTailSamplingSink, type TailSampling } from "./sink.ts";
@@ -306,6 +308,37 @@ describe("tail sampling", () => {
     sink.flush!();
     await Promise.all(answers);
     assert.equal(inner.received.size, 15);
+    await sink.close();
+  });
+
+  it("sends to several endpoints, of which one hangs and then goes on", async () => {
+    const fast = receiver();
+    const releases: (() => void)[] = [];
+    const slow = receiver((items) =>
+      new Promise((resolve) => releases.push(() => void accept(items).then(resolve)))
+    );
+    const both = createFanOut("traces", [fast, slow], { mayDrop: false, log: () => {} });
+    const sink = createTailSamplingSink(both, () => sampling({ probability: 1 }), () => 0);
+    const answers: Promise<Outcome>[] = [];
+    const send = (): void => {
+      answers.push(sink.send(requestOf([span(answers.length)]), 1));
+      sink.flush!();
+    };
+    while (!both.full) {
+      send();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.equal(fast.received.size, answers.length);
+    // These wait before the fan-out: nobody says when there is room again.
+    for (let i = 0; i < 5; i++) send();
+    assert.equal(sink.full, true);
+    await until("everything to both", () => {
+      for (const release of releases.splice(0)) release();
+      return slow.received.size === answers.length;
+    });
+    for (const { accepted } of await Promise.all(answers)) assert.equal(accepted, 1);
+    assert.equal(fast.received.size, answers.length);
+    assert.equal(sink.held, 0);
     await sink.close();
   });
 
