@@ -167,6 +167,8 @@ function damage(bytes: Uint8Array, random: Random): { bytes: Uint8Array; done: s
     () => {
       const { ring, offset } = random.pick(geometry.rings);
       const at = offset + random.pick([RING_READER_INDEX, RING_WRITER_INDEX]);
+      // Cut off before.
+      if (at + 8 > bytes.length) return;
       const value = random.pick([-2n, 1n << 40n, -(1n << 63n), 2_000_000_000n, random.bits64()]);
       // The file may have been cut short before.
       if (at + 8 > bytes.length) return;
