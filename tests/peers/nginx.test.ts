@@ -18,7 +18,7 @@ import {
 } from "../support/collector.ts";
 import { startProgram } from "../support/programs.ts";
 import { ownRuntime } from "../support/runtimes.ts";
-import { type Certificates, makeCertificates, type Nginx, nginx, startNginx } from "./nginx.ts";
+import { type Certificates, type Nginx, nginx, startNginx, writeCertificates } from "./nginx.ts";
 import { type Rotel, rotel, startRotel } from "./rotel.ts";
 import { type Sink, startSink } from "./sink.ts";
 
@@ -36,7 +36,7 @@ function through(protocol: "http/protobuf" | "grpc"): void {
 
   before(() => {
     directory = mkdtempSync(join(tmpdir(), "otlp-mmap-through-nginx-"));
-    certificates = makeCertificates(directory);
+    certificates = writeCertificates(directory);
   });
   after(() => rmSync(directory, { recursive: true }));
   beforeEach(async () => {

@@ -3,12 +3,13 @@
  *
  * @module
  */
-import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { ADDRESS_CERTIFICATE, CERTIFICATE, KEY } from "../../collector/tls-fixture.ts";
 import { type Peer, peer } from "./peer.ts";
 import { freePort } from "./rotel.ts";
 
@@ -24,38 +25,26 @@ function find(): Peer {
 /** From OTLP_MMAP_NGINX or the PATH, or why there is none, as the reason of a skipped test. */
 export const nginx: Peer = find();
 
-/** PEM files: an authority, and what it signed for nginx and for its clients. */
+/** PEM files: what to trust, and what to show. */
 export interface Certificates {
   readonly ca: string;
   readonly cert: string;
   readonly key: string;
 }
 
-/** Makes them with openssl in a directory: `server` is for 127.0.0.1. */
-export function makeCertificates(
+/** Writes certificates that sign themselves to a directory; the server's is for 127.0.0.1. */
+export function writeCertificates(
   directory: string,
 ): { server: Certificates; client: Certificates } {
-  const openssl = (...args: string[]): unknown =>
-    execFileSync("openssl", args, { cwd: directory, stdio: ["ignore", "ignore", "pipe"] });
-  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-  const ca = join(directory, "ca.pem");
-  openssl(
-    ...["req", "-x509", ...key, "-days", "2", "-subj", "/CN=test authority"],
-    ...["-keyout", "ca.key", "-out", ca],
-  );
-  const sign = (name: string, extension: string): Certificates => {
-    writeFileSync(join(directory, `${name}.ext`), extension);
-    openssl(...["req", ...key, "-subj", `/CN=${name}`, "-keyout", `${name}.key`], "-out", "x.csr");
-    openssl(
-      ...["x509", "-req", "-in", "x.csr", "-CA", ca, "-CAkey", "ca.key", "-CAcreateserial"],
-      ...["-days", "2", "-extfile", `${name}.ext`, "-out", `${name}.pem`],
-    );
-    return { ca, cert: join(directory, `${name}.pem`), key: join(directory, `${name}.key`) };
+  const write = (name: string, text: string): string => {
+    const path = join(directory, name);
+    writeFileSync(path, text);
+    return path;
   };
-  return {
-    server: sign("server", "subjectAltName=IP:127.0.0.1"),
-    client: sign("client", "extendedKeyUsage=clientAuth"),
-  };
+  const server = write("server.pem", ADDRESS_CERTIFICATE);
+  const client = write("client.pem", CERTIFICATE);
+  const key = write("key.pem", KEY);
+  return { server: { ca: client, cert: server, key }, client: { ca: server, cert: client, key } };
 }
 
 /** A running nginx. */
@@ -82,7 +71,7 @@ export interface NginxOptions {
   readonly maxBodyBytes?: number;
 }
 
-/** Starts it at two free ports; clients must show a certificate of the same authority. */
+/** Starts it at two free ports; clients must show the certificate that it trusts. */
 export async function startNginx(options: NginxOptions): Promise<Nginx> {
   if (nginx.path === undefined) throw new Error(nginx.missing);
   const { path } = nginx;
