@@ -32,6 +32,8 @@ export interface Scan {
   readonly missing: readonly string[];
   /** Places that can't be looked at or trusted, with the reason. */
   readonly refused: readonly string[];
+  /** Directories in which new files would be found. */
+  readonly directories: readonly string[];
 }
 
 /** Looks for files. */
@@ -58,6 +60,7 @@ interface Round {
   /** Default places that are not there: nobody asked for them by name. */
   readonly awaited: string[];
   readonly refused: string[];
+  readonly directories: Set<string>;
 }
 
 type Stat = "file" | "directory" | "other" | "missing";
@@ -96,6 +99,7 @@ function addEntries(round: Round, directory: string, wanted: (name: string) => b
     if (!isMissing(error)) round.refused.push(`${directory} can't be listed: ${reason(error)}`);
     return;
   }
+  round.directories.add(directory);
   for (const entry of entries) {
     if (wanted(entry.name) && entry.isFile()) add(round, join(directory, entry.name), false);
   }
@@ -205,7 +209,13 @@ export function discover(
   }
 
   function scan(): Scan {
-    const round: Round = { files: new Map(), missing: [], awaited: [], refused: [] };
+    const round: Round = {
+      files: new Map(),
+      missing: [],
+      awaited: [],
+      refused: [],
+      directories: new Set(),
+    };
     if (byDefault) {
       // Users come and go, so root lists them anew.
       for (const place of defaultDirectories(uid, options.places)) {
@@ -218,7 +228,8 @@ export function discover(
     const files = [...round.files.values()].sort((a, b) =>
       Number(b.named) - Number(a.named) || (a.path < b.path ? -1 : 1)
     );
-    return { files, missing: round.missing, refused: round.refused };
+    const { missing, refused, directories } = round;
+    return { files, missing, refused, directories: [...directories] };
   }
 
   return { places, scan };

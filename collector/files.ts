@@ -109,8 +109,8 @@ export class Files {
     this.asking = createProblems(options.log, () => performance.now());
   }
 
-  /** Looks for files and opens the new ones. */
-  scan(now: number): void {
+  /** Looks for files and opens the new ones. Returns what was found. */
+  scan(now: number): Scan {
     const found = this.options.scan();
     if (this.options.once) {
       for (const path of found.missing) {
@@ -144,6 +144,7 @@ export class Files {
       this.crowding.report("shortage", "warn", `no more files are read now: ${shortage.message}`);
     } else this.crowding.recovered(() => "all files are read again");
     this.noteFaults();
+    return found;
   }
 
   /** Takes what the watchlist knows into the exit code. */

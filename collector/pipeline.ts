@@ -20,6 +20,7 @@ import { isIdle, round, ROUND_RECORDS } from "./round.ts";
 import type { Outcome } from "./send.ts";
 import { forEachSignal, ITEMS, SIGNALS } from "./signals.ts";
 import { describe } from "./summary.ts";
+import { createWatching } from "./watch.ts";
 
 /** What the pipeline works with. */
 export interface PipelineOptions {
@@ -50,6 +51,8 @@ export interface PipelineOptions {
 const SCAN_MS = 500;
 /** The former while files wait for their turn to be open: dead ones are done in no time. */
 const CROWDED_SCAN_MS = 100;
+/** Between two looks at least, however many files appear. */
+const LEAST_SCAN_MS = 20;
 const OWNER_MS = 1000;
 const HEARTBEAT_MS = 1000;
 /** Sleep after a round that found much, that found something, and at most, milliseconds. */
@@ -165,6 +168,11 @@ export class Pipeline {
   private async follow(): Promise<void> {
     const { files, options, requests } = this;
     let nextScan = 0;
+    let scannedAt = 0;
+    const watching = createWatching(() => {
+      nextScan = Math.min(nextScan, scannedAt + LEAST_SCAN_MS);
+      this.wake?.();
+    });
     let nextOwners = 0;
     let nextBeat = 0;
     let nextCollection = performance.now() + options.metricsIntervalMs;
@@ -173,9 +181,10 @@ export class Pipeline {
       const now = performance.now();
       if (this.finishing) nextScan = nextOwners = now;
       if (now >= nextScan) {
-        files.scan(now);
+        watching.aim(files.scan(now).directories);
         if (files.watchlist.namedFault) this.stopping = true;
         this.looking = !this.stopping;
+        scannedAt = now;
         nextScan = now + (files.waiting ? CROWDED_SCAN_MS : SCAN_MS);
         if (files.waiting) nextOwners = now;
       }
@@ -211,8 +220,10 @@ export class Pipeline {
       }
       if (taken >= BUSY_RECORDS) sleep = BUSY_SLEEP_MS;
       else sleep = taken > 0 ? CALM_SLEEP_MS : Math.min(IDLE_SLEEP_MS, sleep * 1.5);
-      await this.sleep(Math.min(sleep, requests.untilFlush()));
+      const untilScan = Math.max(1, nextScan - performance.now());
+      await this.sleep(Math.min(sleep, requests.untilFlush(), untilScan));
     }
+    watching.close();
     const deadline = performance.now() + LAST_DRAIN_MS;
     while (performance.now() < deadline) {
       if (this.rounds() > 0) await immediately();
@@ -363,6 +374,7 @@ export class Pipeline {
     for (const process of this.files.processes.values()) {
       if (!process.over && process.files.some(lives)) this.requests.collect(process);
     }
+    this.requests.flushMetrics();
   }
 
   /** Processes that are over: sends what they left, and closes files whose content is safe. */
@@ -385,6 +397,7 @@ export class Pipeline {
       }
       if (process.files.length === 0) this.forget(process);
     }
+    requests.flushMetrics();
   }
 
   /** Files that were superseded and read to the end, while their process goes on in others. */

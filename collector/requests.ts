@@ -54,6 +54,9 @@ export class Requests {
   /** What draining needs; `block` keeps it up to date. */
   readonly intake: Intake;
 
+  /** Requests with points that are to go together. */
+  private gathered: { readonly requests: Request[]; bytes: number } = { requests: [], bytes: 0 };
+
   private readonly options: RequestOptions;
   private readonly events: RequestEvents;
   private readonly blocked = { traces: false, metrics: false, logs: false };
@@ -165,7 +168,40 @@ export class Requests {
     process.collectedAt = time;
     const low = Number(time & 0xffffffffn) | 0;
     const high = Number(time >> 32n) | 0;
-    this.aggregator.collect(index, low, high, (request) => this.push(request));
+    this.aggregator.collect(index, low, high, (request) => this.gather(request));
+  }
+
+  /** Points of many processes go together: a request each would take longer than their interval. */
+  private gather(request: Request): void {
+    const { gathered } = this;
+    if (gathered.bytes + request.length > MAX_REQUEST_BYTES) this.flushMetrics();
+    gathered.requests.push(request);
+    gathered.bytes += request.length;
+    this.events.sent(request.processes);
+  }
+
+  /** Sends the points that were collected. */
+  flushMetrics(): void {
+    const { requests, bytes } = this.gathered;
+    if (requests.length === 0) return;
+    this.gathered = { requests: [], bytes: 0 };
+    if (requests.length === 1) return this.queues.metrics.push(requests[0]);
+    // Messages one after the other are one message with all their repeated fields.
+    const buffer = new Uint8Array(bytes);
+    let at = 0;
+    for (const request of requests) {
+      buffer.set(request.buffer.subarray(0, request.length), at);
+      at += request.length;
+      this.aggregator.recycle(request);
+    }
+    this.queues.metrics.push({
+      signal: "metrics",
+      buffer,
+      length: bytes,
+      items: requests.reduce((sum, { items }) => sum + items, 0),
+      // Once for each request that went into it.
+      processes: requests.flatMap(({ processes }) => processes),
+    });
   }
 
   /** Nothing more comes: nothing is held back any longer. */
