@@ -74,7 +74,7 @@ the end, and when their process is over.
 Configuration: the file of --config says everything that flags say under "collect:", and views,
 processors and tail sampling; see "otlp-mmap config --help". Flags win over the file, the file over
 variables. SIGHUP has it read again, without losing a record; a file that is wrong is refused, and
-what was before stays.
+what was before stays. Without a file SIGHUP ends the collector, as SIGTERM does.
 
 Secrets: the file of --bearer-token-file holds a token and nothing else; it is sent as
 "authorization: Bearer …". It and the files with certificates and keys are looked at once a second

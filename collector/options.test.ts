@@ -62,6 +62,7 @@ describe("collect", () => {
   it("has defaults", () => {
     assert.deepEqual(collect([]), {
       paths: [],
+      hasConfig: false,
       destinations: null,
       batchSize: DEFAULT_BATCH_SIZE,
       flushIntervalMs: 200,
@@ -114,6 +115,7 @@ describe("collect", () => {
     ]);
     assert.deepEqual(options, {
       paths: ["a.otlp", "dir"],
+      hasConfig: false,
       destinations: forEachSignal((signal) => [{
         url: `http://h:4318/${PATHS[signal]}`,
         protocol: "http/json",

@@ -23,6 +23,8 @@ import { type Environment, variable } from "./variables.ts";
 export interface CollectOptions {
   /** Files, directories and globs as given; empty: see `discover.ts`. */
   readonly paths: readonly string[];
+  /** There is a configuration file. */
+  readonly hasConfig: boolean;
   /** Where each signal goes, nowhere for one that is not to be sent; null: print them all. */
   readonly destinations: Readonly<Record<Signal, readonly Destination[]>> | null;
   /** Spans or log records in a request at most. */
@@ -111,6 +113,7 @@ function combine(
   const { once = false, keep = false } = flags;
   return {
     paths,
+    hasConfig: flags.config !== undefined,
     destinations: chooseDestinations(flags, env),
     batchSize: flags.batchSize,
     flushIntervalMs: flags.flushInterval ?? DEFAULT_FLUSH_MS,

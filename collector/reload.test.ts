@@ -161,6 +161,24 @@ describe("SIGHUP", () => {
     }
   });
 
+  it("ends a collector that has no configuration to read again", async () => {
+    const sink = await startSink();
+    const directory = mkdtempSync(join(root, "files-"));
+    const writer = Writer.create(join(directory, "a.otlp"));
+    const collector = startCollector([directory, "--endpoint", sink.url]);
+    try {
+      writer.scope({ name: "end" }).startSpan("last").end();
+      await waitForSpans(sink, 1);
+      process.kill(collector.child.pid!, "SIGHUP");
+      assert.deepEqual(await collector.ended, { code: 0, signal: null });
+      assert.match(collector.text(), /1 delivered/);
+    } finally {
+      writer.close();
+      await collector.stop("SIGKILL");
+      await sink.stop();
+    }
+  });
+
   it("samples whole traces that end while it follows", async () => {
     const sink = await startSink();
     const config = join(root, "tail.yaml");

@@ -82,13 +82,16 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
     log,
   });
   let signals = 0;
-  for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15]] as const) {
+  const ends: [NodeJS.Signals, number][] = [["SIGINT", 2], ["SIGTERM", 15]];
+  if (options.hasConfig) process.on("SIGHUP", () => void reload(delivery, reread));
+  // There is nothing to read again: the terminal was closed.
+  else ends.push(["SIGHUP", 1]);
+  for (const [signal, number] of ends) {
     process.on(signal, () => {
       if (++signals > 1) process.exit(128 + number);
       pipeline.stop();
     });
   }
-  process.on("SIGHUP", () => void reload(delivery, reread));
   // A reader of our lines that went away (`| head`) ends the collector like a signal.
   process.stdout.on("error", () => pipeline.stop());
   const servers = await startServers({ pipeline, sinks }, options, log);
