@@ -9,6 +9,7 @@ import type { Span } from "../proto/gen/otlp_pb.ts";
 import { FileBuilder, idsOf } from "../tests/support/build.ts";
 import { vector } from "../tests/support/collect.ts";
 import { record } from "../tests/support/recording.ts";
+import { createTailSamplingSink } from "./tail-sampling/sink.ts";
 import { putLogs } from "./testing/append.ts";
 import { accept, folders, giveUp, once, run, TestSink, until } from "./testing/run.ts";
 
@@ -40,6 +41,27 @@ describe("following", () => {
     pipeline.stop();
     assert.equal(await ended, 0);
     assert.deepEqual(pipeline.summary.interrupted, 0);
+  });
+
+  it("does not wait for the decision on traces when the last process is over", async () => {
+    const directory = folder();
+    const sink = new TestSink();
+    const policies = { errors: true, latency: null, rate: null, probability: 0 };
+    const sampling = { decisionWaitMs: 600_000, maxSpans: 1_000, policies };
+    const traces = createTailSamplingSink(sink.sinks.traces, () => sampling, 100);
+    const { pipeline, ended } = run([directory], { sinks: { ...sink.sinks, traces } }, sink);
+    const writer = Writer.create(join(directory, "a.otlp"));
+    const scope = writer.scope({ name: "s" });
+    scope.startSpan("bad").end({ status: { code: "error" } });
+    scope.startSpan("good").end();
+    writer.close();
+    await until("two spans are held", () => traces.held === 2);
+    pipeline.finish();
+    assert.equal(await ended, 0);
+    assert.deepEqual(sink.names, ["bad"]);
+    const { accepted, filtered } = pipeline.summary.totals.traces;
+    assert.deepEqual([accepted, filtered], [1, 1]);
+    assert.deepEqual(readdirSync(directory), []);
   });
 
   it("sends spans that never ended, and says why", async () => {
