@@ -35,6 +35,7 @@ import { logObject, pointObjects, spanObject } from "../tail/objects.ts";
 import { Trees } from "../tail/trees.ts";
 import { Watch } from "../tail/watch.ts";
 import type { Environment } from "../variables.ts";
+import { DECODING } from "../decoding.ts";
 
 interface Flags {
   service?: string[];
@@ -143,7 +144,7 @@ function createFormat(
       let text = "";
       // Ids are views of the bytes, which are used again, while trees keep spans.
       const bytes = trees === null ? body : body.slice();
-      const { resourceSpans } = fromBinary(ExportTraceServiceRequestSchema, bytes);
+      const { resourceSpans } = fromBinary(ExportTraceServiceRequestSchema, bytes, DECODING);
       for (const { resource, scopeSpans } of resourceSpans) {
         const service = serviceName(resource?.attributes);
         for (const span of scopeSpans.flatMap(({ spans }) => spans)) {
@@ -158,7 +159,7 @@ function createFormat(
     },
     logs(body) {
       let text = "";
-      const { resourceLogs } = fromBinary(ExportLogsServiceRequestSchema, body);
+      const { resourceLogs } = fromBinary(ExportLogsServiceRequestSchema, body, DECODING);
       for (const { resource, scopeLogs } of resourceLogs) {
         const service = serviceName(resource?.attributes);
         if (!filter.service(service)) continue;
@@ -171,7 +172,7 @@ function createFormat(
     },
     metrics(body) {
       let text = "";
-      const { resourceMetrics } = fromBinary(ExportMetricsServiceRequestSchema, body);
+      const { resourceMetrics } = fromBinary(ExportMetricsServiceRequestSchema, body, DECODING);
       for (const { resource, scopeMetrics } of resourceMetrics) {
         const service = serviceName(resource?.attributes);
         if (!filter.service(service)) continue;

@@ -21,6 +21,7 @@ import {
   serviceName,
   YELLOW,
 } from "./values.ts";
+import { DECODING } from "../decoding.ts";
 
 /** Lowest severity numbers of the ranges that look alike. */
 const ERROR = 17;
@@ -72,7 +73,7 @@ const MAX_BODY = 500;
  * service, event name, body, the start of the trace id, attributes.
  */
 export function formatLogs(body: Uint8Array, style: PrintStyle): string {
-  const request = fromBinary(ExportLogsServiceRequestSchema, body);
+  const request = fromBinary(ExportLogsServiceRequestSchema, body, DECODING);
   let lines = "";
   for (const { resource, scopeLogs } of request.resourceLogs) {
     const service = serviceName(resource?.attributes);

@@ -23,6 +23,7 @@ import {
   type PrintStyle,
   serviceName,
 } from "./values.ts";
+import { DECODING } from "../decoding.ts";
 
 /** Points of both kinds of histograms, as far as they are printed. */
 interface HistogramPoint {
@@ -112,7 +113,7 @@ export function formatMetric(metric: Metric, service: string, style: PrintStyle)
  * (of histograms count, sum, minimum, maximum), attributes.
  */
 export function formatMetrics(body: Uint8Array, style: PrintStyle): string {
-  const request = fromBinary(ExportMetricsServiceRequestSchema, body);
+  const request = fromBinary(ExportMetricsServiceRequestSchema, body, DECODING);
   let text = "";
   for (const { resource, scopeMetrics } of request.resourceMetrics) {
     const service = serviceName(resource?.attributes);

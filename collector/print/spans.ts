@@ -26,6 +26,7 @@ import {
   serviceName,
   YELLOW,
 } from "./values.ts";
+import { DECODING } from "../decoding.ts";
 
 /** What kinds are called. */
 export const KINDS: Readonly<Record<number, string>> = {
@@ -88,7 +89,7 @@ export function formatSpan(span: Span, service: string, style: PrintStyle): stri
  * status, ids, attributes, events, links.
  */
 export function formatSpans(body: Uint8Array, style: PrintStyle): string {
-  const request = fromBinary(ExportTraceServiceRequestSchema, body);
+  const request = fromBinary(ExportTraceServiceRequestSchema, body, DECODING);
   let lines = "";
   for (const { resource, scopeSpans } of request.resourceSpans) {
     const service = serviceName(resource?.attributes);

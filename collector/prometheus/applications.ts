@@ -9,6 +9,7 @@ import { lives, type Pipeline } from "../pipeline.ts";
 import type { Log } from "../problems.ts";
 import type { Route } from "../serve.ts";
 import { addResource, chooseFormat, CONTENT_TYPES, createText, formatText } from "./text.ts";
+import { DECODING } from "../decoding.ts";
 
 /** By path. */
 export function applicationPages({ files, requests }: Pipeline, log: Log): Record<string, Route> {
@@ -24,7 +25,11 @@ export function applicationPages({ files, requests }: Pipeline, log: Log): Recor
         if (process.over || !process.files.some(lives)) continue;
         aggregator.snapshot(process.state.index, low, high, (request) => {
           const bytes = request.buffer.subarray(0, request.length);
-          const { resourceMetrics } = fromBinary(ExportMetricsServiceRequestSchema, bytes);
+          const { resourceMetrics } = fromBinary(
+            ExportMetricsServiceRequestSchema,
+            bytes,
+            DECODING,
+          );
           for (const each of resourceMetrics) addResource(text, each, process.key);
           aggregator.recycle(request);
         });

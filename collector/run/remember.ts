@@ -15,6 +15,7 @@ import type { FollowedFile } from "../follow.ts";
 import { formatLogs } from "../print/logs.ts";
 import { type PrintStyle, serviceName } from "../print/values.ts";
 import type { Sink } from "../queue.ts";
+import { DECODING } from "../decoding.ts";
 
 /** Open spans that are kept; more are counted. */
 const MAX_OPEN = 1_000;
@@ -76,7 +77,7 @@ export class Memory {
   private noteSpans(body: Uint8Array): void {
     // Taking apart every span that ended would cost more than all else of the collector.
     if (!view(body).includes(view(INTERRUPTED))) return;
-    const request = fromBinary(ExportTraceServiceRequestSchema, body);
+    const request = fromBinary(ExportTraceServiceRequestSchema, body, DECODING);
     for (const { resource, scopeSpans } of request.resourceSpans) {
       const service = serviceName(resource?.attributes);
       for (const span of scopeSpans.flatMap(({ spans }) => spans)) {
