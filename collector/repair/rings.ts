@@ -53,11 +53,15 @@ export function repairRing(file: FileViews, ring: RingGeometry, options: RingOpt
   const agree = !Number.isNaN(reader) && !Number.isNaN(writer) && reader <= writer &&
     writer - reader <= slots && (best.count === 0 || Math.abs(best.end - writer) <= slots);
   const window = agree ? { end: writer } : best;
-  // Words ahead of the last record claimed: that index is damaged, or they are.
+  // Words ahead of the last record claimed: that index is damaged, or they are, where most of what
+  // would come before is not there. They would push out as many records that are.
   let last = window.end;
-  for (const sequence of published) {
-    if (sequence > last && sequence <= window.end + slots && !isEmpty(sequence)) last = sequence;
-  }
+  const ahead = published.filter((sequence) =>
+    sequence > window.end && sequence <= window.end + slots && !isEmpty(sequence)
+  ).sort();
+  ahead.forEach((sequence, i) => {
+    if (sequence - window.end <= 2 * (i + 1)) last = sequence;
+  });
   if (!agree) {
     notes.push(
       `the ${name} ring's indexes can't be (reader ${i64[readerWord]}, writer ${
