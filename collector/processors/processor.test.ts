@@ -293,6 +293,17 @@ describe("processors", () => {
     assert.equal(all(group.json, /(user\.email)/g).length, 0);
   });
 
+  it("swap names, and leave one that stays as it is", () => {
+    const { json } = run(
+      "traces",
+      `processors:
+  - rename: {attributes: {http.route: code, code: http.route, user.email: user.email}}`,
+    );
+    assert.match(json, /"key":"code","value":\{"stringValue":"\/health"/);
+    assert.match(json, /"key":"http.route","value":\{"intValue":"200"/);
+    assert.match(json, /a@x/);
+  });
+
   it("see what those before them made", () => {
     const { items } = run(
       "traces",

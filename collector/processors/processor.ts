@@ -275,7 +275,10 @@ function change(attributes: KeyValue[], action: Action): void {
       retain(attributes, ({ key }) => !isOneOf(key, action.keys));
       break;
     case "rename": {
-      const taken = new Set(attributes.map(({ key }) => key));
+      // Names that are given up are free: two may be swapped.
+      const taken = new Set(
+        attributes.map(({ key }) => key).filter((key) => !action.keys.has(key)),
+      );
       retain(attributes, (each) => {
         const name = action.keys.get(each.key);
         if (name === undefined) return true;
