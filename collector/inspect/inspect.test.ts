@@ -7,6 +7,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   truncateSync,
@@ -256,8 +257,8 @@ describe("inspect, of what can't be read", () => {
   });
 
   it("says so for each of several, and ends with 2", async () => {
-    const [missing, healthy] = [newPath(), save()];
-    const { code, text } = await run(missing, root, healthy);
+    const [missing, wrong, healthy] = [newPath(), save(undefined, 0), save()];
+    const { code, text } = await run(missing, wrong, healthy);
     assert.equal(code, 2);
     assert.deepEqual(text.split("\n\n").map((block) => block.split("\n").slice(0, 2)), [
       [
@@ -265,9 +266,29 @@ describe("inspect, of what can't be read", () => {
         "  verdict     there is no such file: check the path; `otlp-mmap doctor` says which " +
         "directories are looked at",
       ],
-      [root, `  verdict     it is a directory: name the files in it (${root}/*.otlp)`],
+      [
+        wrong,
+        "  verdict     it is empty, and was last written 60 min ago: its writer ended while it " +
+        "made it, or it is no file of ours; remove it",
+      ],
       [healthy, "  verdict     healthy"],
     ]);
+  });
+
+  it("looks into directories, and without a path where collect does", async () => {
+    const place = newPath();
+    mkdirSync(place);
+    const none = { code: 0, text: `otlp-mmap: there are no files in ${place}\n` };
+    assert.deepEqual(await run(place), none);
+    const file = join(place, "1-0-0.0.otlp");
+    renameSync(save(), file);
+    const first = ({ text }: { text: string }): string => text.split("\n")[0];
+    assert.equal(first(await run(place)), file);
+    const command = observe(ownRuntime, "collector/main.ts", ["inspect"], {
+      env: { OTLP_MMAP_DIR: place },
+    });
+    assert.equal((await command.ended).code, 0);
+    assert.equal(first({ text: command.text() }), file);
   });
 });
 
