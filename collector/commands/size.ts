@@ -5,7 +5,7 @@
  */
 import { InvalidArgumentError } from "commander";
 import process from "node:process";
-import { duration } from "../arguments.ts";
+import { ArgumentsExit, duration } from "../arguments.ts";
 import { log } from "../log.ts";
 import type { AddCommand } from "../program.ts";
 import { formatAdvice } from "../size/format.ts";
@@ -23,6 +23,7 @@ Examples:
   otlp-mmap size --rate 2000                            2,000 spans a second, a pause of a second
   otlp-mmap size --rate 500 --burst 20000 --pause 5s    a burst, and a collector that is restarted
   otlp-mmap size --rate 500 --logs-rate 3000 --measurements-rate 50000
+  otlp-mmap size --logs-rate 3000                       log records alone
   otlp-mmap size --rate 500 --burst 90000 --attributes 5 --attribute-bytes 20
 
 Exit codes:
@@ -49,11 +50,21 @@ interface Flags extends Omit<Load, "pauseMs"> {
   json?: boolean;
 }
 
+/** What makes a load, each alone. */
+const LOADS = [
+  "rate",
+  "burst",
+  "logsRate",
+  "logsBurst",
+  "measurementsRate",
+  "measurementsBurst",
+] as const;
+
 /** The command. */
 export const size: AddCommand = (program, _env, choose) => {
   program.command("size")
     .description("say how large rings and file have to be for a load")
-    .requiredOption("--rate <count>", "spans a second", count(0))
+    .option("--rate <count>", "spans a second", count(0), 0)
     .option("--burst <count>", "spans that come at once on top of that", count(0), 0)
     .option("--logs-rate <count>", "log records a second", count(0), 0)
     .option("--logs-burst <count>", "log records that come at once on top of that", count(0), 0)
@@ -68,6 +79,12 @@ export const size: AddCommand = (program, _env, choose) => {
     .addHelpText("after", HELP)
     .action((flags: Flags) => {
       const { pause = 1000, json = false, ...load } = flags;
+      if (!LOADS.some((name) => load[name] > 0)) {
+        throw new ArgumentsExit(
+          2,
+          "no load is given: say --rate, --logs-rate or --measurements-rate",
+        );
+      }
       choose(() => Promise.resolve(run({ ...load, pauseMs: pause }, json)));
     });
 };

@@ -199,7 +199,10 @@ describe("size", () => {
   it("says when no file can hold it", async () => {
     const { code, text } = await run("--rate", "1000", "--burst", "1000000");
     assert.equal(code, 1);
-    assert.match(text, /no file can be that large .*: spread the load over processes or Workers/);
+    assert.match(
+      text,
+      /no file holds that, .* more than 256 MiB .*: spread the load over processes or Workers/,
+    );
     assert.throws(
       () => advise({ ...LOAD, attributes: 1000 }),
       /a record of the events ring would need a slot of \d+ bytes, and there are none above 16384/,
@@ -213,6 +216,15 @@ describe("size", () => {
         "otlp-mmap: error: option '--rate <count>' argument 'many' is invalid. It is no whole number from " +
         "0 to 1000000000.\n",
     });
-    assert.equal((await run()).code, 2);
+    assert.deepEqual(await run(), {
+      code: 2,
+      text: "otlp-mmap: error: no load is given: say --rate, --logs-rate or --measurements-rate\n",
+    });
+  });
+
+  it("takes a load without spans", async () => {
+    const { code, text } = await run("--logs-rate", "9000");
+    assert.equal(code, 0);
+    assert.match(text, /^events +9,000 +16,384 +16,384 /m);
   });
 });

@@ -147,7 +147,7 @@ function planOrExplain(sizes: FileSizes): ReturnType<typeof planFile> {
     return planFile("", sizes);
   } catch {
     throw new RangeError(
-      "no file can be that large (256 MiB with its dictionary): spread the load over processes or " +
+      "no file holds that, for none can have more than 256 MiB with its dictionary: spread the load over processes or " +
         "Workers, which have files of their own, sample, or plan for a shorter pause or smaller " +
         "records (--attributes, --attribute-bytes)",
     );
