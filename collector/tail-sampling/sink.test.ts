@@ -318,7 +318,7 @@ describe("tail sampling", () => {
       new Promise((resolve) => releases.push(() => void accept(items).then(resolve)))
     );
     const both = createFanOut("traces", [fast, slow], { mayDrop: false, log: () => {} });
-    const sink = createTailSamplingSink(both, () => sampling({ probability: 1 }), () => 0);
+    const sink = createTailSamplingSink(both, () => sampling({ probability: 1 }), 2_048, () => 0);
     const answers: Promise<Outcome>[] = [];
     const send = (): void => {
       answers.push(sink.send(requestOf([span(answers.length)]), 1));
