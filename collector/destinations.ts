@@ -66,6 +66,11 @@ export interface SendFlags {
   clientKeyFile?: string;
 }
 
+/** What people call an option, `endpoint` for one: the flag, or its place in a file. */
+export type NameOf = (option: string) => string;
+
+const byFlag: NameOf = (option) => `--${option}`;
+
 const DEFAULT_TIMEOUT_MS = 10_000;
 
 /**
@@ -77,13 +82,14 @@ const DEFAULT_TIMEOUT_MS = 10_000;
 export function chooseDestinations(
   flags: SendFlags,
   env: Environment,
+  nameOf: NameOf = byFlag,
 ): Record<Signal, Destination[]> | null {
   // Also where nothing is sent: a bad header in the arguments was meant for something.
   const given = (flags.header ?? []).map((value) =>
-    fromVariable({ value, source: "--header" }, headerFlag, true)!
+    fromVariable({ value, source: nameOf("header") }, headerFlag, true)!
   );
-  const tokenFile = chooseToken(flags.bearerTokenFile, given);
-  const places = forEachSignal((signal) => choosePlaces(signal, flags, env));
+  const tokenFile = chooseToken(flags.bearerTokenFile, given, nameOf);
+  const places = forEachSignal((signal) => choosePlaces(signal, flags, env, nameOf));
   // The variables may be meant for other programs of this environment, so the ones about sending
   // matter only when something is sent.
   if (Object.values(places).every((each) => each.length === 0)) return null;
@@ -95,7 +101,11 @@ export function chooseDestinations(
   );
 }
 
-function chooseToken(path: string | undefined, given: readonly Header[]): string | undefined {
+function chooseToken(
+  path: string | undefined,
+  given: readonly Header[],
+  nameOf: NameOf,
+): string | undefined {
   if (path === undefined) return undefined;
   if (given.some(({ name }) => name.toLowerCase() === "authorization")) {
     throw new ArgumentsExit(
@@ -107,7 +117,8 @@ function chooseToken(path: string | undefined, given: readonly Header[]): string
     watchToken(path, () => {});
   } catch (error) {
     const reason = printable((error as Error).message, 200);
-    throw new ArgumentsExit(2, `--bearer-token-file "${printable(path, 200)}": ${reason}`);
+    const name = nameOf("bearer-token-file");
+    throw new ArgumentsExit(2, `${name} "${printable(path, 200)}": ${reason}`);
   }
   return path;
 }
@@ -115,10 +126,15 @@ function chooseToken(path: string | undefined, given: readonly Header[]): string
 /** Where to, and what by: the form of an endpoint depends on the protocol. */
 type Place = Pick<Destination, "url" | "protocol">;
 
-function choosePlaces(signal: Signal, flags: SendFlags, env: Environment): Place[] {
+function choosePlaces(
+  signal: Signal,
+  flags: SendFlags,
+  env: Environment,
+  nameOf: NameOf,
+): Place[] {
   const exact = variable(env, signalVariable(signal, "ENDPOINT"));
   const given = exact ?? variable(env, "OTEL_EXPORTER_OTLP_ENDPOINT");
-  const settings = flags.endpoint?.map((value) => ({ value, source: "--endpoint" })) ??
+  const settings = flags.endpoint?.map((value) => ({ value, source: nameOf("endpoint") })) ??
     (given === undefined ? [] : [given]);
   if (settings.length === 0) return [];
   const chosen = flags.protocol ?? fromVariable(otlpVariable(env, signal, "PROTOCOL"), protocol) ??
@@ -130,7 +146,10 @@ function choosePlaces(signal: Signal, flags: SendFlags, env: Environment): Place
   });
   const twice = urls.find((url, index) => urls.indexOf(url) < index);
   if (twice !== undefined) {
-    throw new ArgumentsExit(2, `--endpoint is given twice for ${parseTarget(twice).url}`);
+    throw new ArgumentsExit(
+      2,
+      `${nameOf("endpoint")} is given twice for ${parseTarget(twice).url}`,
+    );
   }
   return urls.map((url) => ({ url, protocol: chosen }));
 }

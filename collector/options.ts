@@ -10,7 +10,12 @@ import { chooseAggregation } from "./aggregation.ts";
 import { batchSize, compression, duration, fromVariable, oneOf, protocol } from "./arguments.ts";
 import { type Configuration, NO_CONFIGURATION, readConfiguration } from "./config/file.ts";
 import { applyFlags } from "./config/flags.ts";
-import { chooseDestinations, type Destination, type SendFlags } from "./destinations.ts";
+import {
+  chooseDestinations,
+  type Destination,
+  type NameOf,
+  type SendFlags,
+} from "./destinations.ts";
 import { helpText } from "./help.ts";
 import { DEFAULT_LOG, LEVELS, type LogFormat, type LogSettings } from "./log.ts";
 import type { Level } from "./problems.ts";
@@ -107,6 +112,7 @@ function append(text: string, before: string[] = []): string[] {
 function combine(
   paths: readonly string[],
   flags: Flags,
+  nameOf: NameOf,
   { views, processors, tailSampling }: Configuration,
   env: Environment,
 ): CollectOptions {
@@ -114,7 +120,7 @@ function combine(
   return {
     paths,
     hasConfig: flags.config !== undefined,
-    destinations: chooseDestinations(flags, env),
+    destinations: chooseDestinations(flags, env, nameOf),
     batchSize: flags.batchSize,
     flushIntervalMs: flags.flushInterval ?? DEFAULT_FLUSH_MS,
     metricsIntervalMs: flags.metricsInterval ?? DEFAULT_METRICS_MS,
@@ -125,16 +131,16 @@ function combine(
     keep,
     giveUpAfterMs: once ? ONCE_GIVES_UP_AFTER_MS : Infinity,
     log: { level: flags.logLevel, format: flags.logFormat },
-    health: chooseHealth(flags, env),
+    health: chooseHealth(flags, nameOf, env),
     prometheus: flags.prometheus === undefined
       ? null
-      : { address: flags.prometheus, source: "--prometheus" },
+      : { address: flags.prometheus, source: nameOf("prometheus") },
     selfMetrics: flags.selfMetrics ?? false,
   };
 }
 
-function chooseHealth({ health }: Flags, env: Environment): Listener | null {
-  if (health !== undefined) return { address: health, source: "--health" };
+function chooseHealth({ health }: Flags, nameOf: NameOf, env: Environment): Listener | null {
+  if (health !== undefined) return { address: health, source: nameOf("health") };
   const setting = variable(env, "OTLP_MMAP_HEALTH");
   const address = fromVariable(setting, listenAddress);
   return address === undefined ? null : { address, source: setting!.source };
@@ -173,14 +179,17 @@ export function readOptions(
   command: Command,
   env: Environment,
 ): CollectOptions {
-  let inFile: readonly string[] = [];
+  let inFile: ReturnType<typeof applyFlags> | undefined;
   const { config } = command.opts<Flags>();
   const configuration = config === undefined
     ? NO_CONFIGURATION
     : readConfiguration(config, (file, fields) => {
       inFile = applyFlags(command, file, fields);
     });
-  return combine(paths.length > 0 ? paths : inFile, command.opts(), configuration, env);
+  const nameOf = (option: string): string =>
+    command.getOptionValueSource(option) === "config" ? inFile!.places.get(option)! : `--${option}`;
+  const where = paths.length > 0 ? paths : inFile?.paths ?? [];
+  return combine(where, command.opts(), nameOf, configuration, env);
 }
 
 /**

@@ -147,7 +147,14 @@ extra: 1
       ],
     );
     assert.match(problemsOf("collect: {x: 1}")[0], /no such field; there is paths, endpoint, /);
-    assert.match(problemsOf("collect: {header: [tenant]}")[0], /--header is invalid/);
+    // What only shows when all is put together is told by its place as well.
+    assert.deepEqual(problemsOf("collect: {header: [tenant]}"), [
+      "1:19: collect.header is invalid. It is not NAME=VALUE.",
+    ]);
+    assert.deepEqual(problemsOf("collect:\n  endpoint: localhost:4318"), [
+      '2:13: collect.endpoint "localhost:4318" is invalid. "localhost:4318" is not a URL that ' +
+      "starts with http:// or https://.",
+    ]);
     assert.match(problemsOf("a: [")[0], /not YAML/);
   });
 

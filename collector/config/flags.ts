@@ -19,24 +19,28 @@ export function fileOptions(command: Command): Map<string, Option> {
 
 /**
  * Gives a command the options of a file that were not given as arguments, through the same parsers.
- * Returns the paths that the file names.
+ * Returns the paths that the file names, and what people call each option of the file: its place
+ * and its name there.
  */
 export function applyFlags(
   command: Command,
   file: ConfigFile,
   fields: ReadonlyMap<string, Field>,
-): string[] {
+): { paths: string[]; places: Map<string, string> } {
   const options = fileOptions(command);
   let paths: string[] = [];
+  const places = new Map<string, string>();
   for (const [name, field] of fields) {
     if (name === "paths") paths = textsOf(file, field);
-    else if (options.has(name)) applyOption(command, file, options.get(name)!, field);
-    else {
+    else if (options.has(name)) {
+      applyOption(command, file, options.get(name)!, field);
+      places.set(options.get(name)!.name(), `${file.placeOf(field.value)}: ${field.name}`);
+    } else {
       const there = ["paths", ...options.keys()].join(", ");
       file.complain(field, `no such field; there is ${there}`);
     }
   }
-  return paths;
+  return { paths, places };
 }
 
 function applyOption(command: Command, file: ConfigFile, option: Option, field: Field): void {
