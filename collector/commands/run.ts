@@ -151,7 +151,7 @@ function conclude(
   pipeline: Pipeline,
   memory: Memory,
 ): void {
-  if (failure !== undefined) return log("error", `run: ${failure}`);
+  if (failure !== undefined) return log("error", failure);
   if (code === 0 || passedOn) return;
   const what = signal === null ? `ended with ${code}` : `was killed by ${signal}`;
   log("info", `${printable(words.join(" "), 200)} ${what}. This is what it was doing.`);

@@ -53,9 +53,13 @@ describe("a command", () => {
 
   it("is refused where the SDK would not be loaded", () => {
     const cwd = folder();
-    for (const command of ["node app.js", "deno task dev", "bun x thing", "app.ts", "./app"]) {
-      assert.throws(() => launched(command, cwd), { exitCode: 2, message: /^run: / }, command);
+    for (const command of ["node app.js", "deno task dev", "bun x thing", "./app"]) {
+      assert.throws(() => launched(command, cwd), { exitCode: 2, message: /^"/ }, command);
     }
+    assert.throws(() => launched("app.ts", cwd), {
+      exitCode: 2,
+      message: `there is no file "app.ts" to run in ${cwd}`,
+    });
   });
 });
 

@@ -48,7 +48,7 @@ export function understand(
     if (OTHER[name].has(subcommand)) {
       throw new ArgumentsExit(
         2,
-        `run: "${name} ${subcommand}" starts no program that the SDK could be preloaded into; ` +
+        `"${name} ${subcommand}" starts no program that the SDK could be preloaded into; ` +
           `name the program itself, as ${name === "deno" ? "deno run app.ts" : "bun app.ts"}`,
       );
     }
@@ -73,10 +73,13 @@ export function understand(
       preloading: (module) => [runtime, ...flags, `--preload=${module}`, ...command],
     };
   }
+  if (SCRIPT.test(first)) {
+    throw new ArgumentsExit(2, `there is no file "${printable(first, 200)}" to run in ${cwd}`);
+  }
   throw new ArgumentsExit(
     2,
-    `run: "${printable(first, 200)}" is none of deno, bun and a file of TypeScript or JavaScript ` +
-      "that is there; examples are deno run app.ts, bun app.ts, app.ts",
+    `"${printable(first, 200)}" is none of deno, bun and a file of TypeScript or JavaScript; ` +
+      "examples are deno run app.ts, bun app.ts, app.ts",
   );
 }
 
