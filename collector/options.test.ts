@@ -322,7 +322,11 @@ describe("bad arguments", () => {
     [["--batch-size", "1.5"], {}, /--batch-size/],
     [["--flush-interval", "-1"], {}, /--flush-interval/],
     [["--metrics-interval", "0"], {}, /--metrics-interval.*from 1ms/],
-    [["--config", "/none.yaml"], {}, /--config names a file that can't be read.*none\.yaml/],
+    [
+      ["--config", "/none.yaml"],
+      {},
+      /the configuration \/none\.yaml can't be read: there is no such file/,
+    ],
     [["--nonsense"], {}, /unknown option '--nonsense'/],
     [["--endpoint"], {}, /argument missing/],
     [["--header", "Ho st=x"], {}, /not a valid header name/],

@@ -42,6 +42,18 @@ export function firstLine(text: string, limit = 200): string {
   return printable(line.trim(), limit);
 }
 
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file",
+  EACCES: "permission denied",
+  EISDIR: "it is a directory",
+};
+
+/** Why a file can't be read, without its name, which whoever says it knows. */
+export function whyNotRead(error: Error & { code?: unknown }): string {
+  const { code, message } = error;
+  return typeof code === "string" && code in REASONS ? REASONS[code] : firstLine(message);
+}
+
 function cut(text: string, limit: number): string {
   if (text.length <= limit) return text;
   const last = text.charCodeAt(limit - 1);

@@ -122,7 +122,7 @@ describe("import", () => {
       assert.match(refused.err, /spans: 0 delivered, 0 refused by the backend, 1 dropped/);
       const missing = await command([...args, join(folder(), "none.json")]);
       assert.equal(missing.code, 2);
-      assert.match(missing.err, /none\.json can't be read: ENOENT/);
+      assert.match(missing.err, /none\.json can't be read: there is no such file/);
     } finally {
       await sink.stop();
     }

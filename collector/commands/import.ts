@@ -18,7 +18,7 @@ import { forEachSignal, ITEMS, SIGNALS } from "../signals.ts";
 import { createSinks } from "../sinks.ts";
 import { splitRequest } from "../split.ts";
 import { describeTotals, fates } from "../summary.ts";
-import { firstLine, printable } from "../text.ts";
+import { firstLine, printable, whyNotRead } from "../text.ts";
 
 interface Flags extends SendFlags {
   batchSize: number;
@@ -115,7 +115,7 @@ async function run(
       }
     } catch (error) {
       unreadable = true;
-      log("error", `${name} can't be read: ${firstLine((error as Error).message)}`);
+      log("error", `${name} can't be read: ${whyNotRead(error as Error)}`);
     }
   }
   while (SIGNALS.some((signal) => !queues[signal].empty)) await pause();

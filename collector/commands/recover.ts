@@ -17,7 +17,7 @@ import type { AddCommand } from "../program.ts";
 import { ReadOut, type ReadProcess } from "../readout.ts";
 import { type RepairedFile, repairFile } from "../repair/file.ts";
 import { createJsonSinks, createSinks } from "../sinks.ts";
-import { firstLine, printable } from "../text.ts";
+import { firstLine, printable, whyNotRead } from "../text.ts";
 
 interface Flags extends SendFlags {
   output?: string;
@@ -133,7 +133,7 @@ function readDamaged(path: string, all: boolean): RepairedFile | null {
   try {
     bytes = readFileSync(path);
   } catch (error) {
-    log("error", `${name} can't be read: ${firstLine((error as Error).message)}`);
+    log("error", `${name} can't be read: ${whyNotRead(error as Error)}`);
     return null;
   }
   const file = repairFile(bytes, all);

@@ -9,7 +9,7 @@ import { ConfigFile, type Field } from "../../lib/metrics/yaml-fields.ts";
 import { ArgumentsExit } from "../arguments.ts";
 import type { Processor } from "../processors/processor.ts";
 import type { TailSampling } from "../tail-sampling/sink.ts";
-import { printable } from "../text.ts";
+import { printable, whyNotRead } from "../text.ts";
 import { readProcessors } from "./processors.ts";
 import { readResource } from "./resource.ts";
 import { readTailSampling } from "./tail-sampling.ts";
@@ -52,8 +52,10 @@ export function readConfiguration(
   try {
     text = readFileSync(path, "utf8");
   } catch (error) {
-    const reason = printable((error as Error).message, 200);
-    throw new ArgumentsExit(2, `--config names a file that can't be read: ${reason}`);
+    throw new ArgumentsExit(
+      2,
+      `the configuration ${printable(path)} can't be read: ${whyNotRead(error as Error)}`,
+    );
   }
   const file = new ConfigFile(text, path);
   const configuration = file.root === null ? NO_CONFIGURATION : readFields(file, readFlags);

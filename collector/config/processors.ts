@@ -9,6 +9,7 @@ import type { ConfigFile, Field } from "../../lib/metrics/yaml-fields.ts";
 import { parseDuration } from "../durations.ts";
 import { SEVERITIES } from "../severities.ts";
 import { SIGNALS } from "../signals.ts";
+import { whyNotRead } from "../text.ts";
 import type { Condition, Wanted } from "../processors/condition.ts";
 import type { Action, Processor, Scalar } from "../processors/processor.ts";
 
@@ -151,7 +152,7 @@ function readSecret(file: ConfigFile, field: Field | undefined): string {
     if (secret === "") file.complain(field, "the file is empty");
     return secret;
   } catch (error) {
-    file.complain(field, `can't be read: ${(error as Error).message}`);
+    file.complain(field, `${path} can't be read: ${whyNotRead(error as Error)}`);
     return "";
   }
 }
