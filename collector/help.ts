@@ -67,6 +67,8 @@ requests of a signal (or 64 MiB) may wait for it longer than for the fastest, th
 are dropped for it alone, and counted. Only when none keeps up, records wait in the files. With
 --once nothing is dropped for lagging: all go at the pace of the slowest.
 
+Durations are 500ms, 10s, 1.5s, 2m or 1h; a plain number is milliseconds.
+
 Metrics: points of a living process have the time at which they were collected, those of a process
 that is over the last time that it recorded. They are sent every --metrics-interval, with --once, at
 the end, and when their process is over.

@@ -84,7 +84,7 @@ describe("run", () => {
             String.raw`  ${name} request \S+ trace=\w{32} http\.route="/items"\n` +
             String.raw`  ├─ query \S+\n` +
             String.raw`  │  └─ connect \S+\n` +
-            String.raw`  └─ render \S+\n` +
+            String.raw`  └─ render \S+ event="first byte"\n` +
             String.raw`Last log records:\n${logs.join("")}` +
             String.raw`Lost:\n  nothing\n$`,
         ),

@@ -83,7 +83,7 @@ describe("printed spans", () => {
       '2026-11-21T09:30:00.123456Z   12.35ms shop "GET /cart" server ERROR "boom" ' +
         "trace=0123456789abcdef0123456789abcdef span=0123456789abcdef parent=fedcba9876543210 " +
         's="a b" i=-9007199254740993 d=1.0 b=true raw=0x01ff none=null list=[1,null] map={k=NaN} ' +
-        "(2 attributes not shown) event=exception{} " +
+        "(2 attributes not shown) event=exception " +
         "link=0123456789abcdef0123456789abcdef/0123456789abcdef\n",
     );
   });

@@ -7,6 +7,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import {
   ExportTraceServiceRequestSchema,
   type Span,
+  type Span_Event,
   Span_SpanKind,
   Status_StatusCode,
 } from "../../proto/gen/otlp_pb.ts";
@@ -59,6 +60,14 @@ export function formatStatus(span: Span, style: PrintStyle): string {
   return status?.code === Status_StatusCode.OK ? paint(style, GREEN, "OK") : "UNSET";
 }
 
+/** An event of a span, on its line: name, and attributes if it has any. */
+export function formatEvent({ name, attributes, droppedAttributesCount }: Span_Event): string {
+  const details = attributes.length + droppedAttributesCount === 0
+    ? ""
+    : `{${formatAttributes(attributes, droppedAttributesCount)}}`;
+  return `event=${word(name, MAX_VALUE)}${details}`;
+}
+
 /** One span, without a line break. */
 export function formatSpan(span: Span, service: string, style: PrintStyle): string {
   const parts = [
@@ -76,10 +85,7 @@ export function formatSpan(span: Span, service: string, style: PrintStyle): stri
   if (span.attributes.length + span.droppedAttributesCount > 0) {
     parts.push(formatAttributes(span.attributes, span.droppedAttributesCount));
   }
-  for (const event of span.events) {
-    const attributes = formatAttributes(event.attributes, event.droppedAttributesCount);
-    parts.push(`event=${word(event.name, MAX_VALUE)}{${attributes}}`);
-  }
+  parts.push(...span.events.map(formatEvent));
   for (const link of span.links) parts.push(`link=${hex(link.traceId)}/${hex(link.spanId)}`);
   return parts.join(" ");
 }

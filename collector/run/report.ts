@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { formatDuration } from "../print/spans.ts";
+import { formatDuration, formatEvent } from "../print/spans.ts";
 import {
   BOLD,
   CYAN,
@@ -20,6 +20,9 @@ import { INTERRUPTED_KEY, type Memory, type OpenSpan } from "./remember.ts";
 
 /** Spans of the tree. */
 const MAX_LINES = 100;
+
+/** Events of a span. */
+const MAX_EVENTS = 3;
 
 /** Counts that are not in the program's files: by what to call them. */
 export type Losses = ReadonlyMap<string, number>;
@@ -98,5 +101,7 @@ function line({ service, span }: OpenSpan, isRoot: boolean, style: PrintStyle): 
   if (attributes.length + span.droppedAttributesCount > 0) {
     parts.push(formatAttributes(attributes, span.droppedAttributesCount));
   }
+  // The last ones say how far it came.
+  parts.push(...span.events.slice(-MAX_EVENTS).map(formatEvent));
   return parts.join(" ");
 }

@@ -8,7 +8,7 @@ const tracer = trace.getTracer("app");
 tracer.startActiveSpan("request", { attributes: { "http.route": "/items" } }, () => {
   tracer.startSpan("done").end();
   tracer.startActiveSpan("query", () => tracer.startSpan("connect"));
-  tracer.startSpan("render");
+  tracer.startSpan("render").addEvent("first byte");
   for (let i = 0; i < 12; i++) {
     logs.getLogger("app").emit({ body: `step ${i}`, severityNumber: 9 });
   }
