@@ -137,10 +137,11 @@ export class Requests {
     if (logs.items > 0 && this.since.logs <= due) this.seal(logs);
   }
 
-  /** Sends the batches as they are. */
+  /** Sends the batches as they are, and the points that were collected. */
   flush(): void {
     this.seal(this.assembler.spans);
     this.seal(this.assembler.logs);
+    this.flushMetrics();
   }
 
   /** Sends the points of a process that lives, as of now. */
