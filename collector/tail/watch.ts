@@ -160,8 +160,9 @@ export class Watch {
     const key = copy.extension?.processUid ?? inode;
     const known = this.processes.get(key) ?? { process: reading.addProcess(), files: [] };
     this.processes.set(key, known);
-    // The starts of spans that are open now are among what was read.
-    const file = reading.addFile(known.process, copy, copy, this.isFirst);
+    // The starts of spans that are open now are among what was read, and of a new file a collector may
+    // have been the first to read.
+    const file = reading.addFile(known.process, copy, copy, true);
     known.files.push({ copy, file, owner: "writing", supersededSince: 0, saidFull: false });
   }
 
