@@ -217,7 +217,9 @@ describe("run", () => {
     it("gives the program the terminal, whose Ctrl-C comes once", async () => {
       const command = ["run", "--", ...COMMANDS[ownRuntime], APP, "count", "5"];
       const launch = launchOf(ownRuntime, join(ROOT, "collector/main.ts"), command, { env });
-      const line = [launch.command, ...launch.args].map((word) => `'${word}'`).join(" ");
+      const words = [launch.command, ...launch.args].map((word) => `'${word}'`);
+      // In place of the shell, which may end by the Ctrl-C itself.
+      const line = `exec ${words.join(" ")}`;
       const child = spawn("script", ["--quiet", "--return", "--command", line, "/dev/null"], {
         cwd: launch.cwd,
         env: { ...process.env, ...launch.env },
