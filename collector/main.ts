@@ -5,8 +5,8 @@
  * @module
  */
 import process from "node:process";
-import { ArgumentsExit } from "./arguments.ts";
-import { log } from "./log.ts";
+import { ArgumentsExit } from "./options/arguments.ts";
+import { log } from "./text/log.ts";
 import { parseProgram } from "./program.ts";
 
 try {

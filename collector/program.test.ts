@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { observe } from "../tests/support/collector.ts";
 import { ownRuntime } from "../tests/support/runtimes.ts";
-import { ArgumentsExit } from "./arguments.ts";
+import { ArgumentsExit } from "./options/arguments.ts";
 import { parseProgram } from "./program.ts";
 
 function refusal(...argv: string[]): string {

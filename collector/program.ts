@@ -5,7 +5,7 @@
  */
 import { Command, CommanderError } from "commander";
 import packageJson from "../package.json" with { type: "json" };
-import { ArgumentsExit } from "./arguments.ts";
+import { ArgumentsExit } from "./options/arguments.ts";
 import { collect } from "./commands/collect.ts";
 import { completions } from "./commands/completions.ts";
 import { config } from "./commands/config.ts";
@@ -17,7 +17,7 @@ import { recover } from "./commands/recover.ts";
 import { run } from "./commands/run.ts";
 import { size } from "./commands/size.ts";
 import { tail } from "./commands/tail.ts";
-import type { Environment } from "./variables.ts";
+import type { Environment } from "./options/variables.ts";
 
 /** What a command does; resolves to the program's exit code. */
 export type Action = () => Promise<number>;

@@ -8,7 +8,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import { ArgumentsExit } from "../collector/arguments.ts";
+import { ArgumentsExit } from "../collector/options/arguments.ts";
 import { readConfiguration } from "../collector/config/file.ts";
 import denoJson from "../deno.json" with { type: "json" };
 import packageJson from "../package.json" with { type: "json" };

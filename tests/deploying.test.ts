@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { ArgumentsExit } from "../collector/arguments.ts";
+import { ArgumentsExit } from "../collector/options/arguments.ts";
 import { parseProgram } from "../collector/program.ts";
 import { advise } from "../collector/size/size.ts";
 import denoJson from "../deno.json" with { type: "json" };

@@ -5,15 +5,15 @@
  */
 import process from "node:process";
 import { runtime, userTempDirectory } from "../../ffi/mod.ts";
-import { createDelivery, type Delivery } from "../delivery.ts";
-import { discover } from "../discover.ts";
-import { configureLog, log } from "../log.ts";
-import { addCollect, type CollectOptions } from "../options.ts";
-import { Pipeline } from "../pipeline.ts";
+import { createDelivery, type Delivery } from "../delivery/delivery.ts";
+import { discover } from "../files/discover.ts";
+import { configureLog, log } from "../text/log.ts";
+import { addCollect, type CollectOptions } from "../options/options.ts";
+import { Pipeline } from "../pipeline/pipeline.ts";
 import { type AddCommand, parseWith } from "../program.ts";
-import { startServers } from "../servers.ts";
-import { createSinks } from "../sinks.ts";
-import type { Environment } from "../variables.ts";
+import { startServers } from "../serve/servers.ts";
+import { createSinks } from "../delivery/sinks.ts";
+import type { Environment } from "../options/variables.ts";
 
 /** The command. */
 export const collect: AddCommand = (program, env, choose) =>

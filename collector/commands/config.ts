@@ -6,7 +6,7 @@
 import { Command } from "commander";
 import process from "node:process";
 import { configurationSchema } from "../config/schema.ts";
-import { addCollect } from "../options.ts";
+import { addCollect } from "../options/options.ts";
 import type { AddCommand } from "../program.ts";
 
 const HELP = `

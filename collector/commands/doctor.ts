@@ -4,12 +4,12 @@
  * @module
  */
 import process from "node:process";
-import { chooseDestinations, type SendFlags } from "../destinations.ts";
+import { chooseDestinations, type SendFlags } from "../options/destinations.ts";
 import type { Check } from "../doctor/check.ts";
 import { type DoctorOptions, examine } from "../doctor/doctor.ts";
-import { addSendFlags } from "../options.ts";
+import { addSendFlags } from "../options/options.ts";
 import type { AddCommand } from "../program.ts";
-import type { Environment } from "../variables.ts";
+import type { Environment } from "../options/variables.ts";
 
 const HELP = `
 Each line begins with "ok" or "bad"; a bad one says what to do. Looked at are, in this order:

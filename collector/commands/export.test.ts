@@ -24,8 +24,8 @@ import {
 import { collectOnce, isInterrupted } from "../../tests/support/collector.ts";
 import { command, hashOf, requestsOf, startWriter } from "../../tests/support/steady.ts";
 import { INTERRUPTIONS } from "../../lib/otlp/marks.ts";
-import { FileCopy } from "../copy.ts";
-import { ReadOut } from "../readout.ts";
+import { FileCopy } from "../files/copy.ts";
+import { ReadOut } from "../files/readout.ts";
 import { folders, run, TestSink, until } from "../testing/run.ts";
 
 const folder = folders("export");

@@ -6,21 +6,21 @@
 import { userTempDirectory } from "../../ffi/mod.ts";
 import { FormatError } from "../../lib/file/geometry.ts";
 import type { OwnerState } from "../../lib/file/owner.ts";
-import { chooseAggregation } from "../aggregation.ts";
-import { batchSize } from "../arguments.ts";
+import { chooseAggregation } from "../options/aggregation.ts";
+import { batchSize } from "../options/arguments.ts";
 import { readViewsOf } from "../config/file.ts";
-import { ownerOf, whyOpen } from "../copied-owner.ts";
-import { FileCopy } from "../copy.ts";
-import { type Candidate, discover } from "../discover.ts";
-import { log } from "../log.ts";
-import { DEFAULT_BATCH_SIZE } from "../options.ts";
-import { openOutput, type Output } from "../output.ts";
+import { ownerOf, whyOpen } from "../files/copied-owner.ts";
+import { FileCopy } from "../files/copy.ts";
+import { type Candidate, discover } from "../files/discover.ts";
+import { log } from "../text/log.ts";
+import { DEFAULT_BATCH_SIZE } from "../options/options.ts";
+import { openOutput, type Output } from "../text/output.ts";
 import type { AddCommand } from "../program.ts";
-import { ReadOut } from "../readout.ts";
-import { createJsonSinks } from "../sinks.ts";
-import { printable } from "../text.ts";
-import type { Environment } from "../variables.ts";
-import { explainOpenFailure } from "../watchlist.ts";
+import { ReadOut } from "../files/readout.ts";
+import { createJsonSinks } from "../delivery/sinks.ts";
+import { printable } from "../text/text.ts";
+import type { Environment } from "../options/variables.ts";
+import { explainOpenFailure } from "../files/watchlist.ts";
 
 interface Flags {
   output?: string;

@@ -5,20 +5,20 @@
  */
 import process from "node:process";
 import type { Signal } from "../../lib/otlp/request.ts";
-import { batchSize } from "../arguments.ts";
-import { chooseDestinations, type SendFlags } from "../destinations.ts";
-import { openInput, readDocuments } from "../documents.ts";
-import { log } from "../log.ts";
-import { addSendFlags, DEFAULT_BATCH_SIZE, ONCE_GIVES_UP_AFTER_MS } from "../options.ts";
-import { anyFromOtlpJson } from "../otlp-json.ts";
+import { batchSize } from "../options/arguments.ts";
+import { chooseDestinations, type SendFlags } from "../options/destinations.ts";
+import { openInput, readDocuments } from "../text/documents.ts";
+import { log } from "../text/log.ts";
+import { addSendFlags, DEFAULT_BATCH_SIZE, ONCE_GIVES_UP_AFTER_MS } from "../options/options.ts";
+import { anyFromOtlpJson } from "../text/otlp-json.ts";
 import type { AddCommand } from "../program.ts";
-import { SendQueue } from "../queue.ts";
-import { MAX_REQUEST_BYTES } from "../requests.ts";
-import { forEachSignal, ITEMS, SIGNALS } from "../signals.ts";
-import { createSinks } from "../sinks.ts";
-import { splitRequest } from "../split.ts";
-import { describeTotals, fates } from "../summary.ts";
-import { firstLine, printable, whyNotRead } from "../text.ts";
+import { SendQueue } from "../pipeline/queue.ts";
+import { MAX_REQUEST_BYTES } from "../pipeline/requests.ts";
+import { forEachSignal, ITEMS, SIGNALS } from "../pipeline/signals.ts";
+import { createSinks } from "../delivery/sinks.ts";
+import { splitRequest } from "../send/split.ts";
+import { describeTotals, fates } from "../pipeline/summary.ts";
+import { firstLine, printable, whyNotRead } from "../text/text.ts";
 
 interface Flags extends SendFlags {
   batchSize: number;

@@ -5,12 +5,12 @@
  */
 import { statSync } from "node:fs";
 import process from "node:process";
-import { discover } from "../discover.ts";
+import { discover } from "../files/discover.ts";
 import { formatInspection, inspectionToJson } from "../inspect/format.ts";
 import { inspect as look } from "../inspect/inspect.ts";
-import { log } from "../log.ts";
+import { log } from "../text/log.ts";
 import type { AddCommand } from "../program.ts";
-import type { Environment } from "../variables.ts";
+import type { Environment } from "../options/variables.ts";
 
 const HELP = `
 Without paths, looks where collect does. Nothing is changed, and no reader is kept away: a collector

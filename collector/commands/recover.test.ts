@@ -24,7 +24,7 @@ import { locate, type Located, type Range } from "../../tests/support/located.ts
 import { Random, seed } from "../../tests/support/random.ts";
 import { ownRuntime } from "../../tests/support/runtimes.ts";
 import { command, hashOf, requestsOf, startWriter } from "../../tests/support/steady.ts";
-import { ReadOut } from "../readout.ts";
+import { ReadOut } from "../files/readout.ts";
 import { repairFile } from "../repair/file.ts";
 import { folders, run, TestSink, until } from "../testing/run.ts";
 

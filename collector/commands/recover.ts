@@ -6,18 +6,18 @@
 import { readFileSync } from "node:fs";
 import { isLocked, runtime } from "../../ffi/mod.ts";
 import { INTERRUPTIONS } from "../../lib/otlp/marks.ts";
-import { chooseAggregation } from "../aggregation.ts";
-import { ArgumentsExit, batchSize } from "../arguments.ts";
+import { chooseAggregation } from "../options/aggregation.ts";
+import { ArgumentsExit, batchSize } from "../options/arguments.ts";
 import { readViewsOf } from "../config/file.ts";
-import { chooseDestinations, type SendFlags } from "../destinations.ts";
-import { log } from "../log.ts";
-import { addSendFlags, DEFAULT_BATCH_SIZE, ONCE_GIVES_UP_AFTER_MS } from "../options.ts";
-import { openOutput, type Output } from "../output.ts";
+import { chooseDestinations, type SendFlags } from "../options/destinations.ts";
+import { log } from "../text/log.ts";
+import { addSendFlags, DEFAULT_BATCH_SIZE, ONCE_GIVES_UP_AFTER_MS } from "../options/options.ts";
+import { openOutput, type Output } from "../text/output.ts";
 import type { AddCommand } from "../program.ts";
-import { ReadOut, type ReadProcess } from "../readout.ts";
+import { ReadOut, type ReadProcess } from "../files/readout.ts";
 import { type RepairedFile, repairFile } from "../repair/file.ts";
-import { createJsonSinks, createSinks } from "../sinks.ts";
-import { firstLine, printable, whyNotRead } from "../text.ts";
+import { createJsonSinks, createSinks } from "../delivery/sinks.ts";
+import { firstLine, printable, whyNotRead } from "../text/text.ts";
 
 interface Flags extends SendFlags {
   output?: string;

@@ -5,8 +5,8 @@
  */
 import { InvalidArgumentError } from "commander";
 import process from "node:process";
-import { ArgumentsExit, duration } from "../arguments.ts";
-import { log } from "../log.ts";
+import { ArgumentsExit, duration } from "../options/arguments.ts";
+import { log } from "../text/log.ts";
 import type { AddCommand } from "../program.ts";
 import { formatAdvice } from "../size/format.ts";
 import { advise, type Load } from "../size/size.ts";

@@ -14,28 +14,28 @@ import {
   ExportMetricsServiceRequestSchema,
   ExportTraceServiceRequestSchema,
 } from "../../proto/gen/otlp_pb.ts";
-import { chooseAggregation } from "../aggregation.ts";
-import { ArgumentsExit, duration, oneOf } from "../arguments.ts";
+import { chooseAggregation } from "../options/aggregation.ts";
+import { ArgumentsExit, duration, oneOf } from "../options/arguments.ts";
 import { readViewsOf } from "../config/file.ts";
-import { discover } from "../discover.ts";
-import { log } from "../log.ts";
-import { DEFAULT_BATCH_SIZE } from "../options.ts";
+import { discover } from "../files/discover.ts";
+import { log } from "../text/log.ts";
+import { DEFAULT_BATCH_SIZE } from "../options/options.ts";
 import { formatLog } from "../print/logs.ts";
 import { formatMetric } from "../print/metrics.ts";
 import { wantsColor } from "../print/print.ts";
 import { formatSpan } from "../print/spans.ts";
 import { serviceName } from "../print/values.ts";
 import type { AddCommand } from "../program.ts";
-import type { Sink } from "../queue.ts";
-import { ReadOut } from "../readout.ts";
-import { forEachSignal } from "../signals.ts";
-import { SEVERITIES } from "../severities.ts";
+import type { Sink } from "../pipeline/queue.ts";
+import { ReadOut } from "../files/readout.ts";
+import { forEachSignal } from "../pipeline/signals.ts";
+import { SEVERITIES } from "../text/severities.ts";
 import { createFilter } from "../tail/filter.ts";
 import { logObject, pointObjects, spanObject } from "../tail/objects.ts";
 import { Trees } from "../tail/trees.ts";
 import { Watch } from "../tail/watch.ts";
-import type { Environment } from "../variables.ts";
-import { DECODING } from "../decoding.ts";
+import type { Environment } from "../options/variables.ts";
+import { DECODING } from "../send/decoding.ts";
 
 interface Flags {
   service?: string[];

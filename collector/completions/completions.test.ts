@@ -7,7 +7,7 @@ import { after, before, describe, it } from "node:test";
 import { Command, Option } from "commander";
 import { observe } from "../../tests/support/collector.ts";
 import { ownRuntime } from "../../tests/support/runtimes.ts";
-import { oneOf } from "../arguments.ts";
+import { oneOf } from "../options/arguments.ts";
 import { bashCompletions } from "./bash.ts";
 import { fishCompletions } from "./fish.ts";
 import { treeOf } from "./tree.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Command } from "commander";
-import type { WordParser } from "../arguments.ts";
+import type { WordParser } from "../options/arguments.ts";
 
 /** What may follow: some words, a file, or something that a shell can't know. */
 export type Values = readonly string[] | "files" | "unknown";

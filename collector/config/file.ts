@@ -6,10 +6,10 @@
 import { readFileSync } from "node:fs";
 import { readViews, type View } from "../../lib/metrics/views.ts";
 import { ConfigFile, type Field } from "../../lib/metrics/yaml-fields.ts";
-import { ArgumentsExit } from "../arguments.ts";
+import { ArgumentsExit } from "../options/arguments.ts";
 import type { Processor } from "../processors/processor.ts";
 import type { TailSampling } from "../tail-sampling/sink.ts";
-import { printable, whyNotRead } from "../text.ts";
+import { printable, whyNotRead } from "../text/text.ts";
 import { readProcessors } from "./processors.ts";
 import { readResource } from "./resource.ts";
 import { readTailSampling } from "./tail-sampling.ts";

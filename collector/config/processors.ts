@@ -6,10 +6,10 @@
 import { readFileSync } from "node:fs";
 import type { Signal } from "../../lib/otlp/request.ts";
 import type { ConfigFile, Field } from "../../lib/metrics/yaml-fields.ts";
-import { parseDuration } from "../durations.ts";
-import { SEVERITIES } from "../severities.ts";
-import { SIGNALS } from "../signals.ts";
-import { whyNotRead } from "../text.ts";
+import { parseDuration } from "../options/durations.ts";
+import { SEVERITIES } from "../text/severities.ts";
+import { SIGNALS } from "../pipeline/signals.ts";
+import { whyNotRead } from "../text/text.ts";
 import type { Condition, Wanted } from "../processors/condition.ts";
 import type { Action, Processor, Scalar } from "../processors/processor.ts";
 

@@ -6,10 +6,10 @@
  */
 import { Command } from "commander";
 import { INSTRUMENT_TYPES } from "../../lib/metrics/views.ts";
-import { addCollect } from "../options.ts";
-import { SIGNALS } from "../signals.ts";
+import { addCollect } from "../options/options.ts";
+import { SIGNALS } from "../pipeline/signals.ts";
 import { fileOptions, isRepeatable } from "./flags.ts";
-import { SEVERITIES } from "../severities.ts";
+import { SEVERITIES } from "../text/severities.ts";
 import { SPAN_KINDS, STATUSES } from "./processors.ts";
 import { DETECTORS } from "./resource.ts";
 

@@ -4,11 +4,11 @@
  * @module
  */
 import type { Signal } from "../../lib/otlp/request.ts";
-import { type Connector, createConnector } from "../connect.ts";
-import type { Destination } from "../destinations.ts";
-import { parseTarget } from "../endpoint.ts";
-import { SIGNALS } from "../signals.ts";
-import { printable } from "../text.ts";
+import { type Connector, createConnector } from "../send/connect.ts";
+import type { Destination } from "../options/destinations.ts";
+import { parseTarget } from "../options/endpoint.ts";
+import { SIGNALS } from "../pipeline/signals.ts";
+import { printable } from "../text/text.ts";
 import { bad, type Check, ok } from "./check.ts";
 
 /** The first wait of the backoff is longer, so this is one attempt. */

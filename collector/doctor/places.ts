@@ -9,7 +9,7 @@ import process from "node:process";
 import { untrusted } from "../../lib/file/places.ts";
 import { inspect, type Inspection } from "../inspect/inspect.ts";
 import { formatBytes, plural, shellWord } from "../inspect/units.ts";
-import { printable } from "../text.ts";
+import { printable } from "../text/text.ts";
 import { bad, type Check, ok } from "./check.ts";
 
 /** A place where files may be. */

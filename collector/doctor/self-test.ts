@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Reader, type ReadRecord } from "../../lib/reader.ts";
 import { start } from "../../lib/sdk/start.ts";
-import { printable } from "../text.ts";
+import { printable } from "../text/text.ts";
 import { bad, type Check, ok } from "./check.ts";
 
 const VALUE = 'żółć 🚲 "\\';

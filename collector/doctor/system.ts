@@ -8,7 +8,7 @@ import process from "node:process";
 import packageJson from "../../package.json" with { type: "json" };
 import { clockWords, now, runtime } from "../../ffi/mod.ts";
 import { formatBytes, formatCount } from "../inspect/units.ts";
-import { firstLine } from "../text.ts";
+import { firstLine } from "../text/text.ts";
 import { bad, type Check, ok } from "./check.ts";
 
 /** Descriptors that a collector has beside its files. */

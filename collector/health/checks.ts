@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { Page } from "../serve.ts";
-import { PLAIN } from "../serve.ts";
-import { SIGNALS } from "../signals.ts";
+import type { Page } from "../serve/serve.ts";
+import { PLAIN } from "../serve/serve.ts";
+import { SIGNALS } from "../pipeline/signals.ts";
 import type { Watched } from "./figures.ts";
 
 /** A collector whose last round is longer ago has got stuck. */

@@ -5,8 +5,8 @@
  * @module
  */
 import type { Signal } from "../../lib/otlp/request.ts";
-import type { Endpoint, Sink } from "../queue.ts";
-import { SIGNALS } from "../signals.ts";
+import type { Endpoint, Sink } from "../pipeline/queue.ts";
+import { SIGNALS } from "../pipeline/signals.ts";
 import type { Figure, Sample } from "./figure.ts";
 
 type EndpointFigure = readonly [

@@ -6,9 +6,9 @@
  */
 import process from "node:process";
 import type { Signal } from "../../lib/otlp/request.ts";
-import type { Pipeline } from "../pipeline.ts";
-import type { Sink } from "../queue.ts";
-import { SIGNALS } from "../signals.ts";
+import type { Pipeline } from "../pipeline/pipeline.ts";
+import type { Sink } from "../pipeline/queue.ts";
+import { SIGNALS } from "../pipeline/signals.ts";
 import type { Figure, Labels, Sample } from "./figure.ts";
 import { endpointFigures } from "./endpoints.ts";
 import { recordFigures } from "./records.ts";

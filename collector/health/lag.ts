@@ -7,7 +7,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { RING_EVENTS, RING_SPANS } from "../../lib/format/layout.ts";
 import { claimedAhead, copyRecord, isReady, type RingReader } from "../../lib/ring/read.ts";
 import { EventSchema, MeasurementSchema, SpanEventSchema } from "../../proto/gen/mmap_pb.ts";
-import { claimedTo, type Drain, takenTo } from "../drain.ts";
+import { claimedTo, type Drain, takenTo } from "../pipeline/drain.ts";
 
 /** Records that are claimed and not taken. */
 export function lagRecords(drain: Drain, ring: number): number {

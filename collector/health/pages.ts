@@ -4,7 +4,7 @@
  * @module
  */
 import { addOwn, chooseFormat, CONTENT_TYPES, createText, formatText } from "../prometheus/text.ts";
-import type { Route } from "../serve.ts";
+import type { Route } from "../serve/serve.ts";
 import { checkAlive, checkReady } from "./checks.ts";
 import { type Figure, type Identity, readFigures } from "./figure.ts";
 import type { Watched } from "./figures.ts";

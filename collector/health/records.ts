@@ -9,9 +9,9 @@ import { basename } from "node:path";
 import { LOSS_NAMES, LOSS_TRUNCATED, RING_NAMES } from "../../lib/format/layout.ts";
 import type { ResourceEntry } from "../../lib/otlp/scopes.ts";
 import { ResourceMetricsSchema } from "../../proto/gen/otlp_pb.ts";
-import { type Files, lossOf } from "../files.ts";
-import type { FollowedFile } from "../follow.ts";
-import { lives } from "../pipeline.ts";
+import { type Files, lossOf } from "../files/files.ts";
+import type { FollowedFile } from "../files/follow.ts";
+import { lives } from "../pipeline/pipeline.ts";
 import type { Figure, Labels, Sample } from "./figure.ts";
 import { lagMs, lagRecords } from "./lag.ts";
 

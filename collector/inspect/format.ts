@@ -4,7 +4,7 @@
  * @module
  */
 import { formatTime } from "../print/values.ts";
-import { printable, word } from "../text.ts";
+import { printable, word } from "../text/text.ts";
 import type { PlainValue } from "./contents.ts";
 import type { FileFacts, Inspection, OwnerFacts, ReaderFacts } from "./inspect.ts";
 import { formatAge, formatBytes, formatCount } from "./units.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { printable } from "../text.ts";
+import { printable } from "../text/text.ts";
 
 /** `14.1 MiB`. */
 export function formatBytes(bytes: number): string {

@@ -5,7 +5,7 @@
  */
 import { FormatError } from "../../lib/file/geometry.ts";
 import { EXT_MAGIC, EXT_MAGIC_TEXT, HEADER_BYTES } from "../../lib/format/layout.ts";
-import { firstLine, printable, quoted } from "../text.ts";
+import { firstLine, printable, quoted } from "../text/text.ts";
 import { type FileImage, NotAFile } from "./image.ts";
 import { formatAge, formatBytes, shellWord } from "./units.ts";
 

@@ -5,7 +5,7 @@
  */
 import { fromBinary } from "@bufbuild/protobuf";
 import { ExportLogsServiceRequestSchema, type LogRecord } from "../../proto/gen/otlp_pb.ts";
-import { quoted, word } from "../text.ts";
+import { quoted, word } from "../text/text.ts";
 import {
   BOLD,
   CYAN,
@@ -21,7 +21,7 @@ import {
   serviceName,
   YELLOW,
 } from "./values.ts";
-import { DECODING } from "../decoding.ts";
+import { DECODING } from "../send/decoding.ts";
 
 /** Lowest severity numbers of the ranges that look alike. */
 const ERROR = 17;

@@ -11,7 +11,7 @@ import {
   type Metric,
   type NumberDataPoint,
 } from "../../proto/gen/otlp_pb.ts";
-import { word } from "../text.ts";
+import { word } from "../text/text.ts";
 import {
   BOLD,
   CYAN,
@@ -23,7 +23,7 @@ import {
   type PrintStyle,
   serviceName,
 } from "./values.ts";
-import { DECODING } from "../decoding.ts";
+import { DECODING } from "../send/decoding.ts";
 
 /** Points of both kinds of histograms, as far as they are printed. */
 interface HistogramPoint {

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Signal } from "../../lib/otlp/request.ts";
-import type { Environment } from "../variables.ts";
+import type { Environment } from "../options/variables.ts";
 import { formatLogs } from "./logs.ts";
 import { formatMetrics } from "./metrics.ts";
 import { formatSpans } from "./spans.ts";

@@ -11,7 +11,7 @@ import {
   Span_SpanKind,
   Status_StatusCode,
 } from "../../proto/gen/otlp_pb.ts";
-import { quoted, word } from "../text.ts";
+import { quoted, word } from "../text/text.ts";
 import {
   BOLD,
   CYAN,
@@ -27,7 +27,7 @@ import {
   serviceName,
   YELLOW,
 } from "./values.ts";
-import { DECODING } from "../decoding.ts";
+import { DECODING } from "../send/decoding.ts";
 
 /** What kinds are called. */
 export const KINDS: Readonly<Record<number, string>> = {

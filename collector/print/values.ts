@@ -5,7 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { AnyValue, KeyValue } from "../../proto/gen/otlp_pb.ts";
-import { quoted, word } from "../text.ts";
+import { quoted, word } from "../text/text.ts";
 
 /** How lines look. */
 export interface PrintStyle {

@@ -7,7 +7,7 @@ import { describe, it } from "node:test";
 import type { Signal } from "../../lib/otlp/request.ts";
 import { MAX_DEPTH } from "../../lib/otlp/values.ts";
 import { ConfigFile } from "../../lib/metrics/yaml-fields.ts";
-import { fromOtlpJson, toOtlpJson } from "../otlp-json.ts";
+import { fromOtlpJson, toOtlpJson } from "../text/otlp-json.ts";
 import { readProcessors } from "../config/processors.ts";
 import { type Processor, processRequest } from "./processor.ts";
 import { createProcessingSink } from "./sink.ts";

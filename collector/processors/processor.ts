@@ -18,7 +18,7 @@ import {
   type Span,
 } from "../../proto/gen/otlp_pb.ts";
 import type { Signal } from "../../lib/otlp/request.ts";
-import { DECODING } from "../decoding.ts";
+import { DECODING } from "../send/decoding.ts";
 import { matchesPattern } from "../../lib/wildcard.ts";
 import {
   type Condition,

@@ -4,9 +4,9 @@
  * @module
  */
 import type { Signal } from "../../lib/otlp/request.ts";
-import type { Sink } from "../queue.ts";
-import { log } from "../log.ts";
-import { ITEMS } from "../signals.ts";
+import type { Sink } from "../pipeline/queue.ts";
+import { log } from "../text/log.ts";
+import { ITEMS } from "../pipeline/signals.ts";
 import { type Processed, type Processor, processRequest } from "./processor.ts";
 
 /**

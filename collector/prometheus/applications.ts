@@ -5,11 +5,11 @@
  */
 import { fromBinary } from "@bufbuild/protobuf";
 import { ExportMetricsServiceRequestSchema } from "../../proto/gen/otlp_pb.ts";
-import { lives, type Pipeline } from "../pipeline.ts";
-import type { Log } from "../problems.ts";
-import type { Route } from "../serve.ts";
+import { lives, type Pipeline } from "../pipeline/pipeline.ts";
+import type { Log } from "../send/problems.ts";
+import type { Route } from "../serve/serve.ts";
 import { addResource, chooseFormat, CONTENT_TYPES, createText, formatText } from "./text.ts";
-import { DECODING } from "../decoding.ts";
+import { DECODING } from "../send/decoding.ts";
 
 /** By path. */
 export function applicationPages({ files, requests }: Pipeline, log: Log): Record<string, Route> {

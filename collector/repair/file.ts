@@ -17,7 +17,7 @@ import {
   FIRST_RING_OFFSET,
   HEADER_BYTES,
 } from "../../lib/format/layout.ts";
-import { MemoryFile } from "../copy.ts";
+import { MemoryFile } from "../files/copy.ts";
 import { rebuildGeometry } from "./geometry.ts";
 import { repairRing } from "./rings.ts";
 

@@ -7,7 +7,7 @@ import { spawn } from "node:child_process";
 import { constants } from "node:os";
 import process from "node:process";
 import { isatty } from "node:tty";
-import type { Environment } from "../variables.ts";
+import type { Environment } from "../options/variables.ts";
 
 /** How a program ended. */
 export interface End {

@@ -5,8 +5,8 @@
  */
 import { existsSync, statSync } from "node:fs";
 import { basename, delimiter, dirname, join, resolve } from "node:path";
-import { ArgumentsExit } from "../arguments.ts";
-import { printable } from "../text.ts";
+import { ArgumentsExit } from "../options/arguments.ts";
+import { printable } from "../text/text.ts";
 import { upwards } from "./sdk.ts";
 
 /** A command that the SDK can be preloaded into. */

@@ -11,11 +11,11 @@ import { LOSS_NAMES, LOSS_TRUNCATED, RING_NAMES } from "../../lib/format/layout.
 import { INTERRUPTED } from "../../lib/otlp/marks.ts";
 import type { Signal } from "../../lib/otlp/request.ts";
 import { ExportTraceServiceRequestSchema, type Span } from "../../proto/gen/otlp_pb.ts";
-import type { FollowedFile } from "../follow.ts";
+import type { FollowedFile } from "../files/follow.ts";
 import { formatLogs } from "../print/logs.ts";
 import { type PrintStyle, serviceName } from "../print/values.ts";
-import type { Sink } from "../queue.ts";
-import { DECODING } from "../decoding.ts";
+import type { Sink } from "../pipeline/queue.ts";
+import { DECODING } from "../send/decoding.ts";
 
 /** Open spans that are kept; more are counted. */
 const MAX_OPEN = 1_000;

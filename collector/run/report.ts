@@ -15,7 +15,7 @@ import {
   type PrintStyle,
   YELLOW,
 } from "../print/values.ts";
-import { word } from "../text.ts";
+import { word } from "../text/text.ts";
 import { INTERRUPTED_KEY, type Memory, type OpenSpan } from "./remember.ts";
 
 /** Spans of the tree. */

@@ -17,7 +17,7 @@ import {
   tag,
   VARINT,
 } from "../../lib/format/fields.ts";
-import { DECODING } from "../decoding.ts";
+import { DECODING } from "../send/decoding.ts";
 import {
   cursor,
   putVarint,

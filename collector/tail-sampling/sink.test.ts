@@ -9,8 +9,8 @@ import {
   type Status_StatusCode,
 } from "../../proto/gen/otlp_pb.ts";
 import { Random, seed } from "../../tests/support/random.ts";
-import { createFanOut } from "../fan-out.ts";
-import type { Outcome } from "../send.ts";
+import { createFanOut } from "../delivery/fan-out.ts";
+import type { Outcome } from "../send/send.ts";
 import { until } from "../testing/run.ts";
 import { readTailSampling } from "../config/tail-sampling.ts";
 import { isSampled } from "./policies.ts";

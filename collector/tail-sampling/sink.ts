@@ -8,9 +8,9 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { MAX_RUNNING, type Sink } from "../queue.ts";
-import { MAX_REQUEST_BYTES } from "../requests.ts";
-import type { Outcome } from "../send.ts";
+import { MAX_RUNNING, type Sink } from "../pipeline/queue.ts";
+import { MAX_REQUEST_BYTES } from "../pipeline/requests.ts";
+import type { Outcome } from "../send/send.ts";
 import { Decider, type Policies } from "./policies.ts";
 import { RequestReader, type SpanBytes, writeRequest } from "./request.ts";
 

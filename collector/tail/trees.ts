@@ -17,7 +17,7 @@ import {
   type PrintStyle,
   YELLOW,
 } from "../print/values.ts";
-import { word } from "../text.ts";
+import { word } from "../text/text.ts";
 
 /** A span of a tree. */
 interface Item {

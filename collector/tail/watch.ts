@@ -8,13 +8,13 @@ import { statSync } from "node:fs";
 import { FormatError } from "../../lib/file/geometry.ts";
 import type { OwnerState } from "../../lib/file/owner.ts";
 import { RING_NAMES } from "../../lib/format/layout.ts";
-import { ownerOf, whyOpen } from "../copied-owner.ts";
-import { FileCopy } from "../copy.ts";
-import type { Scan } from "../discover.ts";
-import { isDrained } from "../drain.ts";
-import type { Log } from "../problems.ts";
-import type { ReadFile, ReadOut, ReadProcess } from "../readout.ts";
-import { printable } from "../text.ts";
+import { ownerOf, whyOpen } from "../files/copied-owner.ts";
+import { FileCopy } from "../files/copy.ts";
+import type { Scan } from "../files/discover.ts";
+import { isDrained } from "../pipeline/drain.ts";
+import type { Log } from "../send/problems.ts";
+import type { ReadFile, ReadOut, ReadProcess } from "../files/readout.ts";
+import { printable } from "../text/text.ts";
 
 /** A file in the state `superseded` without a next one: its process is taken to be over, ms. */
 const SUCCESSOR_MS = 5000;

@@ -6,8 +6,8 @@
 import { Buffer } from "node:buffer";
 import * as grpc from "@grpc/grpc-js";
 import type { Signal } from "../../lib/otlp/request.ts";
-import { SIGNALS } from "../signals.ts";
-import { ADDRESS_CERTIFICATE, CERTIFICATE, KEY, OTHER_CERTIFICATE } from "../tls-fixture.ts";
+import { SIGNALS } from "../pipeline/signals.ts";
+import { ADDRESS_CERTIFICATE, CERTIFICATE, KEY, OTHER_CERTIFICATE } from "../send/tls-fixture.ts";
 
 /** A call of `Export`. */
 export type GrpcCall = grpc.ServerUnaryCall<Buffer, Buffer>;

@@ -25,11 +25,11 @@ import {
   pointsOf,
   spansOf,
 } from "../../tests/support/collect.ts";
-import { discover } from "../discover.ts";
-import { Pipeline, type PipelineOptions } from "../pipeline.ts";
-import type { Sink } from "../queue.ts";
-import type { Outcome } from "../send.ts";
-import { forEachSignal } from "../signals.ts";
+import { discover } from "../files/discover.ts";
+import { Pipeline, type PipelineOptions } from "../pipeline/pipeline.ts";
+import type { Sink } from "../pipeline/queue.ts";
+import type { Outcome } from "../send/send.ts";
+import { forEachSignal } from "../pipeline/signals.ts";
 
 /** Folders that are removed when the tests of the file are done. */
 export function folders(name: string): () => string {

@@ -137,7 +137,7 @@ function through(protocol: "http/protobuf" | "grpc"): void {
     }
   });
 
-  // On Deno a client of gRPC does not get to know the status of a page: see collector/grpc-status.ts.
+  // On Deno a client of gRPC does not get to know the status of a page: see collector/send/grpc-status.ts.
   if (protocol === "grpc" && ownRuntime === "deno") return;
   it("delivers everything where requests must be small", async () => {
     await start(8192);

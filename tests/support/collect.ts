@@ -7,8 +7,13 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { gunzipSync } from "node:zlib";
 import { readFileSync } from "node:fs";
-import { type Drain, type Intake, openDrain } from "../../collector/drain.ts";
-import { isIdle, round, type RoundFile, type RoundProcess } from "../../collector/round.ts";
+import { type Drain, type Intake, openDrain } from "../../collector/pipeline/drain.ts";
+import {
+  isIdle,
+  round,
+  type RoundFile,
+  type RoundProcess,
+} from "../../collector/pipeline/round.ts";
 import { Aggregator, type AggregatorOptions } from "../../lib/metrics/aggregate.ts";
 import type { GrowingFile } from "../../lib/dictionary/read.ts";
 import { readGeometry } from "../../lib/file/geometry.ts";

@@ -7,13 +7,13 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseAllDocuments } from "yaml";
-import { ArgumentsExit } from "../../collector/arguments.ts";
+import { ArgumentsExit } from "../../collector/options/arguments.ts";
 import { detectKubernetes } from "../../collector/config/resource.ts";
-import { helpText } from "../../collector/help.ts";
-import { addCollect, type CollectOptions } from "../../collector/options.ts";
+import { helpText } from "../../collector/options/help.ts";
+import { addCollect, type CollectOptions } from "../../collector/options/options.ts";
 import { parseWith } from "../../collector/program.ts";
 import { advise, type Load } from "../../collector/size/size.ts";
-import type { Environment } from "../../collector/variables.ts";
+import type { Environment } from "../../collector/options/variables.ts";
 
 /** A part of a manifest: whatever is there is asked for by name. */
 // deno-lint-ignore no-explicit-any

@@ -16,7 +16,7 @@ import {
 import type { KeyValue, Metric, NumberDataPoint } from "../../../proto/gen/otlp_pb.ts";
 import { FileBuilder, idsOf } from "../../../tests/support/build.ts";
 import { AGGREGATION, MemoryCollector, pointsOf } from "../../../tests/support/collect.ts";
-import { type Drain, takenTo } from "../../../collector/drain.ts";
+import { type Drain, takenTo } from "../../../collector/pipeline/drain.ts";
 import { RING_MEASUREMENTS } from "../../format/layout.ts";
 import { release } from "../../ring/read.ts";
 import type { AggregationCounts, AggregatorOptions } from "../aggregate.ts";

@@ -1,0 +1,60 @@
+/**
+ * A sink that can be replaced while it is in use.
+ *
+ * @module
+ */
+import type { Sink } from "../pipeline/queue.ts";
+import type { Outcome } from "../send/send.ts";
+import { addOutcomes, leftOf } from "../send/split.ts";
+
+/** The sink, and how to replace what it passes on to. */
+export interface SwitchSink extends Sink {
+  /** From now on everything goes to `next`, also what the old one has not delivered yet. */
+  replace(next: Sink): Promise<void>;
+}
+
+/** Passes on to a sink until it is replaced. */
+export function createSwitch(first: Sink): SwitchSink {
+  let current = first;
+  let aborted = false;
+  async function send(body: Uint8Array, items: number): Promise<Outcome> {
+    const sink = current;
+    const outcome = await sink.send(body, items);
+    const left = sink === current || aborted ? [] : leftOf(outcome, { body, items });
+    if (left.length === 0) return outcome;
+    // What the old one was cut off from is the new one's, and nothing that it has answered for.
+    const { accepted, rejected } = outcome;
+    const dropped = left.reduce((count, part) => count - part.items, outcome.dropped);
+    let total: Outcome = { accepted, rejected, dropped };
+    for (const part of left) total = addOutcomes(total, await send(part.body, part.items));
+    return total;
+  }
+
+  return {
+    send,
+    async replace(next) {
+      const old = current;
+      current = next;
+      old.abort("the configuration has changed");
+      await old.close();
+    },
+    abort(reason) {
+      aborted = true;
+      current.abort(reason);
+    },
+    close: () => current.close(),
+    flush: () => current.flush?.(),
+    get concurrency() {
+      return current.concurrency;
+    },
+    get full() {
+      return current.full;
+    },
+    get idle() {
+      return current.idle;
+    },
+    get endpoints() {
+      return current.endpoints;
+    },
+  };
+}

@@ -1,0 +1,241 @@
+/**
+ * Opens a file to be drained, and closes it again: lock, extension words, release of the rings.
+ *
+ * @module
+ */
+import { statSync, unlinkSync } from "node:fs";
+import process from "node:process";
+import { type HeldLock, lockFile, processIsAlive } from "../../ffi/mod.ts";
+import {
+  type Extension,
+  readCounter,
+  readExtension,
+  readHeartbeat,
+  readReaderPid,
+  writeCounter,
+  writeReader,
+} from "../../lib/file/extension.ts";
+import { type Geometry, readGeometry } from "../../lib/file/geometry.ts";
+import { MappedFile } from "../../lib/file/mapped.ts";
+import { READER_SUFFIX } from "../../lib/file/places.ts";
+import { READ_DELIVERED, READ_REJECTED, READ_TORN, RING_COUNT } from "../../lib/format/layout.ts";
+import type { Assembler } from "../../lib/otlp/assemble.ts";
+import type { Signal } from "../../lib/otlp/request.ts";
+import { release } from "../../lib/ring/read.ts";
+import { claimedTo, openDrain, takenTo } from "../pipeline/drain.ts";
+import type { OwnerState } from "../../lib/file/owner.ts";
+import type { RoundFile, RoundProcess } from "../pipeline/round.ts";
+
+/** A reader that was silent for longer has gone (PROTOCOL.md, The extension block). */
+export const READER_SILENT_NS = 10_000_000_000n;
+
+/** A process whose files are followed. */
+export interface FollowedProcess extends RoundProcess {
+  readonly files: FollowedFile[];
+  /** Uid, or for files without one something unique. */
+  key: string;
+  /** Requests that hold something of it and are not answered yet. */
+  unanswered: number;
+  /** Spans, data points and log records of requests that could not be delivered, to be sent again. */
+  readonly undelivered: Record<Signal, number>;
+  /** Time of its last data points, ns since the Unix epoch; 0 before the first. */
+  collectedAt: bigint;
+  /** Its open spans and its last points were sent; nothing more is expected. */
+  over: boolean;
+}
+
+/** A file that is followed. */
+export interface FollowedFile extends RoundFile {
+  /** Where it is now. */
+  path: string;
+  /** Given on the command line itself. */
+  readonly named: boolean;
+  readonly file: MappedFile;
+  readonly geometry: Geometry;
+  readonly extension: Extension | null;
+  readonly process: FollowedProcess;
+  readonly inode: string;
+  owner: OwnerState;
+  /** Records taken when the owner was last asked after. */
+  seen: number;
+  /** When a round first found it in the state `superseded`, with nothing after it, milliseconds. */
+  supersededSince: number;
+  /** Its removal is not tried before, milliseconds. */
+  retireAfter: number;
+  readonly lock: HeldLock;
+  /** By ring and counter: what the extension block held when the file was opened. */
+  readonly base: readonly number[];
+  /** By ring: the sequence before the first record of this run. */
+  readonly first: readonly number[];
+}
+
+/** What became of an attempt to open. */
+export type Opened =
+  | { readonly followed: FollowedFile }
+  /** Still being made. */
+  | { readonly unfinished: string }
+  /** Another reader has it. */
+  | { readonly heldBy: number | null };
+
+/** What identifies a file whatever its name is. */
+export function inodeOf(path: string): string {
+  const { dev, ino } = statSync(path, { bigint: true });
+  return `${dev}:${ino}`;
+}
+
+/**
+ * Opens a file and becomes its reader. Throws FormatError and SystemError; the file is not changed
+ * then.
+ *
+ * @param findProcess The process for a uid (null: a process of its own).
+ * @param once Take what is claimed now and nothing after.
+ */
+export function openFile(
+  id: number,
+  path: string,
+  named: boolean,
+  once: boolean,
+  assembler: Assembler,
+  findProcess: (uid: string | null) => FollowedProcess,
+): Opened {
+  const file = MappedFile.open(path);
+  let lock: HeldLock | null = null;
+  try {
+    // Nothing is written beside or into a file that is not ours.
+    const first = readGeometry(path, file.u8, file.size);
+    if ("unfinished" in first) {
+      file.close();
+      return first;
+    }
+    const attempt = lockFile(path + READER_SUFFIX);
+    if ("heldBy" in attempt) {
+      file.close();
+      return attempt;
+    }
+    lock = attempt;
+    // Again: the reader before may have moved on.
+    const geometry = readGeometry(path, file.u8, file.size);
+    if ("unfinished" in geometry) {
+      lock.release();
+      file.close();
+      return geometry;
+    }
+    const extension = readExtension(file, geometry.rings[0].offset);
+    const other = extension === null ? null : otherReader(file);
+    if (other !== null) {
+      lock.release();
+      file.close();
+      return { heldBy: other };
+    }
+    const followedProcess = findProcess(extension?.processUid ?? null);
+    const drain = openDrain(id, file, geometry, assembler, followedProcess.state);
+    const followed: FollowedFile = {
+      drain,
+      generation: extension?.generation ?? 0,
+      older: null,
+      spansDone: false,
+      closed: false,
+      limits: drain.rings.map((_, ring) => once ? claimedTo(drain, ring) : Infinity),
+      safe: -1,
+      target: -1,
+      path,
+      named,
+      file,
+      geometry,
+      extension,
+      process: followedProcess,
+      inode: inodeOf(path),
+      owner: "writing",
+      seen: -1,
+      supersededSince: 0,
+      retireAfter: 0,
+      lock,
+      base: drain.rings.flatMap((_, ring) =>
+        [READ_DELIVERED, READ_TORN, READ_REJECTED].map((counter) =>
+          extension === null ? 0 : readCounter(file, ring, counter)
+        )
+      ),
+      first: drain.rings.map((ring) => ring.sequence),
+    };
+    addToProcess(followedProcess, followed);
+    beat(followed);
+    return { followed };
+  } catch (error) {
+    lock?.release();
+    file.close();
+    throw error;
+  }
+}
+
+/** Files come in any order: what continues what is said by their uids. */
+function addToProcess(process: FollowedProcess, added: FollowedFile): void {
+  const { files } = process;
+  for (const file of files) {
+    if (continues(file, added)) file.older = added;
+    if (continues(added, file)) added.older = file;
+  }
+  files.push(added);
+  files.sort((a, b) => a.generation - b.generation);
+}
+
+function continues({ extension }: FollowedFile, older: FollowedFile): boolean {
+  const uid = extension?.predecessorUid ?? null;
+  return uid !== null && uid === older.extension?.fileUid;
+}
+
+/**
+ * The process that reads this file under another name, under which its lock is: a file that was set
+ * aside while it was read has a new one.
+ */
+function otherReader(file: MappedFile): number | null {
+  const pid = readReaderPid(file);
+  if (pid === 0 || pid === process.pid) return null;
+  const silent = BigInt(Date.now()) * 1_000_000n - readHeartbeat(file);
+  return silent < READER_SILENT_NS && processIsAlive(pid) ? pid : null;
+}
+
+/** Gives back what was taken. Only what nobody has to read again. */
+export function releaseRings({ drain }: FollowedFile): void {
+  for (let ring = 0; ring < drain.rings.length; ring++) {
+    release(drain.rings[ring], takenTo(drain, ring));
+  }
+}
+
+/**
+ * Gives back what was taken from one ring, up to what has to be read again.
+ *
+ * @param first Low 32 bits of the first sequence to be read again, null when there is none.
+ */
+export function releaseBefore({ drain }: FollowedFile, ring: number, first: number | null): void {
+  const taken = takenTo(drain, ring);
+  release(drain.rings[ring], first === null ? taken : taken - (((taken | 0) - first) | 0) - 1);
+}
+
+/** Tells the writer that somebody reads, and how much so far. */
+export function beat(followed: FollowedFile): void {
+  if (followed.extension === null) return;
+  const { drain, file, base, first } = followed;
+  writeReader(file, process.pid, BigInt(Date.now()) * 1_000_000n);
+  for (let ring = 0; ring < RING_COUNT; ring++) {
+    // Records that are not given back will be read, and counted, again.
+    const released = Math.max(0, drain.rings[ring].released - first[ring]);
+    const bad = drain.torn[ring] + drain.rejected[ring];
+    if (released < bad) continue;
+    writeCounter(file, ring, READ_DELIVERED, base[3 * ring] + released - bad);
+    writeCounter(file, ring, READ_TORN, base[3 * ring + 1] + drain.torn[ring]);
+    writeCounter(file, ring, READ_REJECTED, base[3 * ring + 2] + drain.rejected[ring]);
+  }
+}
+
+/** Stops reading a file. With `remove` it is unlinked, if its path still names it. */
+export function closeFile(followed: FollowedFile, remove: boolean): void {
+  const { file, extension, lock, path } = followed;
+  beat(followed);
+  if (extension !== null) writeReader(file, 0, 0n);
+  try {
+    if (remove && file.mapping.isAtPath(path)) unlinkSync(path);
+  } finally {
+    file.close();
+    lock.release();
+  }
+}

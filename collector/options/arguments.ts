@@ -1,0 +1,131 @@
+/**
+ * Values as people give them, on the command line or in a variable: the same parsers for both.
+ *
+ * @module
+ */
+import { InvalidArgumentError } from "commander";
+import type { Signal } from "../../lib/otlp/request.ts";
+import { parseDuration } from "./durations.ts";
+import { exactUrl, grpcUrl, signalUrls, withoutCredentials } from "./endpoint.ts";
+import { type Header, headerProblem } from "../send/headers.ts";
+import type { Protocol } from "../send/send.ts";
+import { printable } from "../text/text.ts";
+import type { Setting } from "./variables.ts";
+
+/** Thrown where a command-line program ends: the help was asked for, or an argument is bad. */
+export class ArgumentsExit extends Error {
+  /** 0: `message` goes to standard output; 2: to standard error. */
+  readonly exitCode: 0 | 2;
+  constructor(exitCode: 0 | 2, message: string) {
+    super(message);
+    this.name = "ArgumentsExit";
+    this.exitCode = exitCode;
+  }
+}
+
+const MAX_BATCH_SIZE = 65_536;
+const HOUR_MS = 3_600_000;
+
+/** Milliseconds of a duration, 1 ms to 1 h. */
+export function duration(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === undefined) throw new InvalidArgumentError("It is no duration such as 10s or 500ms.");
+  if (ms < 1 || ms > HOUR_MS) throw new InvalidArgumentError("It is not from 1ms to 1h.");
+  return ms;
+}
+
+/** How many items a request may have. */
+export function batchSize(text: string): number {
+  const count = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (count < 1 || count > MAX_BATCH_SIZE) {
+    throw new InvalidArgumentError(`It is no whole number from 1 to ${MAX_BATCH_SIZE}.`);
+  }
+  return count;
+}
+
+/** A parser of one of some words, which shells offer. */
+export interface WordParser<T extends string> {
+  (text: string): T;
+  readonly words: readonly T[];
+}
+
+/** One of some words, in any case. */
+export function oneOf<T extends string>(...words: readonly T[]): WordParser<T> {
+  const parse = (text: string): T => {
+    const found = words.find((word) => word === text.toLowerCase());
+    if (found !== undefined) return found;
+    const rest = words.slice(0, -1).join(", ");
+    throw new InvalidArgumentError(`It is not ${rest} or ${words[words.length - 1]}.`);
+  };
+  return Object.assign(parse, { words });
+}
+
+/** How a request's body is compressed. */
+export const compression: WordParser<"gzip" | "none"> = oneOf("gzip", "none");
+
+/** What requests are carried by. */
+export const protocol: (text: string) => Protocol = oneOf("grpc", "http/protobuf", "http/json");
+
+/** `true` or `false`. */
+export function boolean(text: string): boolean {
+  return oneOf("true", "false")(text) === "true";
+}
+
+/** The URL of a signal under a base URL. */
+export function baseEndpoint(signal: Signal): (text: string) => string {
+  return (text) => checkUrl(() => signalUrls(text)[signal]);
+}
+
+/** A URL as it is used. */
+export function exactEndpoint(text: string): string {
+  return checkUrl(() => exactUrl(text));
+}
+
+/** The URL that stands for a gRPC endpoint. */
+export function grpcEndpoint(insecure: boolean): (text: string) => string {
+  return (text) => checkUrl(() => grpcUrl(text, insecure));
+}
+
+function checkUrl<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    throw new InvalidArgumentError(printable((error as Error).message) + ".");
+  }
+}
+
+/** A request header. */
+export function header(name: string, value: string, source: string): Header {
+  const problem = headerProblem(name, value);
+  if (problem !== undefined) {
+    throw new InvalidArgumentError(`Header "${printable(name, 60)}": ${problem}.`);
+  }
+  return { name, value, source };
+}
+
+/** The same from NAME=VALUE. */
+export function headerFlag(text: string): Header {
+  const equals = text.indexOf("=");
+  if (equals <= 0) throw new InvalidArgumentError("It is not NAME=VALUE.");
+  const value = text.slice(equals + 1).trim();
+  return header(text.slice(0, equals).trim(), value, "--header");
+}
+
+/**
+ * Applies a flag's parser to a variable, with the variable named when the value is bad.
+ *
+ * @param secret The value is not repeated.
+ */
+export function fromVariable<T>(
+  setting: Setting | undefined,
+  parse: (text: string) => T,
+  secret = false,
+): T | undefined {
+  if (setting === undefined) return undefined;
+  try {
+    return parse(setting.value);
+  } catch (error) {
+    const shown = secret ? "" : ` "${printable(withoutCredentials(setting.value), 200)}"`;
+    throw new ArgumentsExit(2, `${setting.source}${shown} is invalid. ${(error as Error).message}`);
+  }
+}

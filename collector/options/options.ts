@@ -1,0 +1,239 @@
+/**
+ * The options of `collect`: flags first, then the OTEL_EXPORTER_OTLP_* variables, then defaults.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import type { AggregatorOptions } from "../../lib/metrics/aggregate.ts";
+import type { Signal } from "../../lib/otlp/request.ts";
+import { chooseAggregation } from "./aggregation.ts";
+import { batchSize, compression, duration, fromVariable, oneOf, protocol } from "./arguments.ts";
+import { type Configuration, NO_CONFIGURATION, readConfiguration } from "../config/file.ts";
+import { applyFlags } from "../config/flags.ts";
+import {
+  chooseDestinations,
+  type Destination,
+  type NameOf,
+  type SendFlags,
+} from "./destinations.ts";
+import { helpText } from "./help.ts";
+import { DEFAULT_LOG, LEVELS, type LogFormat, type LogSettings } from "../text/log.ts";
+import type { Level } from "../send/problems.ts";
+import type { Processor } from "../processors/processor.ts";
+import { type ListenAddress, listenAddress, type Listener } from "../serve/serve.ts";
+import type { TailSampling } from "../tail-sampling/sink.ts";
+import { type Environment, variable } from "./variables.ts";
+
+/** What `collect` was asked to do. */
+export interface CollectOptions {
+  /** Files, directories and globs as given; empty: see `discover.ts`. */
+  readonly paths: readonly string[];
+  /** There is a configuration file. */
+  readonly hasConfig: boolean;
+  /** Where each signal goes, nowhere for one that is not to be sent; null: print them all. */
+  readonly destinations: Readonly<Record<Signal, readonly Destination[]>> | null;
+  /** Spans or log records in a request at most. */
+  readonly batchSize: number;
+  /** A batch that is not full is sent after this many milliseconds. */
+  readonly flushIntervalMs: number;
+  /** Metrics are collected this often, milliseconds. */
+  readonly metricsIntervalMs: number;
+  readonly aggregation: AggregatorOptions;
+  /** What is left out and changed on the way out. */
+  readonly processors: readonly Processor[];
+  readonly tailSampling: TailSampling | null;
+  /** Drain what is there, send it, end. */
+  readonly once: boolean;
+  /** Don't remove the drained files of dead owners. */
+  readonly keep: boolean;
+  /** A batch is given up after this many milliseconds of trying: Infinity unless `once`. */
+  readonly giveUpAfterMs: number;
+  /** What is said on standard error, and how. */
+  readonly log: LogSettings;
+  /** Where to answer how the collector is; null: nowhere. */
+  readonly health: Listener | null;
+  /** Where to answer with the metrics of applications; null: nowhere. */
+  readonly prometheus: Listener | null;
+  /** Send metrics of the collector itself. */
+  readonly selfMetrics: boolean;
+}
+
+/**
+ * 2,048 spans are some 0.5 to 1 MB: the fixed cost of a request is under 0.1 us a span then, and
+ * the body stays below the 1 MB that nginx accepts unless told otherwise.
+ */
+export const DEFAULT_BATCH_SIZE = 2_048;
+const DEFAULT_FLUSH_MS = 200;
+const DEFAULT_METRICS_MS = 10_000;
+/** A batch of a program that ends by itself is given up after this many milliseconds. */
+export const ONCE_GIVES_UP_AFTER_MS = 60_000;
+
+interface Flags extends SendFlags {
+  batchSize: number;
+  flushInterval?: number;
+  metricsInterval?: number;
+  config?: string;
+  once?: boolean;
+  keep?: boolean;
+  logLevel: Level;
+  logFormat: LogFormat;
+  health?: ListenAddress;
+  selfMetrics?: boolean;
+  prometheus?: ListenAddress;
+}
+
+/** Adds the flags about sending to a command. */
+export function addSendFlags(command: Command): Command {
+  return command
+    .option(
+      "--endpoint <url>",
+      "where to send (repeatable); /v1/traces and so on are appended (gRPC: HOST:PORT will do)",
+      append,
+    )
+    .option(
+      "--protocol <name>",
+      "http/protobuf, http/json or grpc (default: http/protobuf)",
+      protocol,
+    )
+    .option("--insecure", "gRPC without TLS where the endpoint has no http:// or https://")
+    .option("--header <name=value>", "a request header (repeatable)", append)
+    .option("--bearer-token-file <file>", "a token to send, read again when the file changes")
+    .option("--ca-file <file>", "PEM: certificates to trust; this and the next two are reloaded")
+    .option("--client-cert-file <file>", "PEM: the certificate to show")
+    .option("--client-key-file <file>", "PEM: its private key")
+    .option("--compression <name>", "gzip or none (default: none)", compression)
+    .option("--timeout <duration>", "for one attempt to send (default: 10s)", duration);
+}
+
+function append(text: string, before: string[] = []): string[] {
+  return [...before, text];
+}
+
+function combine(
+  paths: readonly string[],
+  flags: Flags,
+  nameOf: NameOf,
+  { views, processors, tailSampling }: Configuration,
+  env: Environment,
+): CollectOptions {
+  const { once = false, keep = false } = flags;
+  return {
+    paths,
+    hasConfig: flags.config !== undefined,
+    destinations: chooseDestinations(flags, env, nameOf),
+    batchSize: flags.batchSize,
+    flushIntervalMs: flags.flushInterval ?? DEFAULT_FLUSH_MS,
+    metricsIntervalMs: flags.metricsInterval ?? DEFAULT_METRICS_MS,
+    aggregation: chooseAggregation(views, env),
+    processors,
+    tailSampling,
+    once,
+    keep,
+    giveUpAfterMs: once ? ONCE_GIVES_UP_AFTER_MS : Infinity,
+    log: { level: flags.logLevel, format: flags.logFormat },
+    health: chooseHealth(flags, nameOf, env),
+    prometheus: flags.prometheus === undefined
+      ? null
+      : { address: flags.prometheus, source: nameOf("prometheus") },
+    selfMetrics: flags.selfMetrics ?? false,
+  };
+}
+
+function chooseHealth({ health }: Flags, nameOf: NameOf, env: Environment): Listener | null {
+  if (health !== undefined) return { address: health, source: nameOf("health") };
+  const setting = variable(env, "OTLP_MMAP_HEALTH");
+  const address = fromVariable(setting, listenAddress);
+  return address === undefined ? null : { address, source: setting!.source };
+}
+
+/** Adds the options that say how to collect: where to send, and how often. */
+export function addSending(command: Command): Command {
+  return addSendFlags(command)
+    .option(
+      "--batch-size <count>",
+      "spans or log records in a request at most",
+      batchSize,
+      DEFAULT_BATCH_SIZE,
+    )
+    .option(
+      "--flush-interval <duration>",
+      "a batch that is not full is sent after this (default: 200ms)",
+      duration,
+    )
+    .option(
+      "--metrics-interval <duration>",
+      "metrics are sent this often (default: 10s)",
+      duration,
+    )
+    .option("--config <file>", "a YAML file with all of this, views, processors, tail sampling");
+}
+
+/**
+ * What a command that collects was asked to do, by its arguments, its configuration file and
+ * variables.
+ *
+ * @throws ArgumentsExit when something in these is bad.
+ */
+export function readOptions(
+  paths: readonly string[],
+  command: Command,
+  env: Environment,
+): CollectOptions {
+  let inFile: ReturnType<typeof applyFlags> | undefined;
+  const { config } = command.opts<Flags>();
+  const configuration = config === undefined
+    ? NO_CONFIGURATION
+    : readConfiguration(config, (file, fields) => {
+      inFile = applyFlags(command, file, fields);
+    });
+  const nameOf = (option: string): string =>
+    command.getOptionValueSource(option) === "config" ? inFile!.places.get(option)! : `--${option}`;
+  const where = paths.length > 0 ? paths : inFile?.paths ?? [];
+  return combine(where, command.opts(), nameOf, configuration, env);
+}
+
+/**
+ * Adds `collect` to the program.
+ *
+ * @param choose Called with what it was asked to do.
+ * @throws ArgumentsExit from the program's parse, when a variable is bad.
+ */
+export function addCollect(
+  program: Command,
+  env: Environment,
+  choose: (options: CollectOptions) => void,
+): void {
+  const command = program.command("collect")
+    .description("follow files, and send their spans, logs and metrics as OTLP (or print them)")
+    .argument("[paths...]", "files, directories or globs");
+  addSending(command)
+    .option("--once", "drain what is there, send it, and end")
+    .option("--keep", "don't remove the drained files of dead owners")
+    .option(
+      "--log-level <level>",
+      "what is said: debug, info, warn or error and above",
+      oneOf(...LEVELS),
+      DEFAULT_LOG.level,
+    )
+    .option(
+      "--log-format <format>",
+      "text, or json: one object a line with time, level and message",
+      oneOf<LogFormat>("text", "json"),
+      DEFAULT_LOG.format,
+    )
+    .option(
+      "--health <host:port>",
+      "serve /healthz, /readyz and /metrics there (default: not at all)",
+      listenAddress,
+    )
+    .option("--self-metrics", "send metrics of the collector itself, every --metrics-interval")
+    .option(
+      "--prometheus <host:port>",
+      "serve the applications' metrics at /metrics there (default: not at all)",
+      listenAddress,
+    )
+    .addHelpText("after", helpText)
+    .action((paths: string[], _flags: Flags, command: Command) =>
+      choose(readOptions(paths, command, env))
+    );
+}

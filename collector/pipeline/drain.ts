@@ -1,0 +1,243 @@
+/**
+ * Takes records out of the rings of one file and gives them to the assembler and the aggregator.
+ *
+ * @module
+ */
+import { readExtension } from "../../lib/file/extension.ts";
+import type { Geometry } from "../../lib/file/geometry.ts";
+import { RING_COUNT, RING_EVENTS, RING_MEASUREMENTS, RING_SPANS } from "../../lib/format/layout.ts";
+import type { Aggregator } from "../../lib/metrics/aggregate.ts";
+import { type Assembler, LEFT, WAITS } from "../../lib/otlp/assemble.ts";
+import type { Signal } from "../../lib/otlp/request.ts";
+import type { ProcessState, Source } from "../../lib/otlp/source.ts";
+import type { GrowingFile } from "../../lib/dictionary/read.ts";
+import { BAD_LENGTH, Rejection } from "../../lib/record/wire.ts";
+import {
+  advance,
+  claimedAhead,
+  copyRecord,
+  createCopy,
+  isReady,
+  openRing,
+  type RecordCopy,
+  type RingReader,
+} from "../../lib/ring/read.ts";
+import type { FileViews } from "../../lib/ring/write.ts";
+
+/** Kinds of reasons that are counted. */
+const MAX_REASONS = 50;
+
+/** Where records go. */
+export interface Intake {
+  readonly assembler: Assembler;
+  readonly aggregator: Aggregator;
+  /** Signals of which nothing more is taken now, since too many requests of theirs wait. */
+  readonly blocked: Readonly<Record<Signal, boolean>>;
+}
+
+/** The rings of one file, and what was counted in them since it was opened. */
+export interface Drain {
+  readonly rings: readonly RingReader[];
+  readonly source: Source;
+  readonly copy: RecordCopy;
+  /** Nothing more will be written: a record that is claimed and not published never will be. */
+  over: boolean;
+  /** By ring: records that were claimed and never published. */
+  readonly torn: number[];
+  /** By ring: records that could not be read. */
+  readonly rejected: number[];
+  /** How often each reason was met. */
+  readonly reasons: Map<string, number>;
+  /** Events up to this sequence were written before spans that have all been taken. */
+  decidable: number;
+  /**
+   * Where log records are taken from the events ring, while that is not where events of spans are:
+   * behind, since the logs' backend is slow, or ahead, since that of traces is.
+   */
+  logs: RingReader | null;
+}
+
+/** Prepares to drain a file. `file` is a number that no other file has at the same time. */
+export function openDrain(
+  file: number,
+  views: FileViews & GrowingFile,
+  geometry: Geometry,
+  assembler: Assembler,
+  process: ProcessState,
+): Drain {
+  const rings = geometry.rings.map((ring) => openRing(views, ring));
+  const extension = readExtension(views, geometry.rings[0].offset);
+  return {
+    rings,
+    source: assembler.addSource(
+      file,
+      process,
+      views,
+      geometry.dictionary,
+      extension !== null,
+      rings[RING_MEASUREMENTS].sequence >= 0 || (extension?.generation ?? 0) > 0,
+    ),
+    copy: createCopy(geometry.rings),
+    over: false,
+    torn: new Array(RING_COUNT).fill(0),
+    rejected: new Array(RING_COUNT).fill(0),
+    reasons: new Map(),
+    decidable: -1,
+    logs: null,
+  };
+}
+
+/** The last sequence of a ring of which nothing more is needed. */
+export function takenTo(drain: Drain, ring: number): number {
+  const { sequence } = drain.rings[ring];
+  return ring === RING_EVENTS && drain.logs !== null
+    ? Math.min(sequence, drain.logs.sequence)
+    : sequence;
+}
+
+/** The sequence up to which a ring is claimed now. */
+export function claimedTo(drain: Drain, ring: number): number {
+  return drain.rings[ring].sequence + ahead(drain.rings[ring]);
+}
+
+function ahead(ring: RingReader): number {
+  return Math.min(claimedAhead(ring), ring.geometry.slots);
+}
+
+/** True when all that was claimed so far, or up to a sequence, has been taken or passed. */
+export function isDrained(drain: Drain, ring: number, limit: number = Infinity): boolean {
+  return takenTo(drain, ring) >= Math.min(claimedTo(drain, ring), limit);
+}
+
+/**
+ * Is there a record to take? Passes records that will never be there. `end` is the sequence to
+ * stop at.
+ */
+function next(drain: Drain, ring: RingReader, end: number): boolean {
+  while (ring.sequence < end) {
+    if (isReady(ring)) return true;
+    // Only an owner that is gone leaves a slot for good: a living one may be about to publish it.
+    if (!drain.over) return false;
+    drain.torn[ring.geometry.ring]++;
+    advance(ring);
+  }
+  return false;
+}
+
+function reject(drain: Drain, ring: RingReader, error: unknown): void {
+  drain.rejected[ring.geometry.ring]++;
+  // Anything else is a fault of ours: one record is lost to it, not the collector.
+  const reason = error instanceof Rejection ? error.reason : `a fault in the collector (${error})`;
+  const count = drain.reasons.get(reason);
+  if (count !== undefined || drain.reasons.size < MAX_REASONS) {
+    drain.reasons.set(reason, (count ?? 0) + 1);
+  }
+}
+
+/** Takes up to `limit` span records, none after the sequence `end`. */
+export function drainSpans(
+  drain: Drain,
+  { assembler }: Intake,
+  limit: number,
+  end: number,
+): void {
+  const ring = drain.rings[RING_SPANS];
+  const { copy, source } = drain;
+  const stop = Math.min(end, ring.sequence + limit);
+  while (next(drain, ring, stop)) {
+    try {
+      if (!copyRecord(ring, copy)) throw BAD_LENGTH;
+      assembler.takeSpan(source, copy, ring.sequence + 1);
+    } catch (error) {
+      reject(drain, ring, error);
+    }
+    advance(ring);
+  }
+}
+
+/**
+ * Takes up to `limit` event records, none after the sequence `end`: events of spans, and log records
+ * too unless these are blocked. Stops before an event whose span is not open when its start may
+ * still be in the spans ring.
+ */
+export function drainEvents(
+  drain: Drain,
+  { assembler, blocked }: Intake,
+  limit: number,
+  end: number,
+): void {
+  const ring = drain.rings[RING_EVENTS];
+  const { copy, source } = drain;
+  const stop = Math.min(end, ring.sequence + limit);
+  while (next(drain, ring, stop)) {
+    try {
+      if (!copyRecord(ring, copy)) throw BAD_LENGTH;
+      const logs = drain.logs === null && !blocked.logs;
+      const fate = assembler.takeEvent(source, copy, ring.sequence + 1, logs);
+      if (fate === WAITS) {
+        if (ring.sequence >= drain.decidable) return;
+        assembler.passEvent();
+      } else if (fate === LEFT) {
+        drain.logs ??= { ...ring };
+      }
+    } catch (error) {
+      reject(drain, ring, error);
+    }
+    advance(ring);
+  }
+}
+
+/**
+ * Takes the log records among up to `limit` event records: the ones that were left behind, or, while
+ * events of spans wait for spans whose backend is slow, the ones up to the sequence `end`. Returns
+ * how many records it went over.
+ */
+export function drainLogs(
+  drain: Drain,
+  { assembler, blocked }: Intake,
+  limit: number,
+  end: number,
+): number {
+  const ring = drain.rings[RING_EVENTS];
+  if (blocked.traces && ring.sequence < end) drain.logs ??= { ...ring };
+  const { copy, logs, source } = drain;
+  if (logs === null) return 0;
+  const last = blocked.traces ? Math.max(end, ring.sequence) : ring.sequence;
+  const before = logs.sequence;
+  const stop = Math.min(last, before + limit);
+  while (logs.sequence < stop) {
+    if (isReady(logs)) {
+      try {
+        // What is no record is counted where events of spans are taken.
+        if (copyRecord(logs, copy)) assembler.takeLog(source, copy);
+      } catch (error) {
+        reject(drain, ring, error);
+      }
+    } else if (logs.sequence >= ring.sequence && !drain.over) break;
+    advance(logs);
+  }
+  const count = logs.sequence - before;
+  if (logs.sequence === ring.sequence) drain.logs = null;
+  return count;
+}
+
+/** Takes up to `limit` measurements, none after the sequence `end`. */
+export function drainMeasurements(
+  drain: Drain,
+  { aggregator }: Intake,
+  limit: number,
+  end: number,
+): void {
+  const ring = drain.rings[RING_MEASUREMENTS];
+  const { copy, source } = drain;
+  const stop = Math.min(end, ring.sequence + limit);
+  while (next(drain, ring, stop)) {
+    try {
+      if (!copyRecord(ring, copy)) throw BAD_LENGTH;
+      aggregator.take(source, copy);
+    } catch (error) {
+      reject(drain, ring, error);
+    }
+    advance(ring);
+  }
+}

@@ -1,0 +1,463 @@
+/**
+ * The collector as a whole: finds files, drains them in rounds, has what is in them made into
+ * requests and sent, and gives slots and files back when that is safe.
+ *
+ * @module
+ */
+import { RING_EVENTS, RING_MEASUREMENTS, RING_SPANS } from "../../lib/format/layout.ts";
+import type { AggregatorOptions } from "../../lib/metrics/aggregate.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../lib/otlp/assemble.ts";
+import { INTERRUPTIONS } from "../../lib/otlp/marks.ts";
+import type { Request, Signal } from "../../lib/otlp/request.ts";
+import type { Scan } from "../files/discover.ts";
+import { isDrained } from "./drain.ts";
+import { Files, hasSuccessor } from "../files/files.ts";
+import {
+  type FollowedFile,
+  type FollowedProcess,
+  releaseBefore,
+  releaseRings,
+} from "../files/follow.ts";
+import type { Log } from "../send/problems.ts";
+import type { Sink, Totals } from "./queue.ts";
+import { Requests } from "./requests.ts";
+import { isIdle, round, ROUND_RECORDS } from "./round.ts";
+import type { Outcome } from "../send/send.ts";
+import { forEachSignal, ITEMS, SIGNALS } from "./signals.ts";
+import { describe } from "./summary.ts";
+import { createWatching } from "../files/watch.ts";
+
+/** What the pipeline works with. */
+export interface PipelineOptions {
+  /** Looks for files. */
+  readonly scan: () => Scan;
+  /** Where requests go, by signal. */
+  readonly sinks: Readonly<Record<Signal, Sink>>;
+  /** Spans or log records in a request at most. */
+  readonly batchSize: number;
+  /** A batch that is not full is sent after this many milliseconds. */
+  readonly flushIntervalMs: number;
+  /** Metrics of living processes are collected this often, milliseconds. */
+  readonly metricsIntervalMs: number;
+  readonly aggregation: AggregatorOptions;
+  /** Take what is there, and end. */
+  readonly once: boolean;
+  /** Don't remove drained files of dead owners. */
+  readonly keep: boolean;
+  readonly log: Log;
+  readonly limits?: Limits;
+  /** Called with each file before it is closed. */
+  readonly onClose?: (file: FollowedFile) => void;
+  /** Descriptors that this process may have open; by default what the system says. */
+  readonly descriptors?: number;
+}
+
+/** Time between two looks for files, at owners, milliseconds. */
+const SCAN_MS = 500;
+/** The former while files wait for their turn to be open: dead ones are done in no time. */
+const CROWDED_SCAN_MS = 100;
+/** Between two looks at least, however many files appear. */
+const LEAST_SCAN_MS = 20;
+const OWNER_MS = 1000;
+const HEARTBEAT_MS = 1000;
+/** Sleep after a round that found much, that found something, and at most, milliseconds. */
+const BUSY_SLEEP_MS = 2;
+const CALM_SLEEP_MS = 20;
+const IDLE_SLEEP_MS = 80;
+/** Records in a round that are much: after a longer sleep rings could be full. */
+const BUSY_RECORDS = 1024;
+/** A file in the state `superseded` without a next one: its process is taken to be over after this. */
+const SUCCESSOR_MS = 5000;
+/** How long --once waits for records that are claimed and not published. */
+const ONCE_PATIENCE_MS = 1000;
+/** How long the end of following may take for draining, and for sending, milliseconds. */
+const LAST_DRAIN_MS = 1000;
+const LAST_SEND_MS = 5000;
+
+/** What a run did, for the summary. */
+export interface Summary {
+  readonly spans: number;
+  readonly interrupted: number;
+  readonly logs: number;
+  readonly measurements: number;
+  /** Items by what became of them. */
+  readonly totals: Readonly<Record<Signal, Totals>>;
+  /** Open spans of living owners that were not sent. */
+  readonly open: number;
+}
+
+/** The collector. */
+export class Pipeline {
+  readonly requests: Requests;
+  readonly files: Files;
+
+  private readonly options: PipelineOptions;
+  private stopping = false;
+  private finishing = false;
+  private wake: (() => void) | null = null;
+  private open = 0;
+  /** When the last round ended, milliseconds of `performance.now()`. */
+  turnedAt = performance.now();
+  /** It has looked for files, and goes on doing so. */
+  looking = false;
+  /** Makes metrics of the collector itself, which are sent whenever metrics are collected. */
+  own: (() => Request) | null = null;
+
+  /** @param options See PipelineOptions. */
+  constructor(options: PipelineOptions) {
+    this.options = options;
+    this.requests = new Requests({ ...options, limits: options.limits ?? DEFAULT_LIMITS }, {
+      sent: (processes) => {
+        for (const index of processes) this.files.byIndex(index).unanswered++;
+      },
+      answered: (request, outcome) => this.answered(request, outcome),
+    });
+    const { assembler, aggregator } = this.requests;
+    this.files = new Files(
+      options,
+      assembler,
+      ({ state }) => aggregator.addProcess(state.index),
+    );
+  }
+
+  /** Runs until `stop`, or with `once` until everything there was is sent. Returns the exit code. */
+  async run(): Promise<number> {
+    if (this.options.once) await this.drainOnce();
+    else await this.follow();
+    return await this.end();
+  }
+
+  /** Ends following: what is there is still drained and sent. */
+  stop(): void {
+    this.stopping = true;
+    this.looking = false;
+    this.wake?.();
+  }
+
+  /** Ends following as soon as every process whose files are there is over, and read to its end. */
+  finish(): void {
+    this.finishing = true;
+    this.wake?.();
+  }
+
+  /** What this run did so far. */
+  get summary(): Summary {
+    const { assembler, aggregator, queues } = this.requests;
+    const { spans, interrupted, logs } = assembler.counts;
+    return {
+      spans,
+      interrupted,
+      logs,
+      measurements: aggregator.counts.measurements,
+      totals: forEachSignal((signal) => ({ ...queues[signal].totals })),
+      open: this.open,
+    };
+  }
+
+  /** Lines that say what became of every record. */
+  describe(): string[] {
+    const { assembler, aggregator, queues } = this.requests;
+    return describe({
+      files: this.files.opened,
+      spans: assembler.counts,
+      metrics: aggregator.counts,
+      queues,
+      ledger: this.files.ledger,
+      open: this.open,
+      openAre: this.options.once ? "left in their files" : "which only this collector knew",
+    });
+  }
+
+  // ------------------------------------------------------------------------------------ following
+
+  private async follow(): Promise<void> {
+    const { files, options, requests } = this;
+    let nextScan = 0;
+    let scannedAt = 0;
+    const watching = createWatching(() => {
+      nextScan = Math.min(nextScan, scannedAt + LEAST_SCAN_MS);
+      this.wake?.();
+    });
+    let nextOwners = 0;
+    let nextBeat = 0;
+    let nextCollection = performance.now() + options.metricsIntervalMs;
+    let sleep = BUSY_SLEEP_MS;
+    while (!this.stopping) {
+      const now = performance.now();
+      if (this.finishing) nextScan = nextOwners = now;
+      if (now >= nextScan) {
+        watching.aim(files.scan(now).directories);
+        if (files.watchlist.namedFault) this.stopping = true;
+        this.looking = !this.stopping;
+        scannedAt = now;
+        nextScan = now + (files.waiting ? CROWDED_SCAN_MS : SCAN_MS);
+        if (files.waiting) nextOwners = now;
+      }
+      requests.beginRound(now);
+      const taken = this.rounds();
+      if (now >= nextOwners) {
+        files.askOwners(now);
+        this.retireSuperseded();
+        nextOwners = now + OWNER_MS;
+      }
+      if (now >= nextBeat) {
+        files.look();
+        nextBeat = now + HEARTBEAT_MS;
+      }
+      this.settle();
+      if (this.finishing && files.processes.size === 0) break;
+      if (this.finishing && taken === 0) requests.flush();
+      else requests.flushIfDue();
+      if (this.finishing && [...files.processes.values()].every(({ over }) => over)) {
+        requests.finish();
+      }
+      // While the last points are on their way, newer ones add up where they are.
+      if (now >= nextCollection && requests.queues.metrics.idle) {
+        this.collect();
+        nextCollection = Math.max(nextCollection, now - options.metricsIntervalMs) +
+          options.metricsIntervalMs;
+      }
+      if (taken >= ROUND_RECORDS) {
+        // There is more: only let the answers in.
+        await immediately();
+        sleep = BUSY_SLEEP_MS;
+        continue;
+      }
+      if (taken >= BUSY_RECORDS) sleep = BUSY_SLEEP_MS;
+      else sleep = taken > 0 ? CALM_SLEEP_MS : Math.min(IDLE_SLEEP_MS, sleep * 1.5);
+      const untilScan = Math.max(1, nextScan - performance.now());
+      await this.sleep(Math.min(sleep, requests.untilFlush(), untilScan));
+    }
+    watching.close();
+    const deadline = performance.now() + LAST_DRAIN_MS;
+    while (performance.now() < deadline) {
+      if (this.rounds() > 0) await immediately();
+      else if (requests.full) await this.sleep(BUSY_SLEEP_MS);
+      else break;
+    }
+  }
+
+  private async drainOnce(): Promise<void> {
+    const { files } = this;
+    const patience = performance.now() + ONCE_PATIENCE_MS;
+    files.scan(performance.now());
+    while (files.watchlist.unfinished > 0 && performance.now() < patience && !this.stopping) {
+      await this.sleep(IDLE_SLEEP_MS);
+      files.scan(performance.now());
+    }
+    files.watchlist.giveUp();
+    files.noteFaults();
+    files.askOwners(performance.now());
+    await this.drainOpen();
+    while (files.waiting && !this.stopping && await this.replaceDone()) await this.drainOpen();
+    if (files.waiting) files.exitCode ||= 1;
+  }
+
+  /** Files that could not be open beside the others take their place. False when none can. */
+  private async replaceDone(): Promise<boolean> {
+    const { files, requests } = this;
+    const { opened } = files;
+    requests.flush();
+    while (!requests.empty && !this.stopping) await this.sleep(IDLE_SLEEP_MS);
+    this.settle();
+    files.scan(performance.now());
+    files.askOwners(performance.now());
+    return files.opened > opened;
+  }
+
+  private async drainOpen(): Promise<void> {
+    const { files, requests } = this;
+    let quietSince = performance.now();
+    while (!this.stopping) {
+      const taken = this.rounds();
+      this.settle();
+      requests.flushIfDue();
+      const now = performance.now();
+      if (taken > 0 || requests.full) quietSince = now;
+      if ([...files.processes.values()].every(isIdle)) break;
+      // What a living owner has claimed and not published may be a while in coming.
+      if (taken === 0 && now - quietSince > ONCE_PATIENCE_MS) break;
+      if (taken > 0) await immediately();
+      else await this.sleep(BUSY_SLEEP_MS);
+    }
+  }
+
+  /** Sends the rest, waits for the answers, closes everything. Returns the exit code. */
+  private async end(): Promise<number> {
+    const { once, log } = this.options;
+    const { files, requests } = this;
+    this.settle();
+    requests.flush();
+    this.collect();
+    requests.finish();
+    const deadline = once ? Infinity : performance.now() + LAST_SEND_MS;
+    while (!requests.empty && performance.now() < deadline && !(once && this.stopping)) {
+      await this.sleep(IDLE_SLEEP_MS);
+    }
+    if (!requests.empty) {
+      requests.abort("the collector is shutting down");
+      while (!requests.empty) await immediately();
+    }
+    this.settle();
+    for (const process of [...files.processes.values()]) this.leave(process);
+    await requests.close();
+    // Where there was nothing to read, what was said of that is enough.
+    if (files.opened > 0) { for (const line of this.describe()) log("info", line); }
+    const lost = SIGNALS.some((signal) => {
+      const { dropped, rejected } = requests.queues[signal].totals;
+      return dropped + rejected > 0;
+    });
+    return files.exitCode || (lost && once ? 1 : 0);
+  }
+
+  /** Closes the files of a process whose owner lives on, or whose items could not be delivered. */
+  private leave(process: FollowedProcess): void {
+    const { once, log } = this.options;
+    const { table } = this.requests.assembler;
+    const { over, state, undelivered } = process;
+    this.open += over ? 0 : table.countOf(state.index);
+    for (const file of [...process.files]) {
+      if ((once || over) && file.owner !== "replaced") {
+        // The start of a span that is still open must be there for the next reader, and its events.
+        const { file: id } = file.drain.source;
+        if (undelivered.traces === 0) releaseBefore(file, RING_SPANS, table.firstStart(id));
+        if (undelivered.traces + undelivered.logs === 0) {
+          const unread = (file.first[RING_EVENTS] + 1) | 0;
+          releaseBefore(file, RING_EVENTS, table.firstEvent(state.index, id, unread));
+        }
+        // Of a process that is gone and not read to its end no points were sent.
+        if (undelivered.metrics === 0 && (over || lives(file))) {
+          releaseBefore(file, RING_MEASUREMENTS, null);
+        }
+      }
+      this.files.close(file, false);
+    }
+    const left = SIGNALS.filter((signal) => undelivered[signal] > 0)
+      .map((signal) => `${undelivered[signal]} ${ITEMS[signal]}`);
+    if (left.length > 0) {
+      const what = left.join(", ");
+      log("warn", `${what} were not delivered: they stay in their files for the next run`);
+    }
+    this.forget(process);
+  }
+
+  private forget(process: FollowedProcess): void {
+    const { assembler, aggregator } = this.requests;
+    assembler.forget(process.state);
+    if (!process.over) aggregator.removeProcess(process.state.index);
+    assembler.removeProcess(process.state);
+    this.files.forget(process);
+  }
+
+  // --------------------------------------------------------------------------------------- rounds
+
+  private rounds(): number {
+    const { files, options, requests } = this;
+    let taken = 0;
+    const last: FollowedProcess[] = [];
+    for (const process of files.processes.values()) {
+      if (process.over) continue;
+      requests.block(process.files.some(lives));
+      const full = requests.fullQueues;
+      taken += round(process, requests.intake);
+      if (requests.fullQueues > full) last.push(process);
+      if (options.once) continue;
+      // Of a file whose owner is gone nothing is given back before its content is delivered. A
+      // superseded one is given back at once: its writer may be waiting for it.
+      for (const file of process.files) if (lives(file)) releaseRings(file);
+    }
+    // Who filled a queue had more than a share: when there is room again, others come first.
+    for (const process of last) files.putLast(process);
+    this.turnedAt = performance.now();
+    return taken;
+  }
+
+  /** Sends the points of the processes that live, and of the collector where that was asked for. */
+  private collect(): void {
+    const { own } = this.requests;
+    if (this.own !== null && own.idle) own.push(this.own());
+    for (const process of this.files.processes.values()) {
+      if (!process.over && process.files.some(lives)) this.requests.collect(process);
+    }
+    this.requests.flushMetrics();
+  }
+
+  /** Processes that are over: sends what they left, and closes files whose content is safe. */
+  private settle(): void {
+    const { files, requests } = this;
+    for (const process of files.processes.values()) {
+      if (!process.over) {
+        if (!this.isOver(process)) continue;
+        const died = process.files.some((file) => file.owner !== "clean");
+        const { died: dead, closed } = INTERRUPTIONS;
+        requests.assembler.interrupt(process.state, died ? dead : closed);
+        requests.collectLast(process);
+        process.over = true;
+      }
+      if (process.unanswered > 0 || requests.assembler.isBatched(process.state)) continue;
+      if (SIGNALS.some((signal) => process.undelivered[signal] > 0)) continue;
+      for (const file of [...process.files]) {
+        if (file.owner !== "replaced") releaseRings(file);
+        files.retire(file);
+      }
+      if (process.files.length === 0) this.forget(process);
+    }
+    requests.flushMetrics();
+  }
+
+  /** Files that were superseded and read to the end, while their process goes on in others. */
+  private retireSuperseded(): void {
+    for (const process of this.files.processes.values()) {
+      if (process.over) continue;
+      for (const file of [...process.files]) {
+        if (file.owner !== "superseded" || !hasSuccessor(file)) continue;
+        if (file.drain.rings.every((_, ring) => isDrained(file.drain, ring))) {
+          this.files.retire(file);
+        }
+      }
+    }
+  }
+
+  private isOver(process: FollowedProcess): boolean {
+    const { files } = process;
+    for (const file of files) {
+      if (file.owner === "writing") return false;
+      // Its next file may not have been found yet.
+      if (
+        file.owner === "superseded" && !hasSuccessor(file) && !this.options.once &&
+        performance.now() - file.supersededSince < SUCCESSOR_MS
+      ) return false;
+    }
+    return files.every((file) => file.owner === "replaced") || isIdle(process);
+  }
+
+  private answered(request: Request, outcome: Outcome): void {
+    for (const index of request.processes) {
+      const process = this.files.byIndex(index);
+      process.unanswered--;
+      // What was refused for good would be refused again.
+      if (outcome.gaveUp) process.undelivered[request.signal] += Math.max(1, outcome.dropped);
+    }
+    this.wake?.();
+  }
+
+  private sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.wake?.(), ms);
+      this.wake = () => {
+        clearTimeout(timer);
+        this.wake = null;
+        resolve();
+      };
+    });
+  }
+}
+
+/** Somebody may still write to the process's files. */
+export function lives({ owner }: FollowedFile): boolean {
+  return owner === "writing" || owner === "superseded";
+}
+
+function immediately(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,249 @@
+/**
+ * From spans, log records and measurements to requests, and what became of these: when a batch is
+ * sealed, when metrics are collected, and how far each signal's backend keeps up.
+ *
+ * @module
+ */
+import { Aggregator, type AggregatorOptions } from "../../lib/metrics/aggregate.ts";
+import { Assembler, type Limits } from "../../lib/otlp/assemble.ts";
+import type { Batch } from "../../lib/otlp/batch.ts";
+import type { Request, Signal } from "../../lib/otlp/request.ts";
+import type { ProcessState } from "../../lib/otlp/source.ts";
+import type { Intake } from "./drain.ts";
+import { SendQueue, type Sink } from "./queue.ts";
+import type { Outcome } from "../send/send.ts";
+import { forEachSignal, SIGNALS } from "./signals.ts";
+
+/** A request is sealed when it has this many bytes, however few its items. */
+export const MAX_REQUEST_BYTES = 4 << 20;
+
+/** How requests are made. */
+export interface RequestOptions {
+  /** Where requests go, by signal. */
+  readonly sinks: Readonly<Record<Signal, Sink>>;
+  /** Spans or log records in a request at most. */
+  readonly batchSize: number;
+  /** A batch that is not full is sent after this many milliseconds. */
+  readonly flushIntervalMs: number;
+  readonly limits: Limits;
+  readonly aggregation: AggregatorOptions;
+}
+
+/** Who wants to know of requests. */
+export interface RequestEvents {
+  /** A request that holds something of these processes is on its way. */
+  sent(processes: readonly number[]): void;
+  /** Its fate is known. */
+  answered(request: Request, outcome: Outcome): void;
+}
+
+/** A process, as far as its metrics are concerned. */
+export interface Collected {
+  readonly state: ProcessState;
+  /** Time of its last points, ns since the Unix epoch; 0 before the first. */
+  collectedAt: bigint;
+}
+
+/** The requests of all signals. */
+export class Requests {
+  readonly assembler: Assembler;
+  readonly aggregator: Aggregator;
+  readonly queues: Readonly<Record<Signal, SendQueue>>;
+  /** Metrics of the collector itself: of the same backend, and counted apart. */
+  readonly own: SendQueue;
+  /** What draining needs; `block` keeps it up to date. */
+  readonly intake: Intake;
+
+  /** Requests with points that are to go together. */
+  private gathered: { readonly requests: Request[]; bytes: number } = { requests: [], bytes: 0 };
+
+  private readonly options: RequestOptions;
+  private readonly events: RequestEvents;
+  private readonly blocked = { traces: false, metrics: false, logs: false };
+  /** When the first item of the batch in the making came, milliseconds. */
+  private readonly since = { traces: 0, logs: 0 };
+
+  /** Begin of this round, and of the last. */
+  private roundAt = performance.now();
+  private recordedSince = this.roundAt;
+
+  constructor(options: RequestOptions, events: RequestEvents) {
+    this.options = options;
+    this.events = events;
+    this.assembler = new Assembler((batch) => this.added(batch), options.limits);
+    this.aggregator = new Aggregator(
+      (source, ref) => this.assembler.scopeOf(source, ref),
+      options.aggregation,
+    );
+    this.queues = forEachSignal((signal) =>
+      new SendQueue(options.sinks[signal], (request, outcome) => this.answered(request, outcome))
+    );
+    this.own = new SendQueue(options.sinks.metrics, () => {});
+    const { assembler, aggregator, blocked } = this;
+    this.intake = { assembler, aggregator, blocked };
+  }
+
+  /** True when every request is answered. */
+  get empty(): boolean {
+    return this.own.empty && SIGNALS.every((signal) => this.queues[signal].empty);
+  }
+
+  /** True when some signal's requests pile up. */
+  get full(): boolean {
+    return SIGNALS.some((signal) => this.queues[signal].full);
+  }
+
+  /** Signals whose requests pile up. */
+  get fullQueues(): number {
+    let count = 0;
+    for (const signal of SIGNALS) if (this.queues[signal].full) count++;
+    return count;
+  }
+
+  /**
+   * Says what may be taken from a process now.
+   *
+   * @param lives Its measurements are aggregated whatever becomes of requests: that takes no more
+   * memory the longer it lasts. The ones of a process that is gone can wait in its files.
+   */
+  block(lives: boolean): void {
+    const { blocked, queues } = this;
+    blocked.traces = queues.traces.full;
+    blocked.logs = queues.logs.full;
+    blocked.metrics = !lives && queues.metrics.full;
+  }
+
+  /** A round begins: what it finds may have been recorded right after the last one. */
+  beginRound(now: number): void {
+    this.recordedSince = this.roundAt;
+    this.roundAt = now;
+  }
+
+  /** Milliseconds until a batch has waited for long enough; Infinity where there is none. */
+  untilFlush(): number {
+    const { spans, logs } = this.assembler;
+    const since = Math.min(
+      spans.items > 0 ? this.since.traces : Infinity,
+      logs.items > 0 ? this.since.logs : Infinity,
+    );
+    return Math.max(1, since + this.options.flushIntervalMs - performance.now());
+  }
+
+  /** Sends the batches that waited for long enough. */
+  flushIfDue(): void {
+    const due = performance.now() - this.options.flushIntervalMs;
+    const { spans, logs } = this.assembler;
+    if (spans.items > 0 && this.since.traces <= due) this.seal(spans);
+    if (logs.items > 0 && this.since.logs <= due) this.seal(logs);
+  }
+
+  /** Sends the batches as they are, and the points that were collected. */
+  flush(): void {
+    this.seal(this.assembler.spans);
+    this.seal(this.assembler.logs);
+    this.flushMetrics();
+  }
+
+  /** Sends the points of a process that lives, as of now. */
+  collect(process: Collected): void {
+    this.collectAt(process, BigInt(Date.now()) * 1_000_000n);
+  }
+
+  /**
+   * Sends the points of a process that is over, and forgets its series. They are as of the last time
+   * in its records, so that they are not dated to when somebody came to read its files.
+   */
+  collectLast(process: Collected): void {
+    const { index, lastLow, lastHigh } = process.state;
+    const last = BigInt(lastHigh >>> 0) << 32n | BigInt(lastLow >>> 0);
+    const now = BigInt(Date.now()) * 1_000_000n;
+    this.collectAt(process, last > 0n && last < now ? last : now);
+    this.aggregator.removeProcess(index);
+  }
+
+  private collectAt(process: Collected, wanted: bigint): void {
+    const { index } = process.state;
+    if (!this.aggregator.hasPoints(index)) return;
+    // Never before the points that were sent already, whatever clocks and records say.
+    const time = wanted > process.collectedAt ? wanted : process.collectedAt + 1n;
+    process.collectedAt = time;
+    const low = Number(time & 0xffffffffn) | 0;
+    const high = Number(time >> 32n) | 0;
+    this.aggregator.collect(index, low, high, (request) => this.gather(request));
+  }
+
+  /** Points of many processes go together: a request each would take longer than their interval. */
+  private gather(request: Request): void {
+    const { gathered } = this;
+    if (gathered.bytes + request.length > MAX_REQUEST_BYTES) this.flushMetrics();
+    gathered.requests.push(request);
+    gathered.bytes += request.length;
+    this.events.sent(request.processes);
+  }
+
+  /** Sends the points that were collected. */
+  flushMetrics(): void {
+    const { requests, bytes } = this.gathered;
+    if (requests.length === 0) return;
+    this.gathered = { requests: [], bytes: 0 };
+    if (requests.length === 1) return this.queues.metrics.push(requests[0]);
+    // Messages one after the other are one message with all their repeated fields.
+    const buffer = new Uint8Array(bytes);
+    let at = 0;
+    for (const request of requests) {
+      buffer.set(request.buffer.subarray(0, request.length), at);
+      at += request.length;
+      this.aggregator.recycle(request);
+    }
+    this.queues.metrics.push({
+      signal: "metrics",
+      buffer,
+      length: bytes,
+      items: requests.reduce((sum, { items }) => sum + items, 0),
+      // Once for each request that went into it.
+      processes: requests.flatMap(({ processes }) => processes),
+    });
+  }
+
+  /** Nothing more comes: nothing is held back any longer. */
+  finish(): void {
+    for (const signal of SIGNALS) this.options.sinks[signal].flush?.();
+  }
+
+  /** Ends every request on its way as dropped. */
+  abort(reason: string): void {
+    for (const signal of SIGNALS) this.options.sinks[signal].abort(reason);
+  }
+
+  /** Closes the sinks. */
+  async close(): Promise<void> {
+    await Promise.all(SIGNALS.map((signal) => this.options.sinks[signal].close()));
+  }
+
+  private added(batch: Batch): void {
+    if (batch.items === 1) this.since[batch.signal] = this.recordedSince;
+    if (batch.items >= this.options.batchSize || batch.bytes >= MAX_REQUEST_BYTES) {
+      this.seal(batch);
+    }
+  }
+
+  private seal(batch: Batch): void {
+    const request = batch.seal();
+    if (request !== null) this.push(request);
+  }
+
+  private push(request: Request): void {
+    this.events.sent(request.processes);
+    this.queues[request.signal].push(request);
+  }
+
+  private answered(request: Request, outcome: Outcome): void {
+    this.events.answered(request, outcome);
+    if (request.signal === "metrics") this.aggregator.recycle(request);
+    else this.batchOf(request.signal).recycle(request);
+  }
+
+  private batchOf(signal: "traces" | "logs"): Batch {
+    return signal === "traces" ? this.assembler.spans : this.assembler.logs;
+  }
+}
