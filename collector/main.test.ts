@@ -18,7 +18,7 @@ import { ownRuntime } from "../tests/support/runtimes.ts";
 import { fromOtlpJson } from "./text/otlp-json.ts";
 import { startGrpcBackend } from "./testing/grpc-backend.ts";
 import { listen, startProxy } from "./testing/proxy.ts";
-import { CERTIFICATE, KEY, OTHER_CERTIFICATE, OTHER_KEY } from "./send/tls-fixture.ts";
+import { CERTIFICATE, KEY, OTHER_CERTIFICATE, OTHER_KEY } from "./testing/tls-fixture.ts";
 
 const root = mkdtempSync(join(tmpdir(), "otlp-mmap-main-"));
 after(() => rmSync(root, { recursive: true }));

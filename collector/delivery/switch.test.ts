@@ -8,7 +8,7 @@ import { ExportTraceServiceRequestSchema } from "../../proto/gen/otlp_pb.ts";
 import { createSender, type Sender } from "../send/send.ts";
 import { createSwitch } from "./switch.ts";
 
-const request = toBinary(
+const eight = toBinary(
   ExportTraceServiceRequestSchema,
   create(ExportTraceServiceRequestSchema, {
     resourceSpans: [{
@@ -63,12 +63,37 @@ describe("a sink that is replaced", () => {
     });
     const sink = createSwitch(old.sender);
     try {
-      const answer = sink.send(request, 8);
+      const answer = sink.send(eight, 8);
       await waiting;
       await sink.replace(next.sender);
       assert.deepEqual(await answer, { accepted: 8, rejected: 0, dropped: 0 });
       assert.deepEqual(first, ["span 0", "span 1", "span 2", "span 3"]);
       assert.deepEqual(second, ["span 4", "span 5", "span 6", "span 7"]);
+    } finally {
+      await sink.close();
+      old.close();
+      next.close();
+    }
+  });
+
+  it("lets the first one end what it is about to take", async () => {
+    const second: string[] = [];
+    let asked: (response: ServerResponse) => void;
+    const request = new Promise<ServerResponse>((resolve) => asked = resolve);
+    const old = await backend((_names, response) => asked(response));
+    const next = await backend((names, response) => {
+      second.push(...names);
+      response.writeHead(200).end();
+    });
+    const sink = createSwitch(old.sender);
+    try {
+      const answer = sink.send(eight, 8);
+      const response = await request;
+      const replaced = sink.replace(next.sender);
+      setImmediate(() => response.writeHead(200).end());
+      await replaced;
+      assert.deepEqual(await answer, { accepted: 8, rejected: 0, dropped: 0 });
+      assert.deepEqual(second, []);
     } finally {
       await sink.close();
       old.close();

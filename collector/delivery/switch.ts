@@ -7,9 +7,18 @@ import type { Sink } from "../pipeline/queue.ts";
 import type { Outcome } from "../send/send.ts";
 import { addOutcomes, leftOf } from "../send/split.ts";
 
+/**
+ * How long a sink that is replaced may go on with what was sent already, in milliseconds. What it is
+ * cut off from may have been taken, and goes to the next one as well.
+ */
+export const GRACE_MS = 1_000;
+
 /** The sink, and how to replace what it passes on to. */
 export interface SwitchSink extends Sink {
-  /** From now on everything goes to `next`, also what the old one has not delivered yet. */
+  /**
+   * From now on everything goes to `next`, also what the old one has not delivered after
+   * {@linkcode GRACE_MS}.
+   */
   replace(next: Sink): Promise<void>;
 }
 
@@ -17,9 +26,12 @@ export interface SwitchSink extends Sink {
 export function createSwitch(first: Sink): SwitchSink {
   let current = first;
   let aborted = false;
+  const running = new Set<Promise<Outcome>>();
   async function send(body: Uint8Array, items: number): Promise<Outcome> {
     const sink = current;
-    const outcome = await sink.send(body, items);
+    const sending = sink.send(body, items);
+    running.add(sending);
+    const outcome = await sending.finally(() => running.delete(sending));
     const left = sink === current || aborted ? [] : leftOf(outcome, { body, items });
     if (left.length === 0) return outcome;
     // What the old one was cut off from is the new one's, and nothing that it has answered for.
@@ -35,6 +47,10 @@ export function createSwitch(first: Sink): SwitchSink {
     async replace(next) {
       const old = current;
       current = next;
+      let timer;
+      const grace = new Promise((resolve) => timer = setTimeout(resolve, GRACE_MS));
+      await Promise.race([Promise.allSettled(running), grace]);
+      clearTimeout(timer);
       old.abort("the configuration has changed");
       await old.close();
     },

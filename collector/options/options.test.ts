@@ -9,7 +9,7 @@ import type { Destination } from "./destinations.ts";
 import { addCollect, type CollectOptions, DEFAULT_BATCH_SIZE } from "./options.ts";
 import { parseWith } from "../program.ts";
 import { forEachSignal, PATHS, SIGNALS } from "../pipeline/signals.ts";
-import { CERTIFICATE, KEY, OTHER_CERTIFICATE } from "../send/tls-fixture.ts";
+import { CERTIFICATE, KEY, OTHER_CERTIFICATE } from "../testing/tls-fixture.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "otlp-mmap-options-"));
 after(() => rmSync(directory, { recursive: true }));

@@ -9,7 +9,7 @@ import { chooseProxy } from "./proxy.ts";
 import { createSender, type Sender, type SenderOptions } from "./send.ts";
 import { type GrpcBackend, startGrpcBackend } from "../testing/grpc-backend.ts";
 import { cleanups, listen, startProxy } from "../testing/proxy.ts";
-import { CERTIFICATE } from "./tls-fixture.ts";
+import { CERTIFICATE } from "../testing/tls-fixture.ts";
 
 const BODY = Buffer.from("a request".repeat(1000));
 const material = { ca: CERTIFICATE };

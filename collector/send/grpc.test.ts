@@ -20,7 +20,7 @@ import {
   KEY,
   OTHER_CERTIFICATE,
   OTHER_KEY,
-} from "./tls-fixture.ts";
+} from "../testing/tls-fixture.ts";
 import type { TlsMaterial, TlsSource } from "./tls.ts";
 
 const cleanups: (() => void | Promise<unknown>)[] = [];

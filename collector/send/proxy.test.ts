@@ -9,7 +9,7 @@ import { parseTarget } from "../options/endpoint.ts";
 import { chooseProxy, isDirect, type Proxy } from "./proxy.ts";
 import { createSender, type Sender, type SenderOptions } from "./send.ts";
 import { cleanups, listen, type Seen, startProxy } from "../testing/proxy.ts";
-import { CERTIFICATE, KEY } from "./tls-fixture.ts";
+import { CERTIFICATE, KEY } from "../testing/tls-fixture.ts";
 
 /** A backend that notes what it gets. */
 async function backend(secure: boolean): Promise<{ port: number; seen: Seen[] }> {

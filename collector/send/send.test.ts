@@ -11,7 +11,7 @@ import { MAX_CONNECTIONS } from "./connection.ts";
 import { USER_AGENT } from "./headers.ts";
 import { fromOtlpJson } from "../text/otlp-json.ts";
 import { createSender, type Sender, type SenderOptions } from "./send.ts";
-import { CERTIFICATE, KEY } from "./tls-fixture.ts";
+import { CERTIFICATE, KEY } from "../testing/tls-fixture.ts";
 import type { TlsMaterial } from "./tls.ts";
 
 const cleanups: (() => void | Promise<unknown>)[] = [];

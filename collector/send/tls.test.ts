@@ -8,7 +8,7 @@ import { after, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createServer, type TLSSocket } from "node:tls";
 import { createSender } from "./send.ts";
-import { CERTIFICATE, KEY, OTHER_CERTIFICATE, OTHER_KEY } from "./tls-fixture.ts";
+import { CERTIFICATE, KEY, OTHER_CERTIFICATE, OTHER_KEY } from "../testing/tls-fixture.ts";
 import { watchTls } from "./tls.ts";
 import { LOOK_MS } from "./watched-files.ts";
 

@@ -7,7 +7,12 @@ import { Buffer } from "node:buffer";
 import * as grpc from "@grpc/grpc-js";
 import type { Signal } from "../../lib/otlp/request.ts";
 import { SIGNALS } from "../pipeline/signals.ts";
-import { ADDRESS_CERTIFICATE, CERTIFICATE, KEY, OTHER_CERTIFICATE } from "../send/tls-fixture.ts";
+import {
+  ADDRESS_CERTIFICATE,
+  CERTIFICATE,
+  KEY,
+  OTHER_CERTIFICATE,
+} from "../testing/tls-fixture.ts";
 
 /** A call of `Export`. */
 export type GrpcCall = grpc.ServerUnaryCall<Buffer, Buffer>;

@@ -9,7 +9,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { ADDRESS_CERTIFICATE, CERTIFICATE, KEY } from "../../collector/send/tls-fixture.ts";
+import { ADDRESS_CERTIFICATE, CERTIFICATE, KEY } from "../../collector/testing/tls-fixture.ts";
 import { type Peer, peer } from "./peer.ts";
 import { freePort } from "./rotel.ts";
 
