@@ -39,7 +39,7 @@ export interface RepairedFile {
  */
 export function repairFile(bytes: Uint8Array, all: boolean): RepairedFile | null {
   if (bytes.length < HEADER_BYTES) return null;
-  const { geometry, lost, bytes: needed, notes } = rebuildGeometry(bytes);
+  const { geometry, lost, damaged, bytes: needed, notes } = rebuildGeometry(bytes);
   if (lost.every((is) => is)) return null;
   const memory = new MemoryFile(needed);
   memory.u8.set(bytes);
@@ -55,7 +55,10 @@ export function repairFile(bytes: Uint8Array, all: boolean): RepairedFile | null
     if (lost[ring.ring]) {
       memory.i64.fill(-1n, ring.offset / 8 + 2, ring.offset / 8 + 4);
       memory.i32.fill(-1, ring.availability / 4, ring.availability / 4 + ring.slots);
-    } else notes.push(...repairRing(memory, ring, { all, oneProducer }));
+    } else {
+      const options = { all, oneProducer, damaged: damaged[ring.ring] };
+      notes.push(...repairRing(memory, ring, options));
+    }
   }
   // Refs of intact records lead to entries, whatever the dictionary says of its end.
   const view = new DataView(memory.u8.buffer, geometry.dictionary, DICTIONARY_HEADER_BYTES);

@@ -34,6 +34,8 @@ export interface RebuiltGeometry {
   readonly geometry: Geometry;
   /** By ring: nothing says where it is or how large its slots are. It has one empty slot, past all else. */
   readonly lost: readonly boolean[];
+  /** By ring: its header does not say the size that it has. */
+  readonly damaged: readonly boolean[];
   /** Bytes that the parts of the file take, the placeholders of lost ones included. */
   readonly bytes: number;
   /** What was damaged, and where what is used instead comes from. */
@@ -71,6 +73,7 @@ export function rebuildGeometry(u8: Uint8Array): RebuiltGeometry {
 
   const offsets: number[] = [];
   const sizes: (RingSize | null)[] = [];
+  const damaged: boolean[] = [];
   // Where the part before ends.
   let expected = NaN;
   for (let part = 0; part <= RING_COUNT; part++) {
@@ -90,6 +93,7 @@ export function rebuildGeometry(u8: Uint8Array): RebuiltGeometry {
     const end = size === null ? NaN : endOf(offset, size);
     const isOurs = offsets[0] === FIRST_RING_OFFSET;
     const disagrees = (end > next || (isOurs && end < next)) && fits(part + 1, next);
+    damaged.push(size === null || disagrees);
     if (size === null || disagrees) {
       const byDefault = DEFAULT_RINGS[part];
       if (Number.isNaN(offset)) size = null;
@@ -128,6 +132,7 @@ export function rebuildGeometry(u8: Uint8Array): RebuiltGeometry {
       timeUnixNano: HEADER_TIME + 8 <= u8.length ? view.getBigUint64(HEADER_TIME, true) : 0n,
     },
     lost: sizes.map((size) => size === null),
+    damaged,
     bytes: Math.max(bytes, start + DICTIONARY_HEADER_BYTES),
     notes,
   };

@@ -22,6 +22,8 @@ export interface RingOptions {
   readonly all: boolean;
   /** Its file has one producer, which fills a slot before it claims it. */
   readonly oneProducer: boolean;
+  /** Its sizes are damaged: its indexes, right behind them, prove nothing. */
+  readonly damaged: boolean;
 }
 
 /**
@@ -35,8 +37,8 @@ export function repairRing(file: FileViews, ring: RingGeometry, options: RingOpt
   const readerWord = (offset + RING_READER_INDEX) / 8;
   const writerWord = (offset + RING_WRITER_INDEX) / 8;
   const flagsWord = availability / AVAILABILITY_BYTES;
-  const reader = sequenceOf(i64[readerWord]);
-  const writer = sequenceOf(i64[writerWord]);
+  const reader = options.damaged ? NaN : sequenceOf(i64[readerWord]);
+  const writer = options.damaged ? NaN : sequenceOf(i64[writerWord]);
   const notes: string[] = [];
 
   // By slot: the record that its word says was published there.
@@ -48,7 +50,9 @@ export function repairRing(file: FileViews, ring: RingGeometry, options: RingOpt
     return true;
   };
 
-  const best = bestWindow(published, slots, writer);
+  // A word of zeros is that of the first lap, also where nothing was written.
+  const filled = published.filter((sequence) => sequence >= 0 && !isEmpty(sequence));
+  const best = bestWindow(filled, slots, writer);
   // Indexes that agree with each other may still be of a lap that no slot knows of.
   const agree = !Number.isNaN(reader) && !Number.isNaN(writer) && reader <= writer &&
     writer - reader <= slots && (best.count === 0 || Math.abs(best.end - writer) <= slots);
@@ -64,9 +68,9 @@ export function repairRing(file: FileViews, ring: RingGeometry, options: RingOpt
   });
   if (!agree) {
     notes.push(
-      `the ${name} ring's indexes can't be (reader ${i64[readerWord]}, writer ${
-        i64[writerWord]
-      }): ` +
+      `the ${name} ring's indexes ${options.damaged ? "prove nothing" : "can't be"} (reader ${
+        i64[readerWord]
+      }, writer ${i64[writerWord]}): ` +
         `${last + 1} records were written, by its availability words`,
     );
   } else if (last > writer) {
