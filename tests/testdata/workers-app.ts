@@ -14,6 +14,8 @@ import { start } from "../../lib/sdk/start.ts";
 export const WORKERS = 4;
 /** Spans of a Worker that is not terminated, and the least of the one that is. */
 export const SPANS = 2000;
+/** Spans after which the latter waits for its end: a few more, and its ring is full. */
+const MOST_SPANS = 10_000;
 /** Each Worker has two words of 32 bits: spans whose `startSpan` has returned, and whose `end` has. */
 export const STARTED = 0;
 export const ENDED = 1;
@@ -55,16 +57,15 @@ function work(
   const isLast = number === WORKERS - 1;
   const tracer = trace.getTracer(`worker ${number}`);
   const whole = tracer.startSpan("whole");
-  for (let i = 0; isLast || i < SPANS; i++) {
+  for (let i = 0; i < (isLast ? MOST_SPANS : SPANS); i++) {
     const span = tracer.startSpan(`${i}`, { attributes: { i } });
-    // Full before this Worker was terminated: what follows would not be recorded.
-    if (!span.isRecording()) break;
     Atomics.add(i32, number * WORDS + STARTED, 1);
     span.setAttribute("late", i);
     span.end();
     Atomics.add(i32, number * WORDS + ENDED, 1);
   }
-  if (!isLast) whole.end();
+  if (isLast) setInterval(() => {}, 1000);
+  else whole.end();
 }
 
 if (!isMainThread && workerData?.counts) work(workerData);
