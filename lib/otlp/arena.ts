@@ -35,6 +35,9 @@ export class Arena {
   /** Offset of the first free block of each class, 0 for none; the next is in its first word. */
   private readonly free = new Int32Array(CLASSES);
 
+  /** How many classes there are. */
+  static readonly classes: number = CLASSES;
+
   /** The class of the smallest block that fits; -1 when none does. */
   static classFor(bytes: number): number {
     let blockClass = 0;
@@ -63,6 +66,11 @@ export class Arena {
     this.bytes.view.setInt32(at, this.free[blockClass], true);
     this.free[blockClass] = at;
     this.inUse -= BLOCK_BYTES << blockClass;
+  }
+
+  /** Grows once for blocks of so many bytes; false when that cannot be. */
+  prepare(bytes: number): boolean {
+    return this.end + bytes <= this.bytes.u8.length || this.grow(this.end + bytes);
   }
 
   private grow(bytes: number): boolean {

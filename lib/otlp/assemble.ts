@@ -45,6 +45,7 @@ import {
   USE,
 } from "./spans.ts";
 import { found, putCount, putEnd, putEvent, putLinks, putSpanFields } from "./transcode.ts";
+import { restoreAssembler, saveAssembler } from "./state.ts";
 import { countFields, keepLast } from "./unique.ts";
 import { aim, expectKeys, repeatedKeys, seenKeys, ValueCache } from "./values.ts";
 
@@ -153,6 +154,32 @@ export class Assembler {
     };
     this.processes[index] = process;
     return process;
+  }
+
+  /**
+   * Everything it holds, to go on with elsewhere; see lib/otlp/state.ts. Throws an Error while a
+   * batch in the making has something in it: seal both before.
+   */
+  save(): Uint8Array<ArrayBuffer> {
+    const { table, spans, logs, counts, processes, scopes } = this;
+    return saveAssembler({ table, spans, logs, counts, processes, scopes });
+  }
+
+  /**
+   * Goes on with what another assembler saved. This one must be new, and is of no use when this
+   * throws an Error for bytes that are no such state. Sources are to be added again, under the
+   * same numbers of files.
+   *
+   * @returns The processes, in the order of the indexes that they keep.
+   */
+  restore(bytes: Uint8Array): ProcessState[] {
+    const { table, spans, logs, counts, processes, scopes } = this;
+    return restoreAssembler({ table, spans, logs, counts, processes, scopes }, bytes);
+  }
+
+  /** The scope with an index, null where there is none. */
+  scopeAt(index: number): ScopeEntry | null {
+    return this.scopes[index] ?? null;
   }
 
   /** Forgets a process that has no open spans and nothing in a batch. */

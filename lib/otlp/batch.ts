@@ -43,6 +43,8 @@ export class Batch {
   /** The ones that are not empty. */
   private readonly filled: Pile[] = [];
   private readonly spare: Uint8Array<ArrayBuffer>[] = [];
+  /** Classes of blocks of piles that are still to be made. */
+  private remembered: Uint8Array = new Uint8Array(0);
 
   /**
    * @param signal What it holds.
@@ -151,9 +153,23 @@ export class Batch {
     return false;
   }
 
+  /** The class of each scope's last block, by the scope's index: it decides how large the next is. */
+  blockClasses(): Uint8Array {
+    const classes = new Uint8Array(Math.max(this.piles.length, this.remembered.length));
+    classes.set(this.remembered);
+    for (let i = 0; i < this.piles.length; i++) classes[i] = this.piles[i].blockClass;
+    return classes;
+  }
+
+  /** Goes on with classes that another batch said. */
+  rememberClasses(classes: Uint8Array): void {
+    this.remembered = classes.map((each) => Math.min(each, Arena.classes - 1));
+  }
+
   private addPile(scope: ScopeEntry): Pile {
     while (this.piles.length <= scope.index) {
-      this.piles.push({ scope, block: -1, blockClass: 0, length: 0, items: 0 });
+      const blockClass = this.remembered[this.piles.length] ?? 0;
+      this.piles.push({ scope, block: -1, blockClass, length: 0, items: 0 });
     }
     return this.piles[scope.index];
   }

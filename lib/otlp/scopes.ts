@@ -73,6 +73,13 @@ export class ScopeCache {
   private readonly scopes = new Map<string, number>();
   private readonly resources = new Map<string, { id: number; entry: ResourceEntry }>();
 
+  /** @param resources Resources that are known already, as `allResources` said. */
+  constructor(resources: readonly ResourceEntry[] = []) {
+    for (const entry of resources) {
+      this.resources.set(keyOf(entry), { id: this.resources.size, entry });
+    }
+  }
+
   /**
    * The index in `all` of the scope that a ref of some file of the process names, added when it is
    * new. Throws a Rejection for what is no scope.
@@ -90,7 +97,7 @@ export class ScopeCache {
     const scope = encodeScope(out, keys.entry(ref));
     if (scope.resourceRef === 0) throw NO_SCOPE;
     const resource = this.resource(out, keys, scope.resourceRef);
-    const key = `${resource.id} ${text(scope.head)} ${text(scope.tail)}`;
+    const key = `${resource.id} ${keyOf(scope)}`;
     const known = this.scopes.get(key);
     if (known !== undefined) return known;
     if (this.scopes.size >= MAX_SCOPES) throw TOO_LARGE;
@@ -108,6 +115,20 @@ export class ScopeCache {
     return null;
   }
 
+  /** All resources, in the order in which they came. */
+  allResources(): ResourceEntry[] {
+    return [...this.resources.values()].map(({ entry }) => entry);
+  }
+
+  /**
+   * Adds a scope under the index that it had.
+   *
+   * @param number The place of its resource in `allResources`.
+   */
+  restore(scope: ScopeEntry, number: number): void {
+    this.scopes.set(`${number} ${keyOf(scope)}`, scope.index);
+  }
+
   /** The indexes of all scopes of the process. */
   indexes(): Iterable<number> {
     return this.scopes.values();
@@ -119,7 +140,7 @@ export class ScopeCache {
     ref: number,
   ): { id: number; entry: ResourceEntry } {
     const entry = encodeResource(out, keys.entry(ref));
-    const key = `${text(entry.head)} ${text(entry.tail)}`;
+    const key = keyOf(entry);
     let known = this.resources.get(key);
     if (known === undefined) {
       known = { id: this.resources.size, entry };
@@ -127,6 +148,10 @@ export class ScopeCache {
     }
     return known;
   }
+}
+
+function keyOf({ head, tail }: { head: Uint8Array; tail: Uint8Array }): string {
+  return `${text(head)} ${text(tail)}`;
 }
 
 function text(bytes: Uint8Array): string {

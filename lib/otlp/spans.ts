@@ -73,6 +73,9 @@ export class SpanTable {
   /** The span that started first, NONE when there is none. */
   oldest: number = NONE;
 
+  /** Words of a span in `meta`. */
+  static readonly words: number = STRIDE;
+
   private buckets = new Int32Array(256);
   private newest: number = NONE;
   private freed: number = NONE;
@@ -162,7 +165,7 @@ export class SpanTable {
       }
       index = this.used++;
     }
-    const { meta, buckets } = this;
+    const { meta } = this;
     const base = index * STRIDE;
     meta[base + PROCESS] = process;
     meta[base + TRACE] = t0;
@@ -172,8 +175,6 @@ export class SpanTable {
     meta[base + SPAN] = s0;
     meta[base + SPAN + 1] = s1;
     meta[base + HASH] = hash;
-    meta[base + NEXT] = NONE;
-    meta[base + PREVIOUS] = this.newest;
     meta[base + BLOCK] = block;
     meta[base + CLASS] = blockClass;
     meta[base + LENGTH] = 0;
@@ -183,6 +184,16 @@ export class SpanTable {
     meta[base + DROPPED_LINKS] = 0;
     meta[base + EVENT_FILE] = 0;
     meta[base + USE]++;
+    this.link(index, hash);
+    return index;
+  }
+
+  /** Makes a span the newest, and findable. */
+  private link(index: number, hash: number): void {
+    const { meta, buckets } = this;
+    const base = index * STRIDE;
+    meta[base + NEXT] = NONE;
+    meta[base + PREVIOUS] = this.newest;
     if (this.newest >= 0) meta[this.newest * STRIDE + NEXT] = index;
     else this.oldest = index;
     this.newest = index;
@@ -191,7 +202,6 @@ export class SpanTable {
     while (buckets[at] !== 0) at = (at + 1) & mask;
     buckets[at] = index + 1;
     this.count++;
-    return index;
   }
 
   /** Forgets a span and gives its block back. */
@@ -289,6 +299,78 @@ export class SpanTable {
       if (first === null || ((sequence - first) | 0) < 0) first = sequence;
     }
     return first;
+  }
+
+  /** `USE` of each place that any span ever had: odd where one has it now. */
+  uses(): Int32Array {
+    const uses = new Int32Array(this.used);
+    for (let i = 0; i < uses.length; i++) uses[i] = this.meta[i * STRIDE + USE];
+    return uses;
+  }
+
+  /**
+   * Puts spans into a table that has none, each with a block whose content the caller puts in.
+   *
+   * @param uses What `uses` said.
+   * @param indexes The places of the spans, from the first to the last.
+   * @param rows Their words. Blocks, hashes and neighbours are found anew.
+   * @param inUse Bytes that their blocks have.
+   * @returns What is wrong with these; null when it is done.
+   */
+  restore(
+    uses: Int32Array,
+    indexes: Int32Array,
+    rows: Int32Array,
+    inUse: number,
+  ): string | null {
+    let bytes = 0;
+    const missing = uses.map((use) => use & 1);
+    for (let i = 0; i < indexes.length; i++) {
+      const row = i * STRIDE;
+      if (missing[indexes[i]] !== 1 || uses[indexes[i]] !== rows[row + USE]) {
+        return "a span that is nowhere";
+      }
+      missing[indexes[i]] = 0;
+      const least = Arena.classFor(rows[row + LENGTH] + MARGIN_BYTES);
+      if (!(rows[row + CLASS] >= least && rows[row + CLASS] < Arena.classes)) {
+        return "no such block";
+      }
+      bytes += BLOCK_BYTES << rows[row + CLASS];
+    }
+    if (missing.includes(1)) return "a place without its span";
+    if (bytes !== inUse) return "blocks that are larger than they were";
+    if (!this.arena.prepare(bytes)) return `no memory for ${bytes} bytes of spans`;
+    let places = 64;
+    while (places < uses.length) places *= 2;
+    let buckets = 256;
+    while (buckets < indexes.length * 2) buckets *= 2;
+    this.meta = new Int32Array(places * STRIDE);
+    this.buckets = new Int32Array(buckets);
+    this.used = uses.length;
+    const { meta } = this;
+    for (let i = 0; i < uses.length; i++) meta[i * STRIDE + USE] = uses[i];
+    for (let i = 0; i < indexes.length; i++) {
+      const base = indexes[i] * STRIDE;
+      const row = i * STRIDE;
+      for (let word = 0; word < STRIDE; word++) meta[base + word] = rows[row + word];
+      meta[base + BLOCK] = this.arena.allocate(rows[row + CLASS]);
+      meta[base + HASH] = this.hash(
+        meta[base + PROCESS],
+        meta[base + TRACE],
+        meta[base + TRACE + 1],
+        meta[base + TRACE + 2],
+        meta[base + TRACE + 3],
+        meta[base + SPAN],
+        meta[base + SPAN + 1],
+      );
+      this.link(indexes[i], meta[base + HASH]);
+    }
+    for (let i = uses.length - 1; i >= 0; i--) {
+      if ((uses[i] & 1) !== 0) continue;
+      meta[i * STRIDE + NEXT] = this.freed;
+      this.freed = i;
+    }
+    return null;
   }
 
   private rehash(): void {
