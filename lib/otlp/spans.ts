@@ -87,6 +87,15 @@ export class SpanTable {
     return index * STRIDE;
   }
 
+  /** Leaves of a span's words those out that mean something in one table only. */
+  static forgetPlace(words: Int32Array, row: number): void {
+    words[row + HASH] =
+      words[row + NEXT] =
+      words[row + PREVIOUS] =
+      words[row + BLOCK] =
+        0;
+  }
+
   /** The hash of an id, for the calls below. */
   hash(
     process: number,

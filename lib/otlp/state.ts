@@ -169,6 +169,7 @@ function saveSpans(out: StateWriter, table: SpanTable): void {
     indexes[count] = index;
     const row = count * words;
     for (let i = 0; i < words; i++) rows[row + i] = meta[base + i];
+    SpanTable.forgetPlace(rows, row);
     bytes += meta[base + LENGTH];
     index = meta[base + NEXT];
   }
