@@ -128,17 +128,24 @@ export class Accumulator {
     // Metrics data model, "Start timestamps".
     words[row + START] = stream.isObservable ? stream.createdLow : timeLow;
     words[row + START + 1] = stream.isObservable ? stream.createdHigh : timeHigh;
+    this.append(stream, added);
+    return added;
+  }
+
+  /** Gives a new series its buckets, and makes it the last of its stream. */
+  append(stream: Stream, series: number): void {
+    const { words } = this.series;
+    const row = series * ROW_WORDS;
     if (stream.kind === HISTOGRAM) {
       words[row + BUCKETS] = this.series.allocateBuckets(stream.boundaries.length + 1);
-      this.clearHistogram(added);
+      this.clearHistogram(series);
     } else if (stream.kind === EXPONENTIAL) {
       words[row + BUCKETS] = this.exponentials.create(stream.maxBuckets, stream.maxScale);
     }
-    if (stream.last === NO_SERIES) stream.first = added;
-    else words[stream.last * ROW_WORDS + NEXT] = added;
-    stream.last = added;
+    if (stream.last === NO_SERIES) stream.first = series;
+    else words[stream.last * ROW_WORDS + NEXT] = series;
+    stream.last = series;
     stream.count++;
-    return added;
   }
 
   /** Adds `measurement` to a series. */
@@ -220,7 +227,8 @@ export class Accumulator {
     this.exemplars.keep(slot, sample);
   }
 
-  private createReservoir(stream: Stream): number {
+  /** A new reservoir for a series of a stream. */
+  createReservoir(stream: Stream): number {
     switch (stream.kind) {
       case HISTOGRAM:
         return this.exemplars.createAligned(stream.boundaries.length + 1);

@@ -17,6 +17,7 @@ import { type InstrumentOptions, Instruments, type SourceMetrics } from "./instr
 import { hashOfRecord, UNKNOWN } from "./known.ts";
 import { measurement, readMeasurement } from "./measurement.ts";
 import { EXEMPLARS, MEASURED, NEXT, NO_SERIES, ROW_WORDS, START, STREAM, TIME } from "./series.ts";
+import { type AggregatorParts, restoreAggregator, saveAggregator } from "./state.ts";
 import type { Stream } from "./stream.ts";
 
 export type { TemporalityPreference } from "./stream.ts";
@@ -93,14 +94,43 @@ export class Aggregator {
 
   /** Forgets a process with all its series. */
   removeProcess(process: number): void {
+    this.instruments.removeProcess(process, (stream) => this.releaseAll(stream));
+  }
+
+  private releaseAll(stream: Stream): void {
     const { series } = this.accumulator;
-    this.instruments.removeProcess(process, (stream) => {
-      for (let each = stream.first; each !== NO_SERIES;) {
-        const next = series.words[each * ROW_WORDS + NEXT];
-        this.accumulator.release(stream, each);
-        each = next;
-      }
-    });
+    for (let each = stream.first; each !== NO_SERIES;) {
+      const next = series.words[each * ROW_WORDS + NEXT];
+      this.accumulator.release(stream, each);
+      each = next;
+    }
+  }
+
+  /** Everything it holds, to go on with elsewhere; see lib/metrics/state.ts. */
+  save(): Uint8Array<ArrayBuffer> {
+    const { measurements, overflowed, dropped, points } = this;
+    return saveAggregator(this.parts, { measurements, overflowed, dropped, points });
+  }
+
+  /**
+   * Goes on with what another aggregator saved: this one must be new, its processes are there
+   * afterwards, and it is of no use when this throws an Error for bytes that are no such state.
+   * Instruments of which views and options make other streams now are exported once more, then they
+   * begin anew.
+   *
+   * @param scopeAt The scopes by index: `scopeAt` of the assembler that was saved at the same moment
+   * and is restored already.
+   */
+  restore(bytes: Uint8Array, scopeAt: (index: number) => ScopeEntry | null): void {
+    const counts = restoreAggregator(this.parts, bytes, scopeAt);
+    this.measurements = counts.measurements;
+    this.overflowed = counts.overflowed;
+    this.dropped = counts.dropped;
+    this.points = counts.points;
+  }
+
+  private get parts(): AggregatorParts {
+    return { instruments: this.instruments, accumulator: this.accumulator };
   }
 
   /**
@@ -163,6 +193,10 @@ export class Aggregator {
       }
     }
     this.points += encoder.finish();
+    const { instruments } = this;
+    if (instruments.ending.size > 0) {
+      instruments.removeEnding(process, (stream) => this.releaseAll(stream));
+    }
   }
 
   /**

@@ -38,6 +38,11 @@ export class KeyFilter {
     this.choices = choices;
   }
 
+  /** What it keeps, as text: the same text keeps the same. */
+  get said(): string {
+    return JSON.stringify(this.choices);
+  }
+
   /** Whether attributes with this key are kept. */
   keeps(key: string): boolean {
     let keeps = this.known.get(key);

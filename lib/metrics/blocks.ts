@@ -106,6 +106,13 @@ export class Handles {
     return this.count > 0 ? this.free[--this.count] : this.next++;
   }
 
+  /** Starts with all numbers below `end` in use but these. */
+  restore(end: number, free: Int32Array<ArrayBuffer>): void {
+    this.next = end;
+    this.free = grown(free, Math.max(16, free.length));
+    this.count = free.length;
+  }
+
   /** Gives a number back. */
   give(handle: number): void {
     if (this.count === this.free.length) this.free = grown(this.free, this.count * 2);

@@ -13,6 +13,7 @@
 import { BYTES, FIXED64, OtlpExemplar, tag } from "../format/fields.ts";
 import type { Bytes } from "../record/bytes.ts";
 import { putVarint, varintBytes } from "../record/wire.ts";
+import type { StateReader, StateWriter } from "../state/bytes.ts";
 import { Blocks, chunkOf, classFor, grown, Handles, MAX_BLOCK, offsetOf } from "./blocks.ts";
 
 /** Most bytes of attributes kept of one exemplar; of longer ones none is kept. */
@@ -127,19 +128,10 @@ export class ExemplarPool {
       place = seen < this.size[handle] ? seen : this.below(seen + 1);
     }
     if (place >= this.size[handle]) return -1;
-    if (this.hasPlaces[handle] === 0) {
-      this.block[handle] = this.places.allocate(classFor(this.size[handle], SMALLEST_PLACES));
-      this.hasPlaces[handle] = 1;
-    }
+    this.makePlaces(handle);
     const places = this.places.chunks[chunkOf(this.block[handle])];
     const at = offsetOf(this.block[handle]) + place;
-    if (places[at] !== 0) return places[at] - 1;
-    const slot = this.slotNumbers.take();
-    const end = SLOT_WORDS * (slot + 1);
-    if (end > this.slots.length) this.slots = grown(this.slots, this.slots.length * 2);
-    places[at] = slot + 1;
-    this.kept[handle]++;
-    return slot;
+    return places[at] !== 0 ? places[at] - 1 : this.takeSlot(handle, places, at);
   }
 
   /** Keeps a measurement in the slot that {@linkcode choose} just said. */
@@ -168,7 +160,66 @@ export class ExemplarPool {
       slots[at + SPAN_ID + 1] = view.getInt32(sample.spanIdAt + 4, true);
     }
     slots[at + FLAGS] = flags;
-    this.keepAttributes(at, sample);
+    const { attributes, attributesStart, attributesEnd } = sample;
+    this.keepAttributes(at, attributes.u8, attributesStart, attributesEnd - attributesStart);
+  }
+
+  /** Where the random numbers are: a pool that goes on from there keeps the same measurements. */
+  get randomState(): number {
+    return this.random[0];
+  }
+
+  /** Goes on from there; 0 is no such state. */
+  set randomState(state: number) {
+    this.random[0] = state || 1;
+  }
+
+  /** Saves what a reservoir holds. */
+  save(handle: number, out: StateWriter): void {
+    out.double(this.seen[handle]);
+    out.word(this.kept[handle]);
+    const { slots } = this;
+    for (let place = 0, left = this.kept[handle]; left > 0; place++) {
+      const slot = this.slotAt(handle, place);
+      if (slot < 0) continue;
+      left--;
+      const at = SLOT_WORDS * slot;
+      out.word(place);
+      for (let i = TIME; i <= FLAGS; i++) out.word(slots[at + i]);
+      if ((slots[at + FLAGS] & HAS_SPAN) !== 0) {
+        for (let i = TRACE_ID; i < SPAN_ID + 2; i++) out.word(slots[at + i]);
+      }
+      const length = slots[at + ATTRIBUTES_LENGTH];
+      if (length === 0) out.word(0);
+      else {
+        const block = slots[at + ATTRIBUTES_BLOCK];
+        const offset = offsetOf(block);
+        out.array(this.attributes.chunks[chunkOf(block)].subarray(offset, offset + length));
+      }
+    }
+  }
+
+  /** Puts what was saved into a reservoir that is empty; throws an Error for what can't be. */
+  restore(handle: number, from: StateReader): void {
+    this.seen[handle] = from.counter();
+    const kept = from.wordWithin(0, this.size[handle] + 1);
+    if (kept === 0) return;
+    this.makePlaces(handle);
+    const places = this.places.chunks[chunkOf(this.block[handle])];
+    const first = offsetOf(this.block[handle]);
+    let place = -1;
+    for (let i = 0; i < kept; i++) {
+      place = from.wordWithin(place + 1, this.size[handle]);
+      const at = SLOT_WORDS * this.takeSlot(handle, places, first + place);
+      const { slots } = this;
+      for (let i = TIME; i <= FLAGS; i++) slots[at + i] = from.word();
+      if ((slots[at + FLAGS] & HAS_SPAN) !== 0) {
+        for (let i = TRACE_ID; i < SPAN_ID + 2; i++) slots[at + i] = from.word();
+      }
+      const bytes = from.array();
+      if (bytes.length > MAX_ATTRIBUTE_BYTES) from.fail(`an exemplar of ${bytes.length} bytes`);
+      this.keepAttributes(at, bytes, 0, bytes.length);
+    }
   }
 
   /** Exemplars in a reservoir. */
@@ -248,6 +299,22 @@ export class ExemplarPool {
     return handle;
   }
 
+  private makePlaces(handle: number): void {
+    if (this.hasPlaces[handle] !== 0) return;
+    this.block[handle] = this.places.allocate(classFor(this.size[handle], SMALLEST_PLACES));
+    this.hasPlaces[handle] = 1;
+  }
+
+  /** A slot for a place that has none: `places[at]`. */
+  private takeSlot(handle: number, places: Int32Array, at: number): number {
+    const slot = this.slotNumbers.take();
+    const end = SLOT_WORDS * (slot + 1);
+    if (end > this.slots.length) this.slots = grown(this.slots, this.slots.length * 2);
+    places[at] = slot + 1;
+    this.kept[handle]++;
+    return slot;
+  }
+
   /** The slot of a place, -1 for none; the reservoir has places. */
   private slotAt(handle: number, place: number): number {
     const block = this.block[handle];
@@ -264,15 +331,13 @@ export class ExemplarPool {
     return Math.floor((word >>> 0) / 2 ** 32 * end);
   }
 
-  private keepAttributes(at: number, sample: Sample): void {
-    const length = sample.attributesEnd - sample.attributesStart;
+  private keepAttributes(at: number, from: Uint8Array, start: number, length: number): void {
     if (length <= 0 || length > MAX_ATTRIBUTE_BYTES) return;
     const blockClass = classFor(length, SMALLEST_ATTRIBUTES);
     const block = this.attributes.allocate(blockClass);
     const to = this.attributes.chunks[chunkOf(block)];
     const offset = offsetOf(block);
-    const from = sample.attributes.u8;
-    for (let i = 0; i < length; i++) to[offset + i] = from[sample.attributesStart + i];
+    for (let i = 0; i < length; i++) to[offset + i] = from[start + i];
     this.slots[at + ATTRIBUTES_BLOCK] = block;
     this.slots[at + ATTRIBUTES_CLASS] = blockClass;
     this.slots[at + ATTRIBUTES_LENGTH] = length;

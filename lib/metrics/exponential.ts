@@ -20,6 +20,7 @@ import {
   VARINT,
 } from "../format/fields.ts";
 import { putVarint, varintBytes } from "../record/wire.ts";
+import type { StateReader, StateWriter } from "../state/bytes.ts";
 import { Blocks, chunkOf, classFor, grown, Handles, MAX_BLOCK, offsetOf } from "./blocks.ts";
 import { bucketIndex, bucketIndexOfWords, MAX_SCALE, MIN_SCALE } from "./bucket-index.ts";
 
@@ -121,6 +122,54 @@ export class ExponentialPool {
     this.releaseCounts(handle * ROW_WORDS + POSITIVE);
     this.releaseCounts(handle * ROW_WORDS + NEGATIVE);
     this.handles.give(handle);
+  }
+
+  /** Saves what a histogram holds. */
+  save(handle: number, out: StateWriter): void {
+    const first = handle * ROW_DOUBLES;
+    for (let i = COUNT; i <= ZERO_COUNT; i++) out.double(this.doubles[first + i]);
+    const row = handle * ROW_WORDS;
+    out.word(this.words[row + SCALE]);
+    this.saveRange(row + POSITIVE, out);
+    this.saveRange(row + NEGATIVE, out);
+  }
+
+  /** Puts what was saved into a histogram that is empty; throws an Error for what can't be. */
+  restore(handle: number, from: StateReader): void {
+    const first = handle * ROW_DOUBLES;
+    for (let i = COUNT; i <= ZERO_COUNT; i++) this.doubles[first + i] = from.double();
+    const row = handle * ROW_WORDS;
+    this.words[row + SCALE] = from.wordWithin(MIN_SCALE, this.words[row + MAX_SCALE_OF] + 1);
+    this.restoreRange(row, row + POSITIVE, from);
+    this.restoreRange(row, row + NEGATIVE, from);
+  }
+
+  private saveRange(range: number, out: StateWriter): void {
+    const low = this.words[range + LOW];
+    const length = Math.max(0, this.words[range + HIGH] - low + 1);
+    out.word(length);
+    if (length === 0) return;
+    out.word(low);
+    const block = this.words[range + BLOCK];
+    const counts = this.counts.chunks[chunkOf(block)];
+    const offset = offsetOf(block);
+    const mask = this.words[range + SIZE] - 1;
+    for (let i = 0; i < length; i++) out.double(counts[offset + ((low + i) & mask)]);
+  }
+
+  private restoreRange(row: number, range: number, from: StateReader): void {
+    const length = from.count(8);
+    if (length > this.words[row + MAX_BUCKETS_OF]) from.fail(`${length} buckets`);
+    if (length === 0) return;
+    const low = from.wordWithin(EMPTY_HIGH, EMPTY_LOW - length);
+    this.enlarge(range, length);
+    this.words[range + LOW] = low;
+    this.words[range + HIGH] = low + length - 1;
+    const block = this.words[range + BLOCK];
+    const counts = this.counts.chunks[chunkOf(block)];
+    const offset = offsetOf(block);
+    const mask = this.words[range + SIZE] - 1;
+    for (let i = 0; i < length; i++) counts[offset + ((low + i) & mask)] = from.double();
   }
 
   /** Bytes that `putFields` writes at most. */

@@ -10,7 +10,7 @@ import type { ResourceEntry, ScopeEntry } from "../otlp/scopes.ts";
 import type { Source } from "../otlp/source.ts";
 import { BAD_REF, Rejection } from "../record/wire.ts";
 import { Handles } from "./blocks.ts";
-import { readDefinition } from "./definition.ts";
+import { type Definition, readDefinition } from "./definition.ts";
 import { KnownRecords } from "./known.ts";
 import { createStream, doubleOf, type Stream, type StreamOptions } from "./stream.ts";
 import { matchViews, type View } from "./views.ts";
@@ -44,6 +44,11 @@ export interface ProcessMetrics {
   /** By what their definitions say. */
   readonly instruments: Map<string, Instrument>;
   readonly resources: Map<ResourceEntry, ScopeStreams[]>;
+  /**
+   * Instruments, by what their definitions say, that begin anew: what was measured from their creation
+   * on is in points that are sent already.
+   */
+  readonly renewed: Set<string>;
 }
 
 /** What is kept of a file. */
@@ -62,8 +67,12 @@ export class Instruments {
   readonly processes: Map<number, ProcessMetrics> = new Map();
 
   private readonly scopeOf: (source: Source, ref: number) => ScopeEntry;
+  /** Streams that no instrument has any more: they go with the next collection. */
+  readonly ending: Set<number> = new Set();
+
   private readonly options: InstrumentOptions;
-  private readonly numbers = new Handles();
+  /** Indexes of streams. */
+  readonly numbers: Handles = new Handles();
   private readonly sources = new WeakMap<Source, SourceMetrics>();
   private lastSource: Source | null = null;
   private last: SourceMetrics | null = null;
@@ -79,7 +88,8 @@ export class Instruments {
 
   /** Adds a process. */
   addProcess(process: number): void {
-    this.processes.set(process, { instruments: new Map(), resources: new Map() });
+    const metrics = { instruments: new Map(), resources: new Map(), renewed: new Set<string>() };
+    this.processes.set(process, metrics);
   }
 
   /** Forgets a process, having called `release` with each of its streams. */
@@ -87,15 +97,31 @@ export class Instruments {
     for (const scopes of this.processes.get(process)?.resources.values() ?? []) {
       for (const { streams } of scopes) {
         for (const index of streams) {
-          release(this.streams[index]!);
-          this.streams[index] = null;
-          this.numbers.give(index);
+          this.removeStream(index, release);
         }
       }
     }
     this.processes.delete(process);
     this.lastSource = null;
     this.last = null;
+  }
+
+  /** Forgets the streams of a process that are ending, having called `release` with each. */
+  removeEnding(process: number, release: (stream: Stream) => void): void {
+    for (const scopes of this.processes.get(process)?.resources.values() ?? []) {
+      for (const { streams } of scopes) {
+        for (let i = streams.length - 1; i >= 0; i--) {
+          if (this.ending.has(streams[i])) this.removeStream(streams.splice(i, 1)[0], release);
+        }
+      }
+    }
+  }
+
+  private removeStream(index: number, release: (stream: Stream) => void): void {
+    release(this.streams[index]!);
+    this.streams[index] = null;
+    this.numbers.give(index);
+    this.ending.delete(index);
   }
 
   /** What is kept of a file. */
@@ -140,48 +166,61 @@ export class Instruments {
 
   private load(source: Source, metricRef: number): Instrument {
     const read = readDefinition(source.dictionary, metricRef);
-    // What was measured from its creation on is in points that are sent already: these start with
-    // the first measurement that is seen.
-    const definition = source.wasMeasured ? { ...read, created: 0n } : read;
-    const scope = this.scopeOf(source, definition.scopeRef);
+    const scope = this.scopeOf(source, read.scopeRef);
     const process = this.processes.get(scope.process)!;
-    const { scopeRef: _, created: __, ...said } = definition;
-    const key = `${scope.index} ${read.created} ${JSON.stringify(said)}`;
+    const { scopeRef, created, ...said } = read;
+    const key = `${scope.index} ${created} ${JSON.stringify(said)}`;
     const known = process.instruments.get(key);
     if (known !== undefined) return known;
     if (process.instruments.size >= MAX_INSTRUMENTS) throw TOO_MANY;
-    const { views, warn } = this.options;
-    const settings = matchViews(
-      views,
-      {
-        name: definition.name,
-        unit: definition.unit,
-        type: definition.isOurs ? definition.instrument : 0,
-        ...meterOf(scope),
-      },
-      warn,
-    );
+    // What was measured from its creation on is in points that are sent already: these start with
+    // the first measurement that is seen.
+    const isSent = source.wasMeasured || process.renewed.delete(key);
+    const definition = isSent ? { ...said, scopeRef, created: 0n } : read;
     let group = process.resources.get(scope.resource);
     if (group === undefined) process.resources.set(scope.resource, group = []);
     let inScope = group.find((each) => each.scope === scope);
     if (inScope === undefined) group.push(inScope = { scope, streams: [] });
     const streams: number[] = [];
-    const made = settings.map((each) => createStream(definition, each, scope, this.options));
-    // Behind the others: the first one says what the instrument can measure.
-    if (this.options.keepsCumulative) {
-      made.push(...made.filter((each) => each.isDelta).map(doubleOf));
-    }
-    for (const stream of made) {
+    for (const stream of this.streamsOf(definition, scope, this.options.warn)) {
       const index = this.numbers.take();
       this.streams[index] = stream;
       streams.push(index);
       inScope.streams.push(index);
     }
-    const refusesNegative = streams.some((index) => this.streams[index]!.isMonotonic);
-    for (const index of streams) this.streams[index]!.refusesNegative = refusesNegative;
     const instrument = { streams };
     process.instruments.set(key, instrument);
     return instrument;
+  }
+
+  /** The streams that views and options make of an instrument. */
+  private streamsOf(
+    definition: Definition,
+    scope: ScopeEntry,
+    warn: ((message: string) => void) | undefined,
+  ): Stream[] {
+    const { options } = this;
+    const { name, unit, isOurs, instrument } = definition;
+    const type = isOurs ? instrument : 0;
+    const settings = matchViews(options.views, { name, unit, type, ...meterOf(scope) }, warn);
+    const made = settings.map((each) => createStream(definition, each, scope, options));
+    // Behind the others: the first one says what the instrument can measure.
+    if (options.keepsCumulative) made.push(...made.filter((each) => each.isDelta).map(doubleOf));
+    const refusesNegative = made.some(({ isMonotonic }) => isMonotonic);
+    for (const stream of made) stream.refusesNegative = refusesNegative;
+    return made;
+  }
+
+  /** Tells people. */
+  warn(messages: readonly string[]): void {
+    for (const message of messages) this.options.warn?.(message);
+  }
+
+  /** The streams of the instrument with a key of `ProcessMetrics.instruments`, all new. */
+  streamsOfKey(key: string, scope: ScopeEntry, warn: (message: string) => void): Stream[] {
+    const [index, created] = key.split(" ", 2);
+    const said = JSON.parse(key.slice(index.length + created.length + 2));
+    return this.streamsOf({ ...said, scopeRef: 0, created: BigInt(created) }, scope, warn);
   }
 }
 

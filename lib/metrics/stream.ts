@@ -103,7 +103,8 @@ const KINDS: Record<Kind, number> = {
   exponential: EXPONENTIAL,
 };
 
-const ATTRIBUTE_TAGS = [
+/** Tags of the attributes in points, by kind. */
+export const ATTRIBUTE_TAGS: readonly number[] = [
   tag(OtlpNumberPoint.attributes, BYTES),
   tag(OtlpNumberPoint.attributes, BYTES),
   tag(OtlpHistogramPoint.attributes, BYTES),

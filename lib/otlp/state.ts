@@ -73,7 +73,7 @@ export function restoreAssembler(parts: AssemblerParts, bytes: Uint8Array): Proc
   restoreScopes(from, processes, scopes);
   spans.rememberClasses(from.array());
   logs.rememberClasses(from.array());
-  restoreSpans(from, table, processes, scopes);
+  restoreSpans(from, table, scopes);
   from.end();
   return processes.filter((process) => process !== null);
 }
@@ -190,7 +190,6 @@ function saveSpans(out: StateWriter, table: SpanTable): void {
 function restoreSpans(
   from: StateReader,
   table: SpanTable,
-  processes: readonly (ProcessState | null)[],
   scopes: readonly (ScopeEntry | null)[],
 ): void {
   const uses = from.words();
@@ -203,9 +202,7 @@ function restoreSpans(
   let bytes = 0;
   for (let row = 0; row < rows.length; row += words) {
     const scope = scopes[rows[row + SCOPE]] ?? from.fail("a span without its scope");
-    if (processes[rows[row + PROCESS]] == null || scope.process !== rows[row + PROCESS]) {
-      from.fail("a span without its process");
-    }
+    if (scope.process !== rows[row + PROCESS]) from.fail("a span without its process");
     if (rows[row + LENGTH] < 0) from.fail("a span of less than nothing");
     bytes += rows[row + LENGTH];
   }
