@@ -1,4 +1,4 @@
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
@@ -9,8 +9,9 @@ import {
   MetricRefSchema,
   ValueType,
 } from "../../proto/gen/mmap_pb.ts";
+import { ExportMetricsServiceRequestSchema } from "../../proto/gen/otlp_pb.ts";
 import { FileBuilder, idsOf, text } from "../../tests/support/build.ts";
-import { AGGREGATION } from "../../tests/support/collect.ts";
+import { AGGREGATION, metricsOf, pointsOf } from "../../tests/support/collect.ts";
 import { Random, seed } from "../../tests/support/random.ts";
 import { recordCopy } from "../../tests/support/record-copy.ts";
 import { Assembler } from "../otlp/assemble.ts";
@@ -18,10 +19,20 @@ import type { Request } from "../otlp/request.ts";
 import type { Source } from "../otlp/source.ts";
 import { Rejection } from "../record/wire.ts";
 import { Aggregator, type AggregatorOptions } from "./aggregate.ts";
-import { type Definition, double, int, T, type Value } from "./testing/bench.ts";
+import {
+  COUNTER,
+  type Definition,
+  double,
+  HISTOGRAM,
+  int,
+  said,
+  T,
+  type Value,
+} from "./testing/bench.ts";
 import { parseViews, type View } from "./views.ts";
 
 const { CUMULATIVE, DELTA } = AggregationTemporality;
+type MeasurementInit = MessageInitShape<typeof MeasurementSchema>;
 
 /** A file that measures. */
 interface TestFile {
@@ -97,18 +108,18 @@ class Side {
     this.aggregator.recycle(request);
   }
 
-  /** Saves everything and goes on in new ones, with these options or its own. */
-  restore(files: readonly TestFile[], from: Side = this, options = this.options): void {
+  /** Saves everything, of itself or another, and goes on in new ones. */
+  restore(files: readonly TestFile[], from: Side = this): void {
     const spans = from.assembler.save();
     const metrics = from.aggregator.save();
-    const [assembler, aggregator] = this.make(options);
+    const [assembler, aggregator] = this.make(this.options);
     this.assembler = assembler;
     this.aggregator = aggregator;
     assembler.restore(spans);
     aggregator.restore(metrics, (index) => assembler.scopeAt(index));
     this.sources.clear();
     for (const file of files) this.addSource(file);
-    if (options !== this.options) return;
+    if (from.options !== this.options) return;
     assert.equal(Buffer.compare(aggregator.save(), metrics), 0, "it is saved as another state");
   }
 }
@@ -321,4 +332,145 @@ describe("a saved aggregator", () => {
     }
     assert.ok(overflowed > 100 && refused > 0, `${overflowed} overflowed, ${refused} refused`);
   });
+
+  it("exports once what views and options make otherwise now, and begins it anew", () => {
+    const before = new Side({ ...AGGREGATION, views: VIEWS });
+    const process = before.addProcess();
+    const builder = new FileBuilder({ slots: 1 });
+    const scope = builder.simpleScope("s");
+    const [c, o, h] = [
+      { ...COUNTER, name: "c2" },
+      { ...COUNTER, name: "o", instrument: Instrument.OBSERVABLE_COUNTER },
+      HISTOGRAM,
+    ].map((definition) => {
+      const message = create(MetricRefSchema, { ...definition, instrumentationScopeRef: scope });
+      return builder.entry(toBinary(MetricRefSchema, message));
+    });
+    const file = { number: 1, process, wasMeasured: false, builder, metrics: [] };
+    before.addSource(file);
+    let now = T;
+    const measure = (side: Side, metricRef: bigint, value: bigint, key: string): void => {
+      const attributes = [{ keyRef: builder.string(key), value: int(1) }];
+      const timeUnixNano = ++now;
+      const init = { metricRef, timeUnixNano, value: { case: "asLong", value }, attributes };
+      side.take(
+        file,
+        toBinary(MeasurementSchema, create(MeasurementSchema, init as MeasurementInit)),
+      );
+    };
+    measure(before, c, 1n, "a");
+    measure(before, o, 5n, "a");
+    measure(before, h, 5n, "a");
+    before.collect(process, now);
+    measure(before, c, 2n, "b");
+    measure(before, o, 6n, "a");
+    const warnings: string[] = [];
+    const options: AggregatorOptions = {
+      ...AGGREGATION,
+      // c2 loses an attribute and o its name; h goes on, under another limit.
+      cardinalityLimit: 2,
+      views: views([
+        { selector: { instrument_name: "c2" }, stream: { attribute_keys: { excluded: ["b"] } } },
+        { selector: { instrument_name: "o" }, stream: { name: "p" } },
+      ]),
+      warn: (message) => warnings.push(message),
+    };
+    const between = new Side(options);
+    between.restore([file], before);
+    assert.deepEqual(warnings.map((each) => each.slice(0, 8)), ["c2: view", "o: views"]);
+    // Nothing was measured or collected in between.
+    const after = new Side(options);
+    after.restore([file], between);
+    assert.equal(warnings.length, 2);
+    measure(after, h, 7n, "a");
+    measure(after, h, 8n, "b");
+    measure(after, c, 4n, "b");
+    const began = now;
+    measure(after, o, 7n, "a");
+    const first = pointsIn(after, process, now += 10n);
+    assert.deepEqual(first, [
+      `c2 a=intValue:1 ${T + 1n} 1`,
+      `c2 b=intValue:1 ${T + 4n} 2`,
+      `o a=intValue:1 ${T} 11`,
+      `h a=intValue:1 ${T + 3n} 2 values`,
+      `h otel.metric.overflow=boolValue:true ${T + 7n} 1 values`,
+      `c2  ${began} 4`,
+      `p a=intValue:1 ${began + 1n} 7`,
+    ]);
+    measure(after, c, 8n, "b");
+    assert.deepEqual(pointsIn(after, process, now += 10n).filter((each) => !each.startsWith("h")), [
+      `c2  ${began} 12`,
+    ]);
+    assert.equal(after.aggregator.series, 4);
+  });
+
+  it("has nothing when nothing was there", () => {
+    const side = new Side(AGGREGATION);
+    side.restore([], new Side(AGGREGATION));
+    assert.equal(side.addProcess(), 0);
+  });
+
+  it("says what is wrong with other bytes, and with an aggregator that is not new", () => {
+    const side = new Side(AGGREGATION);
+    const metrics = side.aggregator.save();
+    const restore = (bytes: Uint8Array) => () =>
+      new Side(AGGREGATION).aggregator.restore(bytes, () => null);
+    assert.throws(restore(side.assembler.save()), /are no saved state of metrics/);
+    assert.throws(restore(metrics.subarray(0, 20)), /damaged: it says/);
+    const newer = metrics.slice();
+    newer[4]++;
+    assert.throws(restore(newer), /has version 2; this program reads version 1/);
+    const twins = new Twins(new Random(), OPTIONS[0]);
+    for (let i = 0; i < 50; i++) twins.measure();
+    assert.throws(restore(twins.sides[0].aggregator.save()), /damaged: there is no scope 0/);
+    side.addProcess();
+    assert.throws(() => side.aggregator.restore(metrics, () => null), /new aggregator/);
+  });
+
+  it(`never hangs over damaged bytes (seed ${seed})`, () => {
+    const random = new Random();
+    const twins = new Twins(random, OPTIONS[1]);
+    for (let i = 0; i < 600; i++) twins.step();
+    const [{ assembler, aggregator }] = twins.sides;
+    const state = aggregator.save();
+    let refused = 0;
+    for (let turn = 0; turn < 400; turn++) {
+      let damaged = state.slice();
+      const isCut = random.below(4) === 0;
+      if (isCut) damaged = damaged.slice(0, random.below(state.length));
+      // With the length it has, so that more than the length is looked at.
+      if (damaged.length >= 16) new DataView(damaged.buffer).setFloat64(8, damaged.length, true);
+      for (let i = random.below(4); i >= 0 && !isCut; i--) {
+        damaged[16 + random.below(damaged.length - 16)] = random.pick([0, 1, 127, 255]);
+      }
+      const other = new Side(OPTIONS[1]).aggregator;
+      try {
+        other.restore(damaged, (index) => assembler.scopeAt(index));
+        assert.ok(!isCut, `seed ${seed}, turn ${turn}`);
+      } catch (error) {
+        refused++;
+        assert.match(String(error), /saved state of metrics/, `seed ${seed}, turn ${turn}`);
+        continue;
+      }
+      for (const process of twins.processes) other.collect(process, 0, 1, () => {});
+    }
+    assert.ok(refused > 100, `${refused} refused`);
+  });
 });
+
+/** What a collection gives: name, attributes, start and value of each point. */
+function pointsIn({ aggregator }: Side, process: number, now: bigint): string[] {
+  const points: string[] = [];
+  const [low, high] = wordsOf(now);
+  aggregator.collect(process, low, high, ({ buffer, length }) => {
+    const request = fromBinary(ExportMetricsServiceRequestSchema, buffer.slice(0, length));
+    for (const { metric } of metricsOf(request)) {
+      for (const point of pointsOf(metric)) {
+        const value = "value" in point ? point.value.value : `${point.count} values`;
+        const { attributes, startTimeUnixNano } = point;
+        points.push(`${metric.name} ${said(attributes)} ${startTimeUnixNano} ${value}`);
+      }
+    }
+  });
+  return points;
+}
