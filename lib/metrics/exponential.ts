@@ -154,12 +154,22 @@ export class ExponentialPool {
     const counts = this.counts.chunks[chunkOf(block)];
     const offset = offsetOf(block);
     const mask = this.words[range + SIZE] - 1;
-    for (let i = 0; i < length; i++) out.double(counts[offset + ((low + i) & mask)]);
+    // Most buckets of a wide window are empty: of these it is said how many there are.
+    const from = out.room(length * (1 + COUNT_BYTES));
+    let to = from;
+    for (let i = 0; i < length;) {
+      const count = counts[offset + ((low + i++) & mask)];
+      to = putLong(out.u8, to, count);
+      if (count !== 0) continue;
+      const first = i;
+      while (i < length && counts[offset + ((low + i) & mask)] === 0) i++;
+      to = putVarint(out.u8, to, i - first);
+    }
+    out.at = to;
   }
 
   private restoreRange(row: number, range: number, from: StateReader): void {
-    const length = from.count(8);
-    if (length > this.words[row + MAX_BUCKETS_OF]) from.fail(`${length} buckets`);
+    const length = from.wordWithin(0, this.words[row + MAX_BUCKETS_OF] + 1);
     if (length === 0) return;
     const low = from.wordWithin(EMPTY_HIGH, EMPTY_LOW - length);
     this.enlarge(range, length);
@@ -169,7 +179,12 @@ export class ExponentialPool {
     const counts = this.counts.chunks[chunkOf(block)];
     const offset = offsetOf(block);
     const mask = this.words[range + SIZE] - 1;
-    for (let i = 0; i < length; i++) counts[offset + ((low + i) & mask)] = from.double();
+    for (let i = 0; i < length; i++) {
+      const count = from.varint();
+      if (count !== 0) counts[offset + ((low + i) & mask)] = count;
+      else i += from.varint();
+      if (i >= length) from.fail("more buckets than there are");
+    }
   }
 
   /** Bytes that `putFields` writes at most. */

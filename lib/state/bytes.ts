@@ -155,6 +155,17 @@ export class StateReader {
     return value;
   }
 
+  /** A number from 0 up to 2^53 in groups of seven bits. */
+  varint(): number {
+    let value = 0;
+    for (let unit = 1; unit <= 2 ** 49; unit *= 128) {
+      const byte = this.bytes[this.take(1)];
+      value += (byte & 0x7f) * unit;
+      if (byte < 0x80) return value;
+    }
+    this.fail(`a number at byte ${this.at} does not end`);
+  }
+
   /** A copy of an array's bytes. */
   array(): Uint8Array<ArrayBuffer> {
     const length = this.count(1);
