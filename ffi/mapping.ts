@@ -120,6 +120,11 @@ export class Mapping {
     return this.#size;
   }
 
+  /** The id of the user that the file belongs to. */
+  owner(): number {
+    return statusOf(this.#open(), this.#path).uid;
+  }
+
   /**
    * Takes the file's lock (flock, exclusive) without waiting; false when somebody else holds it.
    * The system gives it back when this process ends, however it ends.

@@ -79,6 +79,7 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
     },
     once: options.once,
     keep: options.keep,
+    otherUsers: options.otherUsers,
     log,
   });
   let signals = 0;

@@ -53,6 +53,7 @@ collect:
   batch_size: 100
   timeout: 5000
   keep: true
+  other_users: true
   log_level: warn
 views:
   - selector: {instrument_name: "http.*"}
@@ -83,9 +84,10 @@ describe("a configuration file", () => {
     ]);
     assert.equal(traces.timeoutMs, 5000);
     assert.deepEqual(
-      [options.flushIntervalMs, options.batchSize, options.keep, options.log.level],
-      [500, 100, true, "warn"],
+      [options.flushIntervalMs, options.batchSize, options.log.level],
+      [500, 100, "warn"],
     );
+    assert.deepEqual([options.keep, options.otherUsers], [true, true]);
     assert.equal(options.aggregation.views.length, 1);
     const kinds = options.processors.map(({ action }) => action.kind);
     assert.deepEqual(kinds, ["drop", "redact", "set", "complete"]);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Dirent, globSync, readdirSync, statSync } from "node:fs";
+import { type Dirent, globSync, lstatSync, readdirSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import process from "node:process";
 import {
@@ -141,7 +141,8 @@ function addGlob(round: Round, pattern: string): void {
     try {
       const stat = statOf(path);
       if (stat === "directory") addEntries(round, path, isFileName);
-      else if (stat === "file") add(round, path, false);
+      // As in a directory, a link is no file.
+      else if (stat === "file" && !lstatSync(path).isSymbolicLink()) add(round, path, false);
     } catch (error) {
       round.refused.push(`${path} can't be looked at: ${reason(error)}`);
     }

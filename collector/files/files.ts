@@ -42,6 +42,8 @@ export interface FilesOptions {
   readonly once: boolean;
   /** Don't remove drained files of dead owners. */
   readonly keep: boolean;
+  /** Read files of other users, wherever they are. Default: see `ownership.ts`. */
+  readonly otherUsers?: boolean;
   readonly log: Log;
   /** Called with each file before it is closed. */
   readonly onClose?: (file: FollowedFile) => void;
@@ -169,6 +171,7 @@ export class Files {
         this.nextId++,
         path,
         named,
+        options.otherUsers ?? false,
         options.once,
         assembler,
         (uid) => this.findProcess(uid),
@@ -181,6 +184,8 @@ export class Files {
         options.log("debug", `${printable(path)}: opened`);
       } else if ("unfinished" in opened) {
         this.watchlist.unfinishedFile(path, named, opened.unfinished, now);
+      } else if ("foreign" in opened) {
+        this.watchlist.foreignFile(path, named, opened.foreign);
       } else {
         this.watchlist.heldFile(path, opened.heldBy);
       }

@@ -5,13 +5,11 @@
  */
 import { statSync, unlinkSync } from "node:fs";
 import process from "node:process";
-import { type HeldLock, lockFile, processIsAlive } from "../../ffi/mod.ts";
+import { type HeldLock, lockFile } from "../../ffi/mod.ts";
 import {
   type Extension,
   readCounter,
   readExtension,
-  readHeartbeat,
-  readReaderPid,
   writeCounter,
   writeReader,
 } from "../../lib/file/extension.ts";
@@ -25,9 +23,8 @@ import { release } from "../../lib/ring/read.ts";
 import { claimedTo, openDrain, takenTo } from "../pipeline/drain.ts";
 import type { OwnerState } from "../../lib/file/owner.ts";
 import type { RoundFile, RoundProcess } from "../pipeline/round.ts";
-
-/** A reader that was silent for longer has gone (PROTOCOL.md, The extension block). */
-export const READER_SILENT_NS = 10_000_000_000n;
+import { otherReader } from "./other-reader.ts";
+import { isForeign } from "./ownership.ts";
 
 /** A process whose files are followed. */
 export interface FollowedProcess extends RoundProcess {
@@ -75,7 +72,9 @@ export type Opened =
   /** Still being made. */
   | { readonly unfinished: string }
   /** Another reader has it. */
-  | { readonly heldBy: number | null };
+  | { readonly heldBy: number | null }
+  /** It belongs to this user, whose files were not asked for. */
+  | { readonly foreign: number };
 
 /** What identifies a file whatever its name is. */
 export function inodeOf(path: string): string {
@@ -85,8 +84,10 @@ export function inodeOf(path: string): string {
 
 /**
  * Opens a file and becomes its reader. Throws FormatError and SystemError; the file is not changed
- * then.
+ * then. Links are followed where they were named, and nowhere else: what was listed may have been
+ * replaced by one since.
  *
+ * @param otherUsers Whoever it belongs to.
  * @param findProcess The process for a uid (null: a process of its own).
  * @param once Take what is claimed now and nothing after.
  */
@@ -94,13 +95,19 @@ export function openFile(
   id: number,
   path: string,
   named: boolean,
+  otherUsers: boolean,
   once: boolean,
   assembler: Assembler,
   findProcess: (uid: string | null) => FollowedProcess,
 ): Opened {
-  const file = MappedFile.open(path);
+  const file = MappedFile.open(path, { follow: named });
   let lock: HeldLock | null = null;
   try {
+    const uid = file.mapping.owner();
+    if (!otherUsers && isForeign(path, uid)) {
+      file.close();
+      return { foreign: uid };
+    }
     // Nothing is written beside or into a file that is not ours.
     const first = readGeometry(path, file.u8, file.size);
     if ("unfinished" in first) {
@@ -121,7 +128,7 @@ export function openFile(
       return geometry;
     }
     const extension = readExtension(file, geometry.rings[0].offset);
-    const other = extension === null ? null : otherReader(file);
+    const other = extension === null ? null : otherReader(path, file);
     if (other !== null) {
       lock.release();
       file.close();
@@ -181,17 +188,6 @@ function addToProcess(process: FollowedProcess, added: FollowedFile): void {
 function continues({ extension }: FollowedFile, older: FollowedFile): boolean {
   const uid = extension?.predecessorUid ?? null;
   return uid !== null && uid === older.extension?.fileUid;
-}
-
-/**
- * The process that reads this file under another name, under which its lock is: a file that was set
- * aside while it was read has a new one.
- */
-function otherReader(file: MappedFile): number | null {
-  const pid = readReaderPid(file);
-  if (pid === 0 || pid === process.pid) return null;
-  const silent = BigInt(Date.now()) * 1_000_000n - readHeartbeat(file);
-  return silent < READER_SILENT_NS && processIsAlive(pid) ? pid : null;
 }
 
 /** Gives back what was taken. Only what nobody has to read again. */

@@ -4,6 +4,7 @@
  * @module
  */
 import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { HEADER_BYTES } from "../../lib/format/layout.ts";
 import type { Scan } from "./discover.ts";
 import { printable } from "../text/text.ts";
@@ -35,6 +36,8 @@ export class Watchlist {
   /** Another reader has a file. */
   inUse = false;
 
+  /** What was said of other users' files: users and directories. */
+  private readonly strangers = new Set<string>();
   private readonly paths = new Map<string, Watched>();
   private rounds = 0;
   private added = 0;
@@ -97,6 +100,19 @@ export class Watchlist {
       this.log("error", message);
       this.namedFault = true;
     } else this.log("warn", `skipped: ${message}`);
+  }
+
+  /** It belongs to another user. Of files that were found, the first in each directory is named. */
+  foreignFile(path: string, named: boolean, uid: number): void {
+    const message =
+      `${printable(path)} belongs to user ${uid}: it is read with --other-users only` +
+      (named ? "" : ", as others of that user there");
+    if (named) return this.faulty(path, named, message);
+    this.add(path, named, message, appearance(path), false, 0);
+    const where = `${uid} ${dirname(path)}`;
+    if (this.strangers.has(where)) return;
+    this.strangers.add(where);
+    this.log("warn", `skipped: ${message}`);
   }
 
   /** It is still being made. */

@@ -27,7 +27,7 @@ import {
   STATE_OPEN,
   STATE_SUPERSEDED,
 } from "../../lib/format/layout.ts";
-import { READER_SILENT_NS } from "../files/follow.ts";
+import { READER_SILENT_NS } from "../files/other-reader.ts";
 import {
   type DictionaryContents,
   readDictionary,

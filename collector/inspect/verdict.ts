@@ -4,7 +4,7 @@
  * @module
  */
 import type { LOSS_NAMES } from "../../lib/format/layout.ts";
-import { READER_SILENT_NS } from "../files/follow.ts";
+import { READER_SILENT_NS } from "../files/other-reader.ts";
 import type { FileFacts, LossFacts } from "./inspect.ts";
 import { formatAge, formatCount, plural, shellWord } from "./units.ts";
 

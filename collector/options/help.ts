@@ -11,6 +11,9 @@ the default place, /dev/shm/otlp-mmap-<uid> on Linux (as root: that of every use
 directory that does not exist yet is waited for. Without an endpoint, each span, log record and data
 point is printed as one line on standard output; what goes wrong is said on standard error.
 
+Files of other users are passed, wherever they were found, since anybody may have put them there; root
+takes those that are in a directory of their own user. --other-users takes them all.
+
 One collector reads a file. While another one does, following waits for it and says who it is; with
 --once that is an error.
 

@@ -46,6 +46,8 @@ export interface CollectOptions {
   readonly once: boolean;
   /** Don't remove the drained files of dead owners. */
   readonly keep: boolean;
+  /** Read files of other users, wherever they are. */
+  readonly otherUsers: boolean;
   /** A batch is given up after this many milliseconds of trying: Infinity unless `once`. */
   readonly giveUpAfterMs: number;
   /** What is said on standard error, and how. */
@@ -75,6 +77,7 @@ interface Flags extends SendFlags {
   config?: string;
   once?: boolean;
   keep?: boolean;
+  otherUsers?: boolean;
   logLevel: Level;
   logFormat: LogFormat;
   health?: ListenAddress;
@@ -116,7 +119,7 @@ function combine(
   { views, processors, tailSampling }: Configuration,
   env: Environment,
 ): CollectOptions {
-  const { once = false, keep = false } = flags;
+  const { once = false, keep = false, otherUsers = false } = flags;
   return {
     paths,
     hasConfig: flags.config !== undefined,
@@ -129,6 +132,7 @@ function combine(
     tailSampling,
     once,
     keep,
+    otherUsers,
     giveUpAfterMs: once ? ONCE_GIVES_UP_AFTER_MS : Infinity,
     log: { level: flags.logLevel, format: flags.logFormat },
     health: chooseHealth(flags, nameOf, env),
@@ -209,6 +213,7 @@ export function addCollect(
   addSending(command)
     .option("--once", "drain what is there, send it, and end")
     .option("--keep", "don't remove the drained files of dead owners")
+    .option("--other-users", "also files of other users (root: in directories not theirs)")
     .option(
       "--log-level <level>",
       "what is said: debug, info, warn or error and above",

@@ -44,6 +44,8 @@ export interface PipelineOptions {
   readonly once: boolean;
   /** Don't remove drained files of dead owners. */
   readonly keep: boolean;
+  /** Read files of other users, wherever they are. */
+  readonly otherUsers?: boolean;
   readonly log: Log;
   readonly limits?: Limits;
   /** Called with each file before it is closed. */

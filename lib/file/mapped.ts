@@ -17,13 +17,16 @@ export class MappedFile implements FileViews, GrowingFile {
   readonly mapping: Mapping;
   private larger: Mapping | null = null;
 
-  private constructor(mapping: Mapping) {
+  private readonly follow: boolean;
+
+  private constructor(mapping: Mapping, follow: boolean) {
     this.mapping = mapping;
+    this.follow = follow;
   }
 
-  /** Maps a file. Throws SystemError. */
-  static open(path: string): MappedFile {
-    return new MappedFile(Mapping.open(path, { reserve: GROWTH_RESERVE_BYTES }));
+  /** Maps a file; `follow: false` refuses a symbolic link (ELOOP). Throws SystemError. */
+  static open(path: string, { follow = true }: { follow?: boolean } = {}): MappedFile {
+    return new MappedFile(Mapping.open(path, { reserve: GROWTH_RESERVE_BYTES, follow }), follow);
   }
 
   get u8(): Uint8Array<ArrayBuffer> {
@@ -50,7 +53,8 @@ export class MappedFile implements FileViews, GrowingFile {
       // Only through its path can it be mapped again: no use when that names another file by now.
       if (!mapping.isAtPath()) return null;
       this.larger?.close();
-      this.larger = Mapping.open(mapping.path, { reserve: mapping.size * 2 });
+      const { follow } = this;
+      this.larger = Mapping.open(mapping.path, { reserve: mapping.size * 2, follow });
     }
     return this.larger.u8;
   }

@@ -168,6 +168,11 @@ export function leftoverName(path: string, uid: string): string {
   return `${path}.${uid.slice(0, 8)}${LEFTOVER_SUFFIX}`;
 }
 
+/** The path that a file had before it was set aside under this one; null for one that was not. */
+export function formerName(path: string): string | null {
+  return LEFTOVER_PATTERN.test(path) ? path.replace(LEFTOVER_PATTERN, "") : null;
+}
+
 /** True for lock files of readers and for files that are still being made. */
 export function isAuxiliaryName(name: string): boolean {
   return name.endsWith(READER_SUFFIX) || name.endsWith(TEMPORARY_SUFFIX);
