@@ -8,6 +8,7 @@ import { runtime, userTempDirectory } from "../../ffi/mod.ts";
 import { createDelivery, type Delivery } from "../delivery/delivery.ts";
 import { discover } from "../files/discover.ts";
 import { configureLog, log } from "../text/log.ts";
+import { startProgress } from "../text/progress.ts";
 import { addCollect, type CollectOptions } from "../options/options.ts";
 import { Pipeline } from "../pipeline/pipeline.ts";
 import { type AddCommand, parseWith } from "../program.ts";
@@ -82,6 +83,13 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
     otherUsers: options.otherUsers,
     log,
   });
+  const { once, destinations } = options;
+  let endProgress = (): void => {};
+  const showProgress = (): void => {
+    const remaining = (): number => pipeline.remaining;
+    endProgress = startProgress("delivering", remaining, destinations === null);
+  };
+  if (once) showProgress();
   let signals = 0;
   const ends: [NodeJS.Signals, number][] = [["SIGINT", 2], ["SIGTERM", 15]];
   if (options.hasConfig) process.on("SIGHUP", () => void reload(delivery, reread));
@@ -90,6 +98,7 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
   for (const [signal, number] of ends) {
     process.on(signal, () => {
       if (++signals > 1) process.exit(128 + number);
+      if (!once) showProgress();
       pipeline.stop();
     });
   }
@@ -99,6 +108,7 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
   try {
     return await pipeline.run();
   } finally {
+    endProgress();
     servers.close();
   }
 }

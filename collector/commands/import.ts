@@ -3,12 +3,15 @@
  *
  * @module
  */
+import { ReadStream, statSync } from "node:fs";
 import process from "node:process";
+import type { Readable } from "node:stream";
 import type { Signal } from "../../lib/otlp/request.ts";
 import { batchSize } from "../options/arguments.ts";
 import { chooseDestinations, type SendFlags } from "../options/destinations.ts";
 import { openInput, readDocuments } from "../text/documents.ts";
 import { log } from "../text/log.ts";
+import { startProgress } from "../text/progress.ts";
 import { addSendFlags, DEFAULT_BATCH_SIZE, ONCE_GIVES_UP_AFTER_MS } from "../options/options.ts";
 import { anyFromOtlpJson } from "../text/otlp-json.ts";
 import type { AddCommand } from "../program.ts";
@@ -75,6 +78,16 @@ async function run(
   let wake = (): void => {};
   const queues = forEachSignal((signal) => new SendQueue(sinks[signal], () => wake()));
   const pause = (): Promise<void> => new Promise((resolve) => wake = resolve);
+  // Of all files, and of those that were read.
+  const bytes = files.reduce((sum, file) => sum + sizeOf(file), 0);
+  let bytesDone = 0;
+  let input: Readable | null = null;
+  const rest = (): number =>
+    SIGNALS.reduce(
+      (sum, signal) => sum + queues[signal].unanswered,
+      Math.max(0, bytes - bytesDone - bytesReadOf(input)),
+    );
+  const endProgress = startProgress("importing", rest, destinations === null);
   let unreadable = false;
   let read = 0;
   let bad = 0;
@@ -87,7 +100,8 @@ async function run(
       if (named === MAX_NAMED) log("error", `${name}: more bad lines are only counted`);
     };
     try {
-      for await (const document of readDocuments(openInput(file))) {
+      input = openInput(file);
+      for await (const document of readDocuments(input)) {
         if ("problem" in document) {
           refuse(document.line, document.problem);
           continue;
@@ -117,8 +131,11 @@ async function run(
       unreadable = true;
       log("error", `${name} can't be read: ${whyNotRead(error as Error)}`);
     }
+    bytesDone += sizeOf(file);
+    input = null;
   }
   while (SIGNALS.some((signal) => !queues[signal].empty)) await pause();
+  endProgress();
   await Promise.all(SIGNALS.map((signal) => sinks[signal].close()));
 
   log("info", `${read} requests read, ${bad} bad lines`);
@@ -130,4 +147,13 @@ async function run(
     for (const line of fates(signal, queues[signal])) log("info", line);
   }
   return unreadable ? 2 : lost || bad > 0 ? 1 : 0;
+}
+
+/** Bytes of a file; 0 for what has no size. */
+function sizeOf(file: string): number {
+  return file === "-" ? 0 : statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+function bytesReadOf(input: Readable | null): number {
+  return input instanceof ReadStream ? input.bytesRead : 0;
 }

@@ -8,6 +8,8 @@ import { isLocked, runtime } from "../../ffi/mod.ts";
 import { INTERRUPTIONS } from "../../lib/otlp/marks.ts";
 import { chooseAggregation } from "../options/aggregation.ts";
 import { ArgumentsExit, batchSize } from "../options/arguments.ts";
+import { untaken } from "../pipeline/drain.ts";
+import { startProgress } from "../text/progress.ts";
 import { readViewsOf } from "../config/file.ts";
 import { chooseDestinations, type SendFlags } from "../options/destinations.ts";
 import { log } from "../text/log.ts";
@@ -113,11 +115,18 @@ async function run(
     processes.set(key, process);
     reading.addFile(process, file, null, false);
   }
+  const rest = (): number => {
+    const drains = [...processes.values()].flatMap((process) => process.files);
+    return drains.reduce((sum, { drain }) => sum + untaken(drain), reading.requests.unanswered);
+  };
+  const isPrinting = destinations === null && flags.output === undefined;
+  const endProgress = startProgress("recovering", rest, isPrinting);
   for (const process of processes.values()) {
     reading.take(process);
     reading.finish(process, INTERRUPTIONS.died);
     await reading.answered();
   }
+  endProgress();
   output?.close();
   await reading.requests.close();
   if (reading.files > 0) { for (const line of reading.describe()) log("info", line); }

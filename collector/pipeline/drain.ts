@@ -104,6 +104,14 @@ function ahead(ring: RingReader): number {
   return Math.min(claimedAhead(ring), ring.geometry.slots);
 }
 
+/** Records of all rings that are claimed and not taken, up to these limits. */
+export function untaken(drain: Drain, limits?: readonly number[]): number {
+  return drain.rings.reduce((sum, _, ring) => {
+    const to = Math.min(claimedTo(drain, ring), limits?.[ring] ?? Infinity);
+    return sum + Math.max(0, to - takenTo(drain, ring));
+  }, 0);
+}
+
 /** True when all that was claimed so far, or up to a sequence, has been taken or passed. */
 export function isDrained(drain: Drain, ring: number, limit: number = Infinity): boolean {
   return takenTo(drain, ring) >= Math.min(claimedTo(drain, ring), limit);

@@ -10,7 +10,7 @@ import { DEFAULT_LIMITS, type Limits } from "../../lib/otlp/assemble.ts";
 import { INTERRUPTIONS } from "../../lib/otlp/marks.ts";
 import type { Request, Signal } from "../../lib/otlp/request.ts";
 import type { Scan } from "../files/discover.ts";
-import { isDrained } from "./drain.ts";
+import { isDrained, untaken } from "./drain.ts";
 import { Files, hasSuccessor } from "../files/files.ts";
 import {
   type FollowedFile,
@@ -140,6 +140,15 @@ export class Pipeline {
   finish(): void {
     this.finishing = true;
     this.wake?.();
+  }
+
+  /** Records and items that are on their way: to be taken, or to be answered. */
+  get remaining(): number {
+    let count = this.requests.unanswered;
+    for (const { files } of this.files.processes.values()) {
+      for (const { drain, limits } of files) count += untaken(drain, limits);
+    }
+    return count;
   }
 
   /** What this run did so far. */

@@ -71,6 +71,8 @@ export class SendQueue<R extends Parcel = Request> {
   readonly totals = { accepted: 0, rejected: 0, dropped: 0, filtered: 0, requests: 0 };
   /** Requests being sent. */
   running = 0;
+  /** Items of requests that are sent or wait. */
+  unanswered = 0;
   /** How long requests took, every attempt and wait included. */
   readonly latency: Latency = createLatency();
   /** Bytes of the buffers of requests that wait. */
@@ -112,6 +114,7 @@ export class SendQueue<R extends Parcel = Request> {
 
   /** Adds a request. */
   push(request: R): void {
+    this.unanswered += request.items;
     if (this.running < (this.sink.concurrency ?? MAX_RUNNING)) void this.send(request);
     else {
       this.waiting.push(request);
@@ -125,6 +128,7 @@ export class SendQueue<R extends Parcel = Request> {
     if (request === undefined) return 0;
     const { items } = request;
     this.totals.dropped += items;
+    this.unanswered -= items;
     const reason = "the endpoint does not keep up";
     this.onAnswer(request, { accepted: 0, rejected: 0, dropped: items, reason });
     return items;
@@ -143,6 +147,7 @@ export class SendQueue<R extends Parcel = Request> {
     const outcome = await this.sink.send(body, request.items);
     addLatency(this.latency, (performance.now() - begun) / 1000);
     this.running--;
+    this.unanswered -= request.items;
     this.totals.accepted += outcome.accepted;
     this.totals.rejected += outcome.rejected;
     this.totals.dropped += outcome.dropped;

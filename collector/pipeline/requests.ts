@@ -88,6 +88,11 @@ export class Requests {
     return this.own.empty && SIGNALS.every((signal) => this.queues[signal].empty);
   }
 
+  /** Items of requests that are not answered. */
+  get unanswered(): number {
+    return SIGNALS.reduce((sum, signal) => sum + this.queues[signal].unanswered, 0);
+  }
+
   /** True when some signal's requests pile up. */
   get full(): boolean {
     return SIGNALS.some((signal) => this.queues[signal].full);

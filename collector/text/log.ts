@@ -4,6 +4,7 @@
  * @module
  */
 import process from "node:process";
+import { clearLine } from "./status-line.ts";
 import type { Level, Log } from "../send/problems.ts";
 
 /** All levels, from the one that says most. */
@@ -41,5 +42,6 @@ export function formatLine(format: LogFormat, level: Level, message: string, tim
 /** Writes a line, unless its level is below the one that was asked for. */
 export const log: Log = (level, message) => {
   if (LEVELS.indexOf(level) < LEVELS.indexOf(settings.level)) return;
+  clearLine();
   process.stderr.write(formatLine(settings.format, level, message, new Date()));
 };
