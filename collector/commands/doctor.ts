@@ -4,10 +4,10 @@
  * @module
  */
 import process from "node:process";
-import { chooseDestinations, type SendFlags } from "../options/destinations.ts";
+import type { Command } from "commander";
 import type { Check } from "../doctor/check.ts";
 import { type DoctorOptions, examine } from "../doctor/doctor.ts";
-import { addSendFlags } from "../options/options.ts";
+import { addSendFlags, asCollect } from "../options/options.ts";
 import type { AddCommand } from "../program.ts";
 import type { Environment } from "../options/variables.ts";
 
@@ -21,10 +21,11 @@ Each line begins with "ok" or "bad"; a bad one says what to do. Looked at are, i
   space      room for the file of one more application, in the file system of each place
   limits     open files and file size
   leftovers  files of processes that ended, which nobody has read
-  file       files that can't be read, or that something is wrong with (see "inspect")
+  file       files that can't be read, that are passed since they are other users', or that something
+             is wrong with (see "inspect")
   collector  whether the files of living applications are read
-  endpoint   whether the backend takes an empty request of each signal; with the flags and variables
-             of "collect" (see its --help)
+  endpoint   whether the backend takes an empty request of each signal; with the flags, variables
+             and configuration file of "collect" (see its --help)
   self-test  a span, a log record and a measurement, written to a file in the temporary directory as
              an application does, and read back
 
@@ -33,6 +34,7 @@ With --json it is one object, {"ok": true or false, "checks": [{"name", "ok", "t
 Examples:
   otlp-mmap doctor                                      before the first collector is started
   otlp-mmap doctor --endpoint http://localhost:4318     with a backend
+  otlp-mmap doctor --config /etc/otlp-mmap/config.yaml  with all that a collector is told there
   sudo -u app otlp-mmap doctor /run/traces              as the user of an application
 
 Exit codes:
@@ -41,20 +43,21 @@ Exit codes:
   2  a bad argument or variable
 `;
 
-interface Flags extends SendFlags {
-  json?: boolean;
-}
-
 /** The command. */
 export const doctor: AddCommand = (program, env, choose) => {
   const command = program.command("doctor")
     .description("check this machine: runtime, places, limits, backend; say what to do")
     .argument("[paths...]", "files, directories or globs, as for collect");
   addSendFlags(command)
+    .option("--other-users", "as for collect, which takes files of other users then")
+    .option(
+      "--config <file>",
+      "the configuration file of collect: its paths, endpoints, tokens, TLS",
+    )
     .option("--json", "one JSON object")
     .addHelpText("after", HELP)
-    .action((paths: string[], flags: Flags) => {
-      const options = { paths, destinations: chooseDestinations(flags, env) };
+    .action((paths: string[], flags: { json?: boolean }, command: Command) => {
+      const options = asCollect(paths, command, env);
       choose(() => run(options, env, flags.json === true));
     });
 };

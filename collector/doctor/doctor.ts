@@ -18,13 +18,8 @@ import { checkFiles, checkPlace, type Place } from "./places.ts";
 import { checkSelf } from "./self-test.ts";
 import { checkClock, checkForeignFunctions, checkLimits, checkRuntime } from "./system.ts";
 
-/** What to look at. */
-export interface DoctorOptions {
-  /** As `collect` has them. */
-  readonly paths: readonly string[];
-  /** As `collect` has them. */
-  readonly destinations: CollectOptions["destinations"];
-}
+/** What to look at: as `collect` has it. */
+export type DoctorOptions = Pick<CollectOptions, "paths" | "destinations" | "otherUsers">;
 
 /** Runs every check. */
 export async function examine(options: DoctorOptions, env: Environment): Promise<Check[]> {
@@ -41,7 +36,10 @@ export async function examine(options: DoctorOptions, env: Environment): Promise
       checks.push(bad("place", `${printable(path, 4096)} matches nothing: check the pattern`));
     }
   }
-  checks.push(...checkLimits(files.length, bytes), ...checkFiles(files.map(({ path }) => path)));
+  checks.push(
+    ...checkLimits(files.length, bytes),
+    ...checkFiles(files.map(({ path }) => path), options.otherUsers),
+  );
   checks.push(...await checkEndpoints(options.destinations));
   if (runtime.supported) checks.push(await checkSelf());
   return checks;

@@ -48,17 +48,19 @@ async function checkDestination(
   connect: Connector,
 ): Promise<Check> {
   const url = printable(parseTarget(destination.url).url, 2048);
+  // There no path says which.
+  const name = destination.protocol === "grpc" ? `${url} for ${signal}` : url;
   const sender = connect(signal, destination);
   try {
     // An export request without anything in it is no bytes at all.
     const { reason, gaveUp } = await sender.send(new Uint8Array(0), 0);
     if (gaveUp || !sender.state.ok) {
-      return bad("endpoint", `${url}: ${sender.state.lastError ?? reason}`);
+      return bad("endpoint", `${name}: ${sender.state.lastError ?? reason}`);
     }
     const warning = reason === undefined ? "" : ` (${reason})`;
     return ok("endpoint", `${url} takes ${signal}${warning}`);
   } catch (error) {
-    return bad("endpoint", `${url}: ${printable((error as Error).message)}`);
+    return bad("endpoint", `${name}: ${printable((error as Error).message)}`);
   } finally {
     await sender.close();
   }

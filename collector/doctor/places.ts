@@ -7,6 +7,7 @@ import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs
 import { dirname } from "node:path";
 import process from "node:process";
 import { untrusted } from "../../lib/file/places.ts";
+import { isForeign } from "../files/ownership.ts";
 import { inspect, type Inspection } from "../inspect/inspect.ts";
 import { formatBytes, plural, shellWord } from "../inspect/units.ts";
 import { printable } from "../text/text.ts";
@@ -98,9 +99,14 @@ function isWritable(path: string): boolean {
   }
 }
 
-/** What is in the places. */
-export function checkFiles(paths: readonly string[]): Check[] {
-  const inspections = paths.map((path) => inspect(path));
+/**
+ * What is in the places.
+ *
+ * @param otherUsers Also of other users.
+ */
+export function checkFiles(paths: readonly string[], otherUsers: boolean): Check[] {
+  const foreign = otherUsers ? new Map<string, number>() : foreignFiles(paths);
+  const inspections = paths.filter((path) => !foreign.has(path)).map((path) => inspect(path));
   const states = new Map<string, Inspection[]>();
   for (const inspection of inspections) {
     const { facts, verdict } = inspection;
@@ -121,6 +127,7 @@ export function checkFiles(paths: readonly string[]): Check[] {
     ...of("unreadable").map(({ path, problems }) =>
       bad("file", `${printable(path, 4096)}: ${problems.join("; ")}`)
     ),
+    ...checkForeign(foreign),
     checkLiving(of("living")),
     ...of("living").flatMap(({ path, problems }) =>
       problems.map((problem) => bad("file", `${printable(path, 4096)}: ${problem}`))
@@ -182,4 +189,24 @@ function checkLiving(living: readonly Inspection[]): Check {
         process.getuid?.() === 0 ? "root" : "this user"
       }`,
   );
+}
+
+/** Files of other users, and whose they are. */
+function foreignFiles(paths: readonly string[]): Map<string, number> {
+  const foreign = new Map<string, number>();
+  for (const path of paths) {
+    const uid = statSync(path, { throwIfNoEntry: false })?.uid;
+    if (uid !== undefined && isForeign(path, uid)) foreign.set(path, uid);
+  }
+  return foreign;
+}
+
+function checkForeign(foreign: ReadonlyMap<string, number>): Check[] {
+  if (foreign.size === 0) return [];
+  const [[path, uid]] = foreign;
+  return [bad(
+    "file",
+    `${plural(foreign.size, "file")} of other users are passed, such as ${printable(path, 4096)} ` +
+      `of user ${uid}: if they are to be read, give --other-users`,
+  )];
 }

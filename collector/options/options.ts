@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Command } from "commander";
+import { Command } from "commander";
 import type { AggregatorOptions } from "../../lib/metrics/aggregate.ts";
 import type { Signal } from "../../lib/otlp/request.ts";
 import { chooseAggregation } from "./aggregation.ts";
@@ -190,8 +190,12 @@ export function readOptions(
     : readConfiguration(config, (file, fields) => {
       inFile = applyFlags(command, file, fields);
     });
+  const isInFile = (option: string): boolean =>
+    command.options.some((each) =>
+      each.name() === option && command.getOptionValueSource(each.attributeName()) === "config"
+    );
   const nameOf = (option: string): string =>
-    command.getOptionValueSource(option) === "config" ? inFile!.places.get(option)! : `--${option}`;
+    isInFile(option) ? inFile!.places.get(option)! : `--${option}`;
   const where = paths.length > 0 ? paths : inFile?.paths ?? [];
   return combine(where, command.opts(), nameOf, configuration, env);
 }
@@ -241,4 +245,26 @@ export function addCollect(
     .action((paths: string[], _flags: Flags, command: Command) =>
       choose(readOptions(paths, command, env))
     );
+}
+
+/**
+ * The options that `collect` would have with these paths and those flags of another command that it
+ * has too.
+ *
+ * @throws ArgumentsExit when something in these is bad.
+ */
+export function asCollect(
+  paths: readonly string[],
+  command: Command,
+  env: Environment,
+): CollectOptions {
+  const program = new Command();
+  addCollect(program, env, () => {});
+  const [collect] = program.commands;
+  for (const option of collect.options) {
+    const name = option.attributeName();
+    if (command.getOptionValueSource(name) !== "cli") continue;
+    collect.setOptionValueWithSource(name, command.getOptionValue(name), "cli");
+  }
+  return readOptions(paths, collect, env);
 }
