@@ -14,8 +14,11 @@ import { SendQueue, type Sink } from "./queue.ts";
 import type { Outcome } from "../send/send.ts";
 import { forEachSignal, SIGNALS } from "./signals.ts";
 
-/** A request is sealed when it has this many bytes, however few its items. */
-export const MAX_REQUEST_BYTES = 4 << 20;
+/**
+ * A request is sealed when it has this many bytes, however few its items. gRPC servers take 4 MiB
+ * unless told otherwise: there is room for the last item, and for what processors add.
+ */
+export const MAX_REQUEST_BYTES = 3 << 20;
 
 /** How requests are made. */
 export interface RequestOptions {

@@ -65,9 +65,16 @@ const NAMES = (
 /** HTTP 413 Content Too Large, which proxies answer with. */
 const TOO_LARGE = 413;
 
+/** The key of answers that are a text. */
+export const TEXT = "text";
+
+/** Bytes of a response, decompressed, that are read at most. */
+export const MAX_RESPONSE_BYTES = 64 * 1024;
+
 const DEADLINE_EXCEEDED = 4;
 const PERMISSION_DENIED = 7;
 const RESOURCE_EXHAUSTED = 8;
+const OUT_OF_RANGE = 11;
 const UNIMPLEMENTED = 12;
 const INTERNAL = 13;
 const UNAVAILABLE = 14;
@@ -138,7 +145,7 @@ export function judgeStatus(status: CallStatus, facts: CallFacts): Answer {
       "a text answered instead of an OTLP/gRPC receiver, of a proxy perhaps, whose log " +
       `says why: it has no backend, or the request is too large (then lower --batch-size), or ` +
       CLIENT_CERTIFICATE_HINT;
-    return { kind: "retry", key: "text", reason };
+    return { kind: "retry", key: TEXT, reason };
   }
   const name = NAMES[code] ?? `status ${code}`;
   const said = firstLine(details);
@@ -148,11 +155,23 @@ export function judgeStatus(status: CallStatus, facts: CallFacts): Answer {
   if (help !== "") parts.push(help);
   const failure = { key: `gRPC ${name}`, reason: parts.join("; ") };
   const waitMs = statusDetails === undefined ? undefined : retryInfoMs(statusDetails);
+  if (waitMs === undefined && isTooLarge(code, details)) return { kind: "too-large", ...failure };
   if (RETRYABLE.has(code) || (code === RESOURCE_EXHAUSTED && waitMs !== undefined)) {
     return { kind: "retry", ...failure, waitMs };
   }
-  if (httpStatusOf(details) === TOO_LARGE) return { kind: "too-large", ...failure };
   return { kind: code === UNIMPLEMENTED ? "unwanted" : "refused", ...failure };
+}
+
+/**
+ * True when a server has a limit for requests that this one is over. Each implementation has its own
+ * words for it; some use OUT_OF_RANGE, though the same request never fits later. The same words of
+ * grpc-js are about the response when they name the limit for that.
+ */
+function isTooLarge(code: number, details: string): boolean {
+  if (httpStatusOf(details) === TOO_LARGE) return true;
+  if (code !== OUT_OF_RANGE && code !== RESOURCE_EXHAUSTED) return false;
+  if (details.includes(` vs ${MAX_RESPONSE_BYTES})`)) return false;
+  return /message.*(larger than|too large|exceeds)/is.test(details);
 }
 
 /**
@@ -186,7 +205,6 @@ function hint(code: number, details: string, facts: CallFacts): string {
   }
   if (httpStatus !== undefined) return HTTP_HINT;
   if (code === UNIMPLEMENTED) return `this backend takes no ${signal} over gRPC`;
-  // Receivers have different codes for it, some of them retryable.
   if (/(larger than|too large|exceeds)/i.test(details)) {
     return `the request had ${facts.items} ${ITEMS[signal]} in ${facts.bytes} bytes` +
       (signal === "metrics" ? "" : ": lower --batch-size");

@@ -9,7 +9,13 @@ import type { Client, ClientUnaryCall, Metadata } from "@grpc/grpc-js";
 import type { Signal } from "../../lib/otlp/request.ts";
 import { parseTarget, type Target } from "../options/endpoint.ts";
 import { createHandshakes, type Handshakes } from "./grpc-connect.ts";
-import { type CallFacts, judgeResponse, judgeStatus } from "./grpc-status.ts";
+import {
+  type CallFacts,
+  judgeResponse,
+  judgeStatus,
+  MAX_RESPONSE_BYTES,
+  TEXT,
+} from "./grpc-status.ts";
 import { grpcHeaderProblem, type Header, originsOf, USER_AGENT } from "./headers.ts";
 import type { Answer, Attempt, Transport } from "./retrying.ts";
 import type { SenderOptions } from "./send.ts";
@@ -23,9 +29,6 @@ const METHODS: Readonly<Record<Signal, string>> = {
   metrics: "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
   logs: "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
 };
-
-/** Bytes of a response, decompressed, that are read at most. */
-const MAX_RESPONSE_BYTES = 64 * 1024;
 
 const STATUS_DETAILS = "grpc-status-details-bin";
 
@@ -151,11 +154,23 @@ export function createGrpcTransport(options: SenderOptions): Transport {
       proxy,
       headers: origins,
     };
-    const message = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+    const whole = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
     let call: ClientUnaryCall | undefined;
     let cancelled = false;
 
+    /**
+     * A text in place of an answer doesn't tell a proxy that has no backend from one that finds the
+     * request too large. The latter lets a request without anything in it through.
+     */
     async function answer(): Promise<Answer> {
+      const given = await exchange(whole);
+      if (given.kind !== "retry" || given.key !== TEXT || whole.length === 0) return given;
+      const { kind } = await exchange(Buffer.alloc(0));
+      const { key, reason } = given;
+      return kind === "taken" ? { kind: "too-large", key, reason } : given;
+    }
+
+    async function exchange(message: Buffer): Promise<Answer> {
       const grpc = await loadGrpc();
       if (cancelled || closed) return { kind: "retry", key: "CANCELLED", reason: "cancelled" };
       const used = currentChannel(grpc);
