@@ -18,21 +18,29 @@ export function checkAlive({ pipeline }: Watched): Page {
   return page([`the last round ended ${Math.round(ago / 1000)} s ago`]);
 }
 
-/** 200 when files are looked for, and each backend took the last request of each signal, if any. */
+/**
+ * 200 when files are looked for, and each backend took the last request of each signal, if any. A
+ * signal that a backend does not take, while it takes others, is named and no reason not to be ready.
+ */
 export function checkReady({ pipeline, sinks }: Watched): Page {
   const reasons = pipeline.looking ? [] : ["files are not looked for"];
+  const notes: string[] = [];
   for (const signal of SIGNALS) {
     const { endpoints = [] } = sinks[signal];
-    for (const { name, state } of endpoints) {
-      if (state === undefined || state.ok) continue;
+    endpoints.forEach(({ name, state }, index) => {
+      if (state === undefined || state.ok) return;
       const where = endpoints.length === 1 ? signal : `${signal} to ${name}`;
-      reasons.push(`${where}: ${state.lastError} (failed attempts: ${state.failures})`);
-    }
+      const line = `${where}: ${state.lastError} (failed attempts: ${state.failures})`;
+      // The same endpoint with another signal.
+      const isOfUse = SIGNALS.some((each) => sinks[each].endpoints?.[index]?.state?.takes === true);
+      (state.takes === false && isOfUse ? notes : reasons).push(line);
+    });
   }
-  return page(reasons);
+  return page(reasons, notes);
 }
 
-function page(reasons: readonly string[]): Page {
+function page(reasons: readonly string[], notes: readonly string[] = []): Page {
   const ok = reasons.length === 0;
-  return { status: ok ? 200 : 503, type: PLAIN, body: `${ok ? "ok" : reasons.join("\n")}\n` };
+  const lines = [...(ok ? ["ok"] : reasons), ...notes];
+  return { status: ok ? 200 : 503, type: PLAIN, body: `${lines.join("\n")}\n` };
 }

@@ -10,6 +10,7 @@ import { startSink } from "../../tests/peers/sink.ts";
 import { observe, type Observed, startCollector } from "../../tests/support/collector.ts";
 import { scrape } from "../../tests/support/prometheus.ts";
 import { ownRuntime } from "../../tests/support/runtimes.ts";
+import { putLogs } from "../testing/append.ts";
 import { accept, folders, run, TestSink, until } from "../testing/run.ts";
 import { checkAlive } from "./checks.ts";
 import { createFigures, type Watched } from "./figures.ts";
@@ -114,6 +115,37 @@ describe("--health", () => {
       assert.ok(failed! >= 1);
       delete statuses.traces;
       await eventually(ready, ([status]) => status === 200);
+      writer.close();
+    } finally {
+      assert.equal((await collector.stop()).code, 0, collector.text());
+      await sink.stop();
+    }
+  });
+
+  it("is ready when a backend takes one signal and not another, and says which", async () => {
+    const directory = folder();
+    const statuses: Partial<Record<Signal, number>> = { logs: 404, traces: 404 };
+    const sink = await startSink({ statuses });
+    const collector = startCollector([directory, "--endpoint", sink.url, "--health", "0"]);
+    try {
+      const url = await urlOf(collector);
+      const writer = writerOf(join(directory, "a.otlp"), "shop");
+      const scope = writer.scope({ name: "s" });
+      scope.startSpan("a").end();
+      const ready = async (): Promise<[number, string]> => {
+        const response = await fetch(`${url}/readyz`);
+        return [response.status, await response.text()];
+      };
+      // Nothing says that it is a backend at all.
+      const [, reasons] = await eventually(ready, ([status]) => status === 503);
+      assert.match(reasons, /^traces: HTTP 404 .*takes traces at .*\n$/);
+      delete statuses.traces;
+      scope.startSpan("b").end();
+      assert.deepEqual(await eventually(ready, ([status]) => status === 200), [200, "ok\n"]);
+      putLogs(join(directory, "a.otlp"), "a log record");
+      const [, page] = await eventually(ready, ([, text]) => text !== "ok\n");
+      assert.match(page, /^ok\nlogs: HTTP 404 .*takes no logs .*\n$/);
+      assert.equal((await ready())[0], 200);
       writer.close();
     } finally {
       assert.equal((await collector.stop()).code, 0, collector.text());

@@ -126,6 +126,7 @@ describe("a gRPC backend that takes everything", () => {
         lastError: undefined,
         failures: 0,
         allFailures: 0,
+        takes: true,
       });
     });
   }

@@ -68,7 +68,10 @@ interface Answered extends Outcome {
 export interface RetryingOptions {
   readonly signal: Signal;
   readonly backoff: Backoff;
-  /** A batch is given up after this many milliseconds of trying. */
+  /**
+   * A batch is given up after this many milliseconds of trying, counted from the first attempt that
+   * came to nothing since the backend last answered, if that was before.
+   */
   readonly maxElapsedMs: number;
   /** Where problems and recoveries are said. */
   readonly log: Log;
@@ -88,8 +91,11 @@ export function createRetrying(options: RetryingOptions, transport: Transport): 
     lastError: undefined as string | undefined,
     failures: 0,
     allFailures: 0,
+    takes: null as boolean | null,
   };
   let failingSince = 0;
+  // When the first attempt began of those that came to nothing since the last real answer.
+  let silentSince: number | null = null;
   let aborted: string | undefined;
   // The backend asked for quiet until then, whichever batch it told.
   let quietUntil = 0;
@@ -129,6 +135,7 @@ export function createRetrying(options: RetryingOptions, transport: Transport): 
     state.ok = true;
     state.lastError = undefined;
     state.failures = 0;
+    state.takes = true;
     problems.recovered(() => {
       const seconds = ((now() - failingSince) / 1000).toFixed(1);
       const after = failures === 0 ? "" : ` after ${seconds} s (failed attempts: ${failures})`;
@@ -142,8 +149,10 @@ export function createRetrying(options: RetryingOptions, transport: Transport): 
 
   /** One attempt: the outcome, or `undefined` when it has to be made again. */
   async function attempt(payload: Uint8Array, count: number): Promise<Answered | undefined> {
+    const begun = now();
     const answer = await exchange(payload, count);
     const { kind, reason } = answer;
+    silentSince = kind === "retry" ? silentSince ?? begun : null;
     if (kind === "taken") {
       const { rejected } = answer;
       worked();
@@ -160,6 +169,7 @@ export function createRetrying(options: RetryingOptions, transport: Transport): 
       return undefined;
     }
     failed(answer.reason);
+    if (kind === "unwanted") state.takes = false;
     if (kind === "too-large") return { ...dropped(count, answer.reason, false), tooLarge: true };
     const message = `${url}: ${reason}; ${count} ${items} dropped`;
     // Many backends take traces and nothing else: that goes without repeating.
@@ -204,8 +214,13 @@ export function createRetrying(options: RetryingOptions, transport: Transport): 
     let nextAttempt = now();
     for (let attempts = 0;;) {
       const wait = Math.max(nextAttempt, quietUntil) - now();
-      if ((attempts > 0 || wait > 0) && now() + wait - started > maxElapsedMs) {
-        const seconds = Math.round((now() - started) / 1000);
+      // Whoever is silent for so long has had its time: with requests that wait, it would take many
+      // times as long to give them up one by one.
+      const since = Math.min(started, silentSince ?? Infinity);
+      if (
+        (attempts > 0 || wait > 0 || silentSince !== null) && now() + wait - since > maxElapsedMs
+      ) {
+        const seconds = Math.round((now() - since) / 1000);
         const reason = `given up after ${seconds} s (attempts: ${attempts}): ${state.lastError}`;
         problems.report("given-up", "error", `${url}: ${count} ${items} ${reason}`);
         return dropped(count, reason, true);

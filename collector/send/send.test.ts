@@ -130,6 +130,7 @@ describe("a backend that takes everything", () => {
       lastError: undefined,
       failures: 0,
       allFailures: 0,
+      takes: true,
     });
   });
 

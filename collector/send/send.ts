@@ -59,7 +59,10 @@ export interface SenderOptions {
   readonly tls?: TlsSource;
   /** Default {@linkcode DEFAULT_BACKOFF}. */
   readonly backoff?: Backoff;
-  /** A batch is given up after this many milliseconds of trying. Default: never. */
+  /**
+   * A batch is given up after this many milliseconds in which trying came to nothing, with it or with
+   * those before. Default: never.
+   */
   readonly maxElapsedMs?: number;
   /** Where problems and recoveries are said. */
   readonly log: Log;
@@ -75,6 +78,8 @@ export interface SenderState {
   readonly failures: number;
   /** Attempts failed since the start. */
   readonly allFailures: number;
+  /** Whether the backend takes the signal, by its last answer about that; null before there was one. */
+  readonly takes: boolean | null;
 }
 
 /** Sends batches. */
