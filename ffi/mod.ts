@@ -6,6 +6,7 @@
  */
 export { clockWords, now } from "./clock.ts";
 export { SystemError } from "./errors.ts";
+export { onExit } from "./exit.ts";
 export { runtime } from "./libc.ts";
 export type { Runtime } from "./libc.ts";
 export { isLocked, lockFile } from "./lock.ts";
@@ -20,4 +21,5 @@ export {
   userId,
   userTempDirectory,
 } from "./process.ts";
+export { onRejection } from "./rejections.ts";
 export { threadNumber } from "./thread.ts";

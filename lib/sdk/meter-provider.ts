@@ -107,22 +107,24 @@ export class MeterProvider implements ApiProvider {
     await this.collect();
     this.settings.isShutDown = true;
     if (this.timer !== null) clearInterval(this.timer);
-    process.removeListener("exit", this.atExit);
-    process.removeListener("uncaughtExceptionMonitor", this.atExit);
+    process.removeListener("uncaughtExceptionMonitor", this.observeNow);
   }
 
-  /** From the first callback on: asks at every interval, and when the process ends. */
+  /** From the first callback on: asks at every interval, and when an exception ends the process. */
   private watch(): void {
     if (this.timer !== null || this.settings.isShutDown) return;
     this.timer = setInterval(() => void this.collect(this.timeoutMs, true), this.intervalMs);
     this.timer.unref();
-    process.on("exit", this.atExit);
     // Deno has no "exit" after an exception that nobody caught.
-    process.on("uncaughtExceptionMonitor", this.atExit);
+    process.on("uncaughtExceptionMonitor", this.observeNow);
   }
 
-  /** Promises are not settled any more when the process ends: what was observed at once counts. */
-  private readonly atExit = (): void => {
+  /**
+   * Asks the callbacks, and takes what they observe at once: promises are not settled any more when
+   * the process ends. Never throws.
+   */
+  readonly observeNow = (): void => {
+    if (this.settings.isShutDown) return;
     for (const asked of this.callbacks()) ask(asked, null);
   };
 

@@ -138,13 +138,17 @@ export class Recorder {
     return true;
   }
 
-  /** Marks the file as complete and lets go of it. Nothing is written afterwards. */
-  close(): void {
+  /** Marks the file as complete. Nothing is written afterwards. */
+  finish(): FileWriter | null {
     const { file } = this;
-    if (file === null) return;
     this.file = null;
-    file.finish(STATE_CLEAN);
-    file.close();
+    file?.finish(STATE_CLEAN);
+    return file;
+  }
+
+  /** Marks the file as complete and lets go of it. */
+  close(): void {
+    this.finish()?.close();
     this.previous?.close();
     this.previous = null;
   }

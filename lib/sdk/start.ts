@@ -29,6 +29,7 @@ import {
   readEnvironment,
   type Temporality,
 } from "./config.ts";
+import { endInOrder } from "./exit.ts";
 import { registerContext, registerProviders } from "./globals.ts";
 import { type LogLimits, resolveLogLimits, resolveSpanLimits, type SpanLimits } from "./limits.ts";
 import type { LogRecordHook } from "./logger.ts";
@@ -116,7 +117,10 @@ export interface Sdk {
    * of observable instruments once more; false after `timeout` ms (default 5,000). Nothing depends on it: what is recorded survives the process without it.
    */
   forceFlush(options?: { timeout?: number }): Promise<boolean>;
-  /** Marks the file as complete, removes the SDK from the API's globals, and ends recording. */
+  /**
+   * Marks the file as complete, removes the SDK from the API's globals, and ends recording. A program
+   * that ends with the exit code 0 need not call it: its file is marked then.
+   */
   shutdown(): Promise<void>;
 }
 
@@ -230,6 +234,7 @@ function startUnguarded(options: StartOptions): Sdk {
       release,
     );
   }
+  const undoExit = endInOrder(() => meterProvider?.observeNow(), recorder);
   return {
     recording: true,
     get path() {
@@ -248,6 +253,7 @@ function startUnguarded(options: StartOptions): Sdk {
       release();
       await meterProvider?.shutdown();
       await loggerProvider?.shutdown();
+      undoExit();
       recorder.close();
     },
   };
