@@ -14,10 +14,10 @@ import { advise, type Load } from "../size/size.ts";
 const HELP = `
 Says how many slots (a power of two) each ring needs so that nothing is refused in a burst, or while
 the collector pauses (it is restarted, its machine is busy, its backend makes it wait), how large the
-file is then, and what to give to start(). What is assumed is said below the figures.
+file is then, and what to set in the application. What is assumed is said below the figures.
 
 With --json it is one object: rings (name, records, neededSlots, slots, slotBytes, bytes), sizes (for
-start()), bytes, mostBytes, and load.
+start()), variables (the same for its environment), bytes, mostBytes, and load.
 
 Examples:
   otlp-mmap size --rate 2000                            2,000 spans a second, a pause of a second

@@ -541,18 +541,18 @@ describe("inspect, of what is wrong inside", () => {
       const more = "`otlp-mmap size` says how many)";
       assert.deepEqual(inspect(path).problems, [
         "1 record of the spans ring was refused as the ring was full: keep a collector running, " +
-        `or give the ring more slots (start({ sizes: { spans: { slots } } }); ${more}`,
+        `or give the ring more slots (OTLP_MMAP_SPANS_SLOTS; ${more}`,
         "2 records of the spans ring were refused to leave room for the ends of open spans: keep " +
         "a collector running, or give the ring more slots " +
-        `(start({ sizes: { spans: { slots } } }); ${more}`,
+        `(OTLP_MMAP_SPANS_SLOTS; ${more}`,
         "3 records of the spans ring were refused as the dictionary was full: use fewer different " +
         "attribute keys, span names and instruments, or give it more room " +
-        "(start({ sizes: { dictionaryBytes } }))",
+        "(OTLP_MMAP_DICTIONARY_BYTES)",
         "4 records of the spans ring were refused as they could not be encoded: look for " +
         "attributes whose getters throw or that contain themselves; OTEL_LOG_LEVEL=warn has the " +
         "application say so",
         "5 records of the spans ring were cut to fit their slots: record less in one, or make " +
-        "slots larger (start({ sizes: { spans: { slotBytes } } }))",
+        "slots larger (OTLP_MMAP_SPANS_SLOT_BYTES)",
       ]);
     });
   });

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { LOSS_NAMES } from "../../lib/format/layout.ts";
+import type { LOSS_NAMES, RING_NAMES } from "../../lib/format/layout.ts";
+import { DICTIONARY_VARIABLE, sizeVariable } from "../../lib/sdk/sizes.ts";
 import { READER_SILENT_NS } from "../files/other-reader.ts";
 import type { FileFacts, LossFacts } from "./inspect.ts";
 import { formatAge, formatCount, plural, shellWord } from "./units.ts";
@@ -131,22 +132,24 @@ function judgeRings(
   }
 }
 
-const ADVICE: Record<(typeof LOSS_NAMES)[number], (ring: string) => string> = {
+type RingName = (typeof RING_NAMES)[number];
+
+const ADVICE: Record<(typeof LOSS_NAMES)[number], (ring: RingName) => string> = {
   ring_full: (ring) =>
     `as the ring was full: keep a collector running, or give the ring more slots ` +
-    `(start({ sizes: { ${ring}: { slots } } }); \`otlp-mmap size\` says how many)`,
+    `(${sizeVariable(ring, "slots")}; \`otlp-mmap size\` says how many)`,
   reserve: (ring) =>
     `to leave room for the ends of open spans: keep a collector running, or give the ring more ` +
-    `slots (start({ sizes: { ${ring}: { slots } } }); \`otlp-mmap size\` says how many)`,
+    `slots (${sizeVariable(ring, "slots")}; \`otlp-mmap size\` says how many)`,
   dictionary_full: () =>
     `as the dictionary was full: use fewer different attribute keys, span names and instruments, ` +
-    `or give it more room (start({ sizes: { dictionaryBytes } }))`,
+    `or give it more room (${DICTIONARY_VARIABLE})`,
   encode: () =>
     `as they could not be encoded: look for attributes whose getters throw or that contain ` +
     `themselves; OTEL_LOG_LEVEL=warn has the application say so`,
   truncated: (ring) =>
     `to fit their slots: record less in one, or make slots larger ` +
-    `(start({ sizes: { ${ring}: { slotBytes } } }))`,
+    `(${sizeVariable(ring, "slotBytes")})`,
 };
 
 function explainLoss({ ring, reason, records }: LossFacts): string {

@@ -45,7 +45,7 @@ export function formatAdvice(load: Load, advice: Advice): string {
   return lines.join("\n") + "\n";
 }
 
-function howToSet({ sizes }: Advice): string[] {
+function howToSet({ sizes, variables }: Advice): string[] {
   const rings = Object.entries(sizes);
   if (rings.length === 0) return ["That is what every file has: there is nothing to set."];
   const parts = rings.map(([name, size]) => {
@@ -53,7 +53,11 @@ function howToSet({ sizes }: Advice): string[] {
     return `    ${name}: { ${fields} },`;
   });
   return [
-    "Set it in the program (there is no variable for it), in each Worker as well:",
+    "Set it in the application's environment:",
+    "",
+    ...Object.entries(variables).map(([name, value]) => `  ${name}=${value}`),
+    "",
+    "or in the program, in each Worker as well:",
     "",
     "  start({",
     "    sizes: {",

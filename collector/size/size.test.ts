@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import type { FileSizes } from "../../lib/file/write.ts";
 import { RING_NAMES } from "../../lib/format/layout.ts";
+import { readEnvironment } from "../../lib/sdk/config.ts";
 import { start } from "../../lib/sdk/start.ts";
 import { observe } from "../../tests/support/collector.ts";
 import { ownRuntime } from "../../tests/support/runtimes.ts";
@@ -154,7 +155,11 @@ describe("size", () => {
       "",
       "The file has 22.2 MiB (23,228,512 bytes), and up to 38.1 MiB as its dictionary grows.",
       "",
-      "Set it in the program (there is no variable for it), in each Worker as well:",
+      "Set it in the application's environment:",
+      "",
+      "  OTLP_MMAP_SPANS_SLOTS=16384",
+      "",
+      "or in the program, in each Worker as well:",
       "",
       "  start({",
       "    sizes: {",
@@ -187,7 +192,8 @@ describe("size", () => {
       "--json",
     );
     assert.equal(code, 0);
-    const { sizes, bytes, load } = JSON.parse(text);
+    const { sizes, variables, bytes, load } = JSON.parse(text);
+    assert.deepEqual(readEnvironment(variables).sizes, sizes);
     assert.deepEqual(sizes, {
       events: { slotBytes: 488 },
       spans: { slots: 32_768, slotBytes: 280 },

@@ -14,6 +14,7 @@ import {
   RING_NAMES,
   RING_SPANS,
 } from "../../lib/format/layout.ts";
+import { sizeVariables } from "../../lib/sdk/sizes.ts";
 
 /** What an application records at most. */
 export interface Load {
@@ -61,6 +62,8 @@ export interface Advice {
   readonly rings: readonly RingAdvice[];
   /** What differs from the defaults: `start({ sizes })`. */
   readonly sizes: FileSizes;
+  /** The same as variables of the application. */
+  readonly variables: Readonly<Record<string, string>>;
   /** Bytes of the file when it is made. */
   readonly bytes: number;
   /** Bytes of the file at most, once its dictionary has grown. */
@@ -118,6 +121,9 @@ export function advise(load: Load): Advice {
       bytes: ends[ring] - plan.offsets[ring],
     })),
     sizes,
+    variables: Object.fromEntries(
+      sizeVariables(sizes).map(([name, value]) => [name, String(value)]),
+    ),
     bytes: plan.bytes,
     mostBytes: plan.reserve,
   };

@@ -47,6 +47,7 @@ describe("readEnvironment", () => {
       logLevel: undefined,
       file: undefined,
       directory: undefined,
+      sizes: {},
       warnings: [],
     });
     assert.ok(`${sampler}`.startsWith("ParentBased{root=AlwaysOnSampler,"));

@@ -6,6 +6,7 @@
  */
 
 import { DiagLogLevel } from "@opentelemetry/api";
+import type { FileSizes } from "../file/write.ts";
 import type { LogLimits, SpanLimits } from "./limits.ts";
 import {
   AlwaysOffSampler,
@@ -14,6 +15,7 @@ import {
   type Sampler,
   TraceIdRatioBasedSampler,
 } from "./sampler.ts";
+import { readSizes } from "./sizes.ts";
 
 /** Propagators that are built in. */
 export type PropagatorName = "tracecontext" | "baggage";
@@ -78,6 +80,8 @@ export interface EnvironmentSettings {
   file?: string;
   /** OTLP_MMAP_DIR: the directory to make files in. */
   directory?: string;
+  /** OTLP_MMAP_SPANS_SLOTS and the others of the file's sizes: those that are set. */
+  sizes: FileSizes;
   /** One line for each value that was ignored or replaced. */
   warnings: string[];
 }
@@ -143,6 +147,7 @@ export function readEnvironment(env: Environment): EnvironmentSettings {
     logLevel: readLogLevel(get, warnings),
     file: get("SDK_MMAP_EXPORTER_FILE"),
     directory: get("OTLP_MMAP_DIR"),
+    sizes: readSizes(get, warnings),
     warnings,
   };
 }

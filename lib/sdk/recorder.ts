@@ -74,7 +74,9 @@ export class Recorder {
     this.resource = resource;
     this.file = this.create();
     onAttributeProblem(
-      once((key) => `attribute ${key}: cut to fit a slot of the file (sizes of start())`),
+      once((key) =>
+        `attribute ${key}: cut to fit a slot of the file (OTLP_MMAP_SPANS_SLOT_BYTES and its like)`
+      ),
       once((key) => `attribute ${key}: not a value that can be recorded; left out`),
     );
   }
@@ -168,7 +170,7 @@ export class Recorder {
       unlinkSync(path);
       file.close();
       throw file.dictionary.failure ??
-        new RangeError(`${path}: the resource does not fit: use more dictionaryBytes (sizes)`);
+        new RangeError(`${path}: the resource does not fit: set OTLP_MMAP_DICTIONARY_BYTES higher`);
     }
     return file;
   }
@@ -217,7 +219,7 @@ export class Recorder {
         ? `${mapping.path} is full and no collector reads it; what comes now is lost and counted. ` +
           `Start one on this machine: otlp-mmap collect`
         : `${mapping.path} is full: the collector can't keep up; what does not fit is lost and ` +
-          `counted. Larger rings may help (sizes of start())`,
+          `counted. Larger rings may help: otlp-mmap size`,
     );
   }
 }

@@ -39,6 +39,7 @@ import { DEFAULT_FLUSH_MS, TracerProvider } from "./provider.ts";
 import { Recorder } from "./recorder.ts";
 import { buildResource, type ResourceDetector } from "./resource.ts";
 import { compileSampler, type Sampler } from "./sampler.ts";
+import { mergeSizes } from "./sizes.ts";
 import type { View } from "./views.ts";
 import type { IdGenerator } from "./tracer.ts";
 
@@ -58,7 +59,7 @@ export interface StartOptions {
   propagators?: readonly TextMapPropagator[];
   /** Limits of spans, events and links. */
   limits?: SpanLimits;
-  /** Ring sizes of the file. */
+  /** Sizes of the file. Default: OTLP_MMAP_SPANS_SLOTS and its like, else as `FileSizes` says. */
   sizes?: FileSizes;
   /** Called with every span when it has started, for example to copy baggage onto it. */
   onStart?: (span: Span, parentContext: Context) => void;
@@ -177,13 +178,14 @@ function startUnguarded(options: StartOptions): Sdk {
   const logLimits = resolveLogLimits(options.logs?.limits, env.logLimits);
   const warnings = [...resource.warnings, ...spanLimits.warnings, ...logLimits.warnings];
   for (const warning of warnings) diag.warn(warning);
+  const sizes = mergeSizes(options.sizes ?? {}, env.sizes);
   let recorder: Recorder;
   try {
     const place = {
       file: options.file ?? (options.directory === undefined ? env.file : undefined),
       directory: options.directory ?? env.directory,
     };
-    recorder = new Recorder(place, options.sizes ?? {}, resource, spanLimits.limits);
+    recorder = new Recorder(place, sizes, resource, spanLimits.limits);
   } catch (error) {
     return notRecording(`telemetry is off: ${messageOf(error)}`, release);
   }

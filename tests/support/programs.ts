@@ -51,8 +51,11 @@ export async function startProgramOn(
       return answer() as Promise<T>;
     },
     async stop(how?: "kill"): Promise<void> {
-      if (how === "kill") child.kill("SIGKILL");
-      else child.stdin.end();
+      // Not by child.kill: Deno closes the input first, at which the program would end in order.
+      if (how !== "kill") child.stdin.end();
+      else if (child.exitCode === null && child.signalCode === null) {
+        process.kill(child.pid!, "SIGKILL");
+      }
       await ended;
     },
   };
