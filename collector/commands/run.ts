@@ -37,7 +37,8 @@ the one in this program. The program has the terminal, gets the signals, and giv
 (128 and the number of the signal that ended it).
 
 Without an endpoint nothing is sent. If the program fails or is killed, its open spans, its last log
-records and what was lost are printed on standard error. The variables are those of collect. On Deno,
+records and what was lost are printed on standard error. An exception or rejection that ends it is a log
+record, unless OTLP_MMAP_INSTRUMENT is none. The variables are those of collect. On Deno,
 the program needs --allow-ffi, --allow-env, --allow-read, --allow-write and --allow-sys (or -A).
 
 Examples:
@@ -86,7 +87,12 @@ async function execute(
     const collected = pipeline.run();
     const sdk = findSdk(launch.runtime, launch.folder, place);
     // It would win over the directory.
-    const env = { ...process.env, OTLP_MMAP_DIR: files, SDK_MMAP_EXPORTER_FILE: undefined };
+    const env = {
+      ...process.env,
+      OTLP_MMAP_DIR: files,
+      SDK_MMAP_EXPORTER_FILE: undefined,
+      OTLP_MMAP_INSTRUMENT: withExceptions(process.env.OTLP_MMAP_INSTRUMENT),
+    };
     let late = 0;
     const end = await runChild(launch.preloading(sdk), env, (signal) => {
       // The first one ends the wait for the backend, a second one ends at once.
@@ -103,6 +109,12 @@ async function execute(
   } finally {
     if (!keep) rmSync(place, { recursive: true, force: true });
   }
+}
+
+/** What the program records by itself: also what it dies of, unless it is to record nothing. */
+function withExceptions(names = ""): string {
+  const all = names.split(",").map((name) => name.trim()).filter((name) => name !== "");
+  return all.includes("none") ? names : [...all, "exceptions"].join(",");
 }
 
 /** A folder for this run alone, in memory where files are by default. */

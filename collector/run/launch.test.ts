@@ -72,7 +72,7 @@ describe("the SDK", () => {
     writeFileSync(join(place, "register.ts"), "");
     mkdirSync(join(npm, "src"));
     assert.equal(findSdk("bun", join(npm, "src"), root), join(place, "register.ts"));
-    assert.equal(findSdk("deno", join(npm, "src"), root), join(ROOT, "register.ts"));
+    assert.notEqual(findSdk("deno", join(npm, "src"), root), join(place, "register.ts"));
 
     const jsr = folder();
     writeFileSync(
@@ -89,7 +89,11 @@ describe("the SDK", () => {
   it("is the collector's for other programs, as a file of its own where it is bundled", () => {
     const program = folder();
     writeFileSync(join(program, "deno.json"), "{ // a comment\n}");
-    assert.equal(findSdk("deno", program, root), join(ROOT, "register.ts"));
+    assert.equal(findSdk("bun", program, root), join(ROOT, "register.ts"));
+    // With its packages in it, since Deno looks for them in the program.
+    const whole = findSdk("deno", program, root);
+    assert.equal(whole, join(root, "register.mjs"));
+    assert.doesNotMatch(readFileSync(whole, "utf8"), /from "@opentelemetry/);
     bundled.register = "the SDK";
     try {
       const path = findSdk("deno", program, folder());

@@ -4,9 +4,11 @@
  *
  * @module
  */
+import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import process from "node:process";
 import { fileURLToPath } from "node:url";
 
 /** What the entry of a compiled collector brings along (tools/compile/bundle.ts). */
@@ -27,7 +29,8 @@ export function findSdk(runtime: "deno" | "bun", program: string, scratch: strin
   const own = fromPackage(program);
   // Deno takes no TypeScript from node_modules: what is there is for Bun.
   if (own !== undefined && (runtime === "bun" || !own.includes("/node_modules/"))) return own;
-  return (runtime === "deno" ? fromImportMap(program) : undefined) ?? fromCollector(scratch);
+  return (runtime === "deno" ? fromImportMap(program) : undefined) ??
+    fromCollector(runtime, scratch);
 }
 
 function fromPackage(program: string): string | undefined {
@@ -57,7 +60,7 @@ function fromImportMap(program: string): string | undefined {
   return undefined;
 }
 
-function fromCollector(scratch: string): string {
+function fromCollector(runtime: "deno" | "bun", scratch: string): string {
   if (bundled.register !== undefined) {
     const path = join(scratch, "register.mjs");
     writeFileSync(path, bundled.register);
@@ -65,7 +68,24 @@ function fromCollector(scratch: string): string {
   }
   // The npm package has it as one module as well, for Deno.
   const packed = fileURLToPath(new URL("../../dist/npm/register.js", import.meta.url));
-  return existsSync(packed) ? packed : fileURLToPath(new URL("../../register.ts", import.meta.url));
+  if (existsSync(packed)) return packed;
+  const source = fileURLToPath(new URL("../../register.ts", import.meta.url));
+  return (runtime === "deno" ? bundle(source, scratch) : undefined) ?? source;
+}
+
+/**
+ * Deno looks for the packages of a preloaded module among those of the program: from the sources, it
+ * gets them with it. Undefined where Bun, which does that, is not there.
+ */
+function bundle(source: string, scratch: string): string | undefined {
+  const path = join(scratch, "register.mjs");
+  const own = process.versions.bun === undefined
+    ? join(dirname(source), "node_modules/.bin/bun")
+    : process.execPath;
+  const args = ["build", source, "--target=node", "--format=esm", "--outfile", path];
+  // Elsewhere, Bun would heed the settings of the program.
+  const { status } = spawnSync(own, args, { cwd: dirname(source), stdio: "ignore" });
+  return status === 0 ? path : undefined;
 }
 
 /** A folder and those it is in, from the inside. */

@@ -17,6 +17,13 @@ tracer.startActiveSpan("request", { attributes: { "http.route": "/items" } }, ()
 const ways: Record<string, () => void> = {
   /** Ends with CODE. */
   exit: () => void setTimeout(() => process.exit(Number(code)), 100),
+  /** Dies of an exception. */
+  throw: () =>
+    void setTimeout(() => {
+      throw new TypeError("out of stock");
+    }, 100),
+  /** Dies of a rejection. */
+  reject: () => void setTimeout(() => void Promise.reject(new TypeError("out of stock")), 100),
   /** Gives its input back. */
   echo: () => void process.stdin.pipe(process.stdout),
   /** Waits. */
