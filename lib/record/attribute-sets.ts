@@ -4,7 +4,7 @@
  * @module
  */
 import type { DictionaryWriter } from "../dictionary/write.ts";
-import type { AttributeSource } from "./attributes.ts";
+import { type AttributeSource, hasOwnProperty } from "./attributes.ts";
 import { Shape } from "./shape.ts";
 import { aim, aside, endOfPut, NO_KEY, OK, type Place, putKeyValue, wasCut } from "./value.ts";
 
@@ -107,6 +107,7 @@ export class AttributeSets {
     try {
       if (attributes !== undefined) {
         for (const key in attributes) {
+          if (!hasOwnProperty.call(attributes, key)) continue;
           const value = attributes[key];
           if (value === undefined) continue;
           const { last } = node;
@@ -129,6 +130,7 @@ export class AttributeSets {
     const keys: string[] = [];
     const values: Primitive[] = [];
     for (const key in attributes) {
+      if (!hasOwnProperty.call(attributes, key)) continue;
       const value = attributes[key];
       if (value === undefined) continue;
       if (!isPrimitive(value) || key === "" || keys.length === MAX_ATTRIBUTES) return null;

@@ -18,7 +18,7 @@ const UNREADABLE: unique symbol = Symbol("unreadable");
 export function copyAttributes(attributes: Readonly<Record<string, unknown>>): Attributes {
   const copy: Attributes = Object.create(null);
   try {
-    for (const key in attributes) {
+    for (const key of Object.keys(attributes)) {
       try {
         copy[key] = attributes[key];
       } catch {

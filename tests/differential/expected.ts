@@ -118,11 +118,6 @@ const BETTER: readonly Expected[] = [
 /** Neither better nor worse. */
 const DIFFERENT: readonly Expected[] = [
   {
-    program: "values",
-    where: /^spans\/own only\/attributes\/inherited: \{"intValue":"1"\} instead of undefined$/,
-    reason: "properties that an attribute object inherits are attributes too",
-  },
-  {
     program: "observed anew",
     where: /^metrics\/counter\/sum\/dataPoints\/\{\}\/asDouble: 33 instead of 8$/,
     reason:

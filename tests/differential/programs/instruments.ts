@@ -39,6 +39,8 @@ function invalid(): void {
   const alone = m.createCounter("only.invalid");
   for (const value of INVALID.slice(3)) alone.add(value as number);
   alone.add(-1);
+  const inheriting = Object.assign(Object.create({ inherited: 1 }), { own: 1 });
+  for (let i = 0; i < 2; i++) m.createCounter("own only").add(1, inheriting);
   m.createCounter("zero").add(0);
   m.createUpDownCounter("cancelled").add(5);
   m.createUpDownCounter("cancelled").add(-5);

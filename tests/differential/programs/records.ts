@@ -25,6 +25,11 @@ function bodies(): void {
     older.emit({ eventName: `${name} older`, timestamp: [T, 4], body: value as never });
   }
   logger.emit({
+    eventName: "own only",
+    timestamp: [T, 1],
+    attributes: Object.assign(Object.create({ inherited: 1 }), { own: 1 }),
+  });
+  logger.emit({
     eventName: "wide",
     timestamp: [T, 1],
     body: Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`k${i}`, [i, `${i}`]])),

@@ -104,6 +104,9 @@ function values(): void {
     .setAttribute("a", [1, 2])
     .end([T, 1]);
   at("own only", Object.assign(Object.create({ inherited: 1 }), { own: 1 })).end([T, 1]);
+  at("own only later", {}).setAttributes(
+    Object.assign(Object.create({ inherited: 1 }), { own: 1 }),
+  ).end([T, 1]);
   at("without prototype", Object.assign(Object.create(null), { a: 1 })).end([T, 1]);
   const reused: Attributes = { list: [1, 2], text: "before" };
   const span = at("changed after", reused);
@@ -115,6 +118,7 @@ function values(): void {
   tracer().startSpan("on an event", { startTime: [T, 0] })
     .addEvent("edges", simple as Attributes, [T, 0])
     .addEvent("keys", KEYS, [T, 0])
+    .addEvent("own only", Object.assign(Object.create({ inherited: 1 }), { own: 1 }), [T, 0])
     .end([T, 1]);
   const context = { traceId: "1".repeat(32), spanId: "2".repeat(16), traceFlags: 1 };
   const links = Object.entries(EDGES).map(([key, value]) => ({
