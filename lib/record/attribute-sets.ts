@@ -4,7 +4,7 @@
  * @module
  */
 import type { DictionaryWriter } from "../dictionary/write.ts";
-import { type AttributeSource, hasOwnProperty } from "./attributes.ts";
+import type { AttributeSource } from "./attributes.ts";
 import { Shape } from "./shape.ts";
 import { aim, aside, endOfPut, NO_KEY, OK, type Place, putKeyValue, wasCut } from "./value.ts";
 
@@ -15,6 +15,9 @@ const MAX_ATTRIBUTES = 128;
 
 /** Texts of attribute sets are remembered with the set. */
 const NO_SHAPE = new Shape("");
+
+/** As in attributes.ts. */
+const { hasOwnProperty } = Object.prototype;
 
 /** A value that can't change behind our back. */
 type Primitive = string | number | boolean;

@@ -24,10 +24,9 @@ export type AttributeSource = Readonly<Record<string, unknown>>;
 
 /**
  * In a loop over the keys of an object, engines know the answer of this one: it costs nothing there,
- * unlike `Object.hasOwn`.
+ * unlike `Object.hasOwn`, or one that comes from another module.
  */
-export const hasOwnProperty: (this: object, key: string) => boolean =
-  Object.prototype.hasOwnProperty;
+const { hasOwnProperty } = Object.prototype;
 
 let cutAttributeWarning: (key: string) => void = () => {};
 let invalidAttributeWarning: (key: string, value: unknown) => void = () => {};
