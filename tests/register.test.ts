@@ -85,4 +85,24 @@ describe("register", () => {
     assert.deepEqual(namesOf(onlyTraces!), { spans: ["own"], logs: [], metrics: [] });
     assert.equal(await run({ OTEL_SDK_DISABLED: "true", OTLP_MMAP_INSTRUMENT: "all" }), null);
   });
+
+  // Deno has an SDK of its own.
+  ownRuntime === "deno" &&
+    it("leaves it to Deno's own SDK where that is turned on, and says so once", async () => {
+      const directory = join(root, String(++runs));
+      const program = observe(ownRuntime, "tests/testdata/instrumented.ts", [], {
+        flags: ["--preload", join(ROOT, "register.ts")],
+        env: {
+          OTLP_MMAP_DIR: directory,
+          OTLP_MMAP_INSTRUMENT: "all",
+          OTEL_DENO: "true",
+          OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:1",
+        },
+      });
+      assert.equal((await program.ended).code, 1, program.text());
+      assert.equal(program.text().match(/another OpenTelemetry SDK is registered/g)?.length, 1);
+      assert.match(program.text(), /here Deno's own: unset OTEL_DENO/);
+      assert.match(program.text(), /the end/);
+      assert.deepEqual(readdirSync(directory), [], "nothing is recorded twice");
+    });
 });

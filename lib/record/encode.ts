@@ -104,6 +104,7 @@ export function writeStart(
     // putCutStringField writes one tag byte: the first one goes before it.
     u8[at] = (wide & 0x7f) | 0x80;
     if (putCutStringField(at + 1, wide >> 7, traceState) === OK) at = endOfPut();
+    else noteCut();
   }
   return attributes === undefined
     ? finishSpanRecord(file, slot, at, START)

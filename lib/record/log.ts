@@ -102,7 +102,7 @@ export function writeLog(
   i32[word + 5] = log.observedLow;
   i32[word + 6] = log.observedHigh;
   let at = (word + 7) << 2;
-  let cut = false;
+  let cut = shape.isCut;
   if (log.severity !== 0) {
     u8[at] = 0x18;
     u8[at + 1] = log.severity;
@@ -112,7 +112,7 @@ export function writeLog(
     const text = severityText.length > SEVERITY_UNITS
       ? severityText.slice(0, SEVERITY_UNITS)
       : severityText;
-    cut = text !== severityText;
+    cut ||= text !== severityText;
     if (putCutStringField(at, 0x22, text) === OK) at = endOfPut();
     cut ||= wasCut();
   }
