@@ -12,6 +12,8 @@ import { startProgress } from "../text/progress.ts";
 import { addCollect, type CollectOptions } from "../options/options.ts";
 import { Pipeline } from "../pipeline/pipeline.ts";
 import { type AddCommand, parseWith } from "../program.ts";
+import { createIntake } from "../receive/intake.ts";
+import { type Receiver, startReceiver } from "../receive/receiver.ts";
 import { startServers } from "../serve/servers.ts";
 import { createSinks } from "../delivery/sinks.ts";
 import type { Environment } from "../options/variables.ts";
@@ -104,10 +106,19 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
   }
   // A reader of our lines that went away (`| head`) ends the collector like a signal.
   process.stdout.on("error", () => pipeline.stop());
-  const servers = await startServers({ pipeline, sinks }, options, log);
+  const intake = options.receiver === null ? undefined : createIntake({
+    queues: pipeline.requests.received,
+    sinks,
+    isHeld: (signal) => signal === "traces" && delivery.options.tailSampling !== null,
+    ending: () => pipeline.ending,
+  });
+  const servers = await startServers({ pipeline, sinks, intake }, options, log);
+  let receiver: Receiver | undefined;
   try {
+    if (intake !== undefined) receiver = await startReceiver(options.receiver!, intake, log);
     return await pipeline.run();
   } finally {
+    await receiver?.close();
     endProgress();
     servers.close();
   }

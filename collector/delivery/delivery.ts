@@ -36,6 +36,7 @@ const FIXED: readonly (readonly [keyof CollectOptions, string])[] = [
   ["health", "health"],
   ["prometheus", "prometheus"],
   ["selfMetrics", "self_metrics"],
+  ["receiver", "otlp_receiver"],
 ];
 
 /** @param createSinks Makes what delivers requests. */

@@ -8,22 +8,26 @@ import process from "node:process";
 import type { Signal } from "../../lib/otlp/request.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Sink } from "../pipeline/queue.ts";
+import type { Intake } from "../receive/intake.ts";
 import { SIGNALS } from "../pipeline/signals.ts";
 import type { Figure, Labels, Sample } from "./figure.ts";
 import { endpointFigures } from "./endpoints.ts";
+import { receivedFigures } from "./received.ts";
 import { recordFigures } from "./records.ts";
 
 /** What figures are read from. */
 export interface Watched {
   readonly pipeline: Pipeline;
   readonly sinks: Readonly<Record<Signal, Sink>>;
+  /** Where OTLP is received. */
+  readonly intake?: Pick<Intake, "counts">;
 }
 
 const NO_LABELS: Labels = {};
 const START_SECONDS = Date.now() / 1000 - process.uptime();
 
 /** All figures of a collector. */
-export function createFigures({ pipeline, sinks }: Watched): Figure[] {
+export function createFigures({ pipeline, sinks, intake }: Watched): Figure[] {
   const { files, requests } = pipeline;
   const { aggregator, assembler, queues } = requests;
   const bySignal = (read: (signal: Signal) => number): Sample[] =>
@@ -185,6 +189,7 @@ export function createFigures({ pipeline, sinks }: Watched): Figure[] {
       (signal) => sum(sinks[signal].endpoints ?? [], ({ state }) => state?.allFailures ?? 0),
     ),
     ...endpointFigures(sinks),
+    ...(intake === undefined ? [] : receivedFigures(intake.counts)),
     one(
       "counter",
       "otlp_mmap.process.cpu",

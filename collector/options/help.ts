@@ -96,6 +96,14 @@ files and each backend took the last request of each signal, if there was one, a
 reasons otherwise; and /metrics for Prometheus. Files whose owner is gone are summed there.
 --self-metrics sends the same figures as OTLP, of the service otlp-mmap-collector.
 
+Receiver: --otlp-receiver takes OTLP of programs in any language, at the ports they send to unless
+told otherwise: 4318 for HTTP (protobuf and JSON) and 4317 for gRPC, gzip or not, of this machine
+only; --otlp-receiver 0.0.0.0 takes it from everywhere, without TLS and without asking who it is.
+What comes goes the same way as what is in files, and is answered when the endpoint has answered (with
+tail sampling, spans when they are held). While the endpoint is away, senders are told to come again.
+A port that another program has is said and gone without. Pages in a browser can't send to it,
+unless --otlp-allow-origin names where they come from.
+
 Prometheus: --prometheus :9464 answers /metrics with the metrics of all processes that live, as of
 now, named and labelled as OpenTelemetry's rules for Prometheus say; exponential histograms as
 histograms with the bounds of their buckets; all of them cumulative. What is sent to the endpoint

@@ -17,9 +17,11 @@ import {
   type SendFlags,
 } from "./destinations.ts";
 import { helpText } from "./help.ts";
+import { addReceiverFlags, chooseReceiver, type ReceiverFlags } from "./receiver.ts";
 import { DEFAULT_LOG, LEVELS, type LogFormat, type LogSettings } from "../text/log.ts";
 import type { Level } from "../send/problems.ts";
 import type { Processor } from "../processors/processor.ts";
+import type { ReceiverOptions } from "../receive/receiver.ts";
 import { type ListenAddress, listenAddress, type Listener } from "../serve/serve.ts";
 import type { TailSampling } from "../tail-sampling/sink.ts";
 import { type Environment, variable } from "./variables.ts";
@@ -58,6 +60,8 @@ export interface CollectOptions {
   readonly prometheus: Listener | null;
   /** Send metrics of the collector itself. */
   readonly selfMetrics: boolean;
+  /** Where to receive OTLP of other programs; null: nowhere. */
+  readonly receiver: ReceiverOptions | null;
 }
 
 /**
@@ -70,7 +74,7 @@ const DEFAULT_METRICS_MS = 10_000;
 /** A batch of a program that ends by itself is given up after this many milliseconds. */
 export const ONCE_GIVES_UP_AFTER_MS = 60_000;
 
-interface Flags extends SendFlags {
+interface Flags extends SendFlags, ReceiverFlags {
   batchSize: number;
   flushInterval?: number;
   metricsInterval?: number;
@@ -120,10 +124,11 @@ function combine(
   env: Environment,
 ): CollectOptions {
   const { once = false, keep = false, otherUsers = false } = flags;
+  const destinations = chooseDestinations(flags, env, nameOf);
   return {
     paths,
     hasConfig: flags.config !== undefined,
-    destinations: chooseDestinations(flags, env, nameOf),
+    destinations,
     batchSize: flags.batchSize,
     flushIntervalMs: flags.flushInterval ?? DEFAULT_FLUSH_MS,
     metricsIntervalMs: flags.metricsInterval ?? DEFAULT_METRICS_MS,
@@ -140,6 +145,7 @@ function combine(
       ? null
       : { address: flags.prometheus, source: nameOf("prometheus") },
     selfMetrics: flags.selfMetrics ?? false,
+    receiver: chooseReceiver(flags, Object.values(destinations ?? {}).flat(), nameOf),
   };
 }
 
@@ -214,7 +220,7 @@ export function addCollect(
   const command = program.command("collect")
     .description("follow files, and send their spans, logs and metrics as OTLP (or print them)")
     .argument("[paths...]", "files, directories or globs");
-  addSending(command)
+  addReceiverFlags(addSending(command))
     .option("--once", "drain what is there, send it, and end")
     .option("--keep", "don't remove the drained files of dead owners")
     .option("--other-users", "also files of other users (root: in directories not theirs)")

@@ -129,6 +129,11 @@ export class Pipeline {
     return await this.end();
   }
 
+  /** It ends, or will soon: nothing more should be given to it. */
+  get ending(): boolean {
+    return this.stopping || this.finishing;
+  }
+
   /** Ends following: what is there is still drained and sent. */
   stop(): void {
     this.stopping = true;

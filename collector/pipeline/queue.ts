@@ -53,6 +53,11 @@ export interface Parcel {
   readonly items: number;
 }
 
+/** A request that somebody else made, and waits for. */
+export interface ReceivedRequest extends Parcel {
+  answer(outcome: Outcome): void;
+}
+
 /** Items by what became of them. */
 export interface Totals {
   readonly accepted: number;

@@ -10,7 +10,7 @@ import type { Batch } from "../../lib/otlp/batch.ts";
 import type { Request, Signal } from "../../lib/otlp/request.ts";
 import type { ProcessState } from "../../lib/otlp/source.ts";
 import type { Intake } from "./drain.ts";
-import { SendQueue, type Sink } from "./queue.ts";
+import { type ReceivedRequest, SendQueue, type Sink } from "./queue.ts";
 import type { Outcome } from "../send/send.ts";
 import { forEachSignal, SIGNALS } from "./signals.ts";
 
@@ -54,6 +54,8 @@ export class Requests {
   readonly queues: Readonly<Record<Signal, SendQueue>>;
   /** Metrics of the collector itself: of the same backend, and counted apart. */
   readonly own: SendQueue;
+  /** Requests of others, which go to the same backend, and are counted apart as well. */
+  readonly received: Readonly<Record<Signal, SendQueue<ReceivedRequest>>>;
   /** What draining needs; `block` keeps it up to date. */
   readonly intake: Intake;
 
@@ -82,13 +84,17 @@ export class Requests {
       new SendQueue(options.sinks[signal], (request, outcome) => this.answered(request, outcome))
     );
     this.own = new SendQueue(options.sinks.metrics, () => {});
+    this.received = forEachSignal((signal) =>
+      new SendQueue(options.sinks[signal], (request, outcome) => request.answer(outcome))
+    );
     const { assembler, aggregator, blocked } = this;
     this.intake = { assembler, aggregator, blocked };
   }
 
   /** True when every request is answered. */
   get empty(): boolean {
-    return this.own.empty && SIGNALS.every((signal) => this.queues[signal].empty);
+    return this.own.empty &&
+      SIGNALS.every((signal) => this.queues[signal].empty && this.received[signal].empty);
   }
 
   /** Items of requests that are not answered. */

@@ -21,21 +21,23 @@ import type { Answer, Attempt, Transport } from "./retrying.ts";
 import type { SenderOptions } from "./send.ts";
 import { NO_MATERIAL, type TlsMaterial } from "./tls.ts";
 
-type Grpc = typeof import("@grpc/grpc-js");
+/** grpc-js. */
+export type Grpc = typeof import("@grpc/grpc-js");
 
 /** The method of each signal. */
-const METHODS: Readonly<Record<Signal, string>> = {
+export const METHODS: Readonly<Record<Signal, string>> = {
   traces: "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
   metrics: "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
   logs: "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
 };
 
-const STATUS_DETAILS = "grpc-status-details-bin";
+/** Trailer with a google.rpc.Status. */
+export const STATUS_DETAILS = "grpc-status-details-bin";
 
 let loaded: Promise<Grpc> | undefined;
 
 /** grpc-js takes 60 to 110 ms to load: only who uses it should pay that. */
-function loadGrpc(): Promise<Grpc> {
+export function loadGrpc(): Promise<Grpc> {
   loaded ??= import("@grpc/grpc-js").then((grpc) => {
     // Failures are said here, once; and what it traces when told to has headers in it.
     grpc.setLogVerbosity(grpc.logVerbosity.NONE);

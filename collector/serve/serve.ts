@@ -113,7 +113,8 @@ function answer(
   }
 }
 
-function explain(error: Error & { code?: string }): string {
+/** Why an address can't be listened at, and what to do. */
+export function explain(error: Error & { code?: string }): string {
   switch (error.code) {
     case "EADDRINUSE":
       return "another program listens there; choose another port, or 0 for one that is free";
