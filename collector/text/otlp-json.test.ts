@@ -125,6 +125,38 @@ describe("OTLP/JSON", () => {
     assert.deepEqual(span, { traceId: "0f".repeat(16), startTimeUnixNano: "17" });
   });
 
+  it("may have 64-bit integers as numbers, and what programs make of numbers and texts", () => {
+    const text = `{"resourceSpans":[{"scopeSpans":[{"spans":[{
+      "trace_id": "${"0f".repeat(16)}", "startTimeUnixNano": 1700000000123456789,
+      "endTimeUnixNano": 18446744073709551615, "kind": null, "name": "a\\ud800",
+      "attributes": [
+        {"key": "int", "value": {"intValue": -9223372036854775808}},
+        {"key": "large", "value": {"intValue": 1e300}},
+        {"key": "larger", "value": {"intValue": 9223372036854775808}},
+        {"key": "double", "value": {"doubleValue": 12345678901234567890}},
+        {"key": "bytes", "value": {"bytesValue": "_-8"}},
+        {"key": "none", "value": null}
+      ]
+    }]}]}]}`;
+    const { resourceSpans: [{ scopeSpans: [{ spans: [span] }] }] } = JSON.parse(
+      toOtlpJson("traces", fromOtlpJson("traces", text)),
+    );
+    assert.deepEqual(span, {
+      traceId: "0f".repeat(16),
+      name: "a\ufffd",
+      startTimeUnixNano: "1700000000123456789",
+      endTimeUnixNano: "18446744073709551615",
+      attributes: [
+        { key: "int", value: { intValue: "-9223372036854775808" } },
+        { key: "large", value: { doubleValue: 1e300 } },
+        { key: "larger", value: { doubleValue: 2 ** 63 } },
+        { key: "double", value: { doubleValue: 12345678901234567890 } },
+        { key: "bytes", value: { bytesValue: "/+8=" } },
+        { key: "none" },
+      ],
+    });
+  });
+
   it("says what is wrong with other text", () => {
     const id = (traceId: string): string =>
       JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: [{ traceId }] }] }] });

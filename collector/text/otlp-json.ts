@@ -34,8 +34,17 @@ const FIELDS: Readonly<Record<Signal, string>> = {
   logs: "resourceLogs",
 };
 
-/** Bytes that are hex in OTLP/JSON. No other field of OTLP has one of these names. */
-const IDS: ReadonlySet<string> = new Set(["traceId", "spanId", "parentSpanId"]);
+/**
+ * Bytes that are hex in OTLP/JSON. No other field of OTLP has one of these names. Those of the .proto
+ * files are not allowed there, but read by many, and would be taken for base64.
+ */
+const IDS: ReadonlySet<string> = new Set([
+  ...["traceId", "spanId", "parentSpanId"],
+  ...["trace_id", "span_id", "parent_span_id"],
+]);
+
+/** A number that JavaScript may not have exactly. */
+const LONG_INTEGER = /[[:,]\s*-?\d{16}/;
 
 /** Deeper JSON is refused before it exhausts the stack. */
 const MAX_DEPTH = 200;
@@ -53,7 +62,7 @@ export function toOtlpJson(signal: Signal, body: Uint8Array): string {
  * @throws Error when it is no such request, with what is wrong.
  */
 export function fromOtlpJson(signal: Signal, text: string): Uint8Array {
-  return encode(signal, JSON.parse(text));
+  return encode(signal, parseJson(text));
 }
 
 /**
@@ -63,7 +72,7 @@ export function fromOtlpJson(signal: Signal, text: string): Uint8Array {
  * @throws Error when it is no request, with what is wrong.
  */
 export function anyFromOtlpJson(text: string): { signal: Signal; body: Uint8Array } {
-  const value = JSON.parse(text) as JsonValue;
+  const value = parseJson(text);
   const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
   const signals = isObject ? SIGNALS.filter((signal) => Object.hasOwn(value, FIELDS[signal])) : [];
   if (signals.length !== 1) {
@@ -71,6 +80,32 @@ export function anyFromOtlpJson(text: string): { signal: Signal; body: Uint8Arra
     throw new Error(`it is no OTLP request: it has to have one of the fields ${names}`);
   }
   return { signal: signals[0], body: encode(signals[0], value) };
+}
+
+/** What `JSON.parse` tells of a number besides its value (ECMAScript, "JSON.parse source text access"). */
+type Parse = (
+  text: string,
+  revive?: (key: string, value: unknown, context?: { source?: string }) => unknown,
+) => JsonValue;
+
+/** Integers of 64 bits may be numbers as well as strings: these stay what they are as strings. */
+function parseJson(text: string): JsonValue {
+  const parse: Parse = JSON.parse;
+  if (!LONG_INTEGER.test(text)) return parse(text);
+  return parse(text, (key, value, context) => {
+    if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
+    const source = context?.source;
+    if (source === undefined || !/^-?\d+$/.test(source)) return value;
+    return key === "intValue" && !isInt64(BigInt(source)) ? value : source;
+  });
+}
+
+function isInteger(value: number): boolean {
+  return Number.isInteger(value) && isInt64(BigInt(value));
+}
+
+function isInt64(value: bigint): boolean {
+  return BigInt.asIntN(64, value) === value;
 }
 
 function encode(signal: Signal, value: JsonValue): Uint8Array {
@@ -89,12 +124,15 @@ function hexToBase64(id: string): string {
 
 /** The same with ids in the other form. */
 function withIds(value: JsonValue, convert: (id: string) => string, depth: number): JsonValue {
+  // What is no Unicode has no form in protobuf.
+  if (typeof value === "string") return value.isWellFormed() ? value : value.toWellFormed();
   if (typeof value !== "object" || value === null) return value;
   if (depth > MAX_DEPTH) throw new Error(`it is nested more than ${MAX_DEPTH} deep`);
   if (Array.isArray(value)) return value.map((item) => withIds(item, convert, depth + 1));
   return Object.fromEntries(
     Object.entries(value).map(([key, item]) => [
-      key,
+      // JavaScript's own exporter takes 1e300 for an integer, which no other field has room for.
+      key === "intValue" && typeof item === "number" && !isInteger(item) ? "doubleValue" : key,
       IDS.has(key) && typeof item === "string" ? convert(item) : withIds(item, convert, depth + 1),
     ]),
   );
