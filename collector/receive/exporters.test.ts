@@ -1,50 +1,36 @@
 /** The exporters of OpenTelemetry send to a collector, and what its backend gets is what they sent. */
-import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
 import assert from "node:assert/strict";
-import { Buffer } from "node:buffer";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import type { Signal } from "../../lib/otlp/request.ts";
-import {
-  ExportLogsServiceRequestSchema,
-  ExportMetricsServiceRequestSchema,
-  ExportTraceServiceRequestSchema,
-} from "../../proto/gen/otlp_pb.ts";
 import { startSink } from "../../tests/peers/sink.ts";
 import { startCollector } from "../../tests/support/collector.ts";
-import { startReceiving } from "../../tests/support/received.ts";
+import {
+  assertArrived,
+  parseRequests,
+  type Requests,
+  startReceiving,
+} from "../../tests/support/received.ts";
 import { ownRuntime, start } from "../../tests/support/runtimes.ts";
 import { ROOT } from "../../tools/runtimes.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "otlp-mmap-exporters-"));
 after(() => rmSync(folder, { recursive: true }));
 
-const SCHEMAS: Readonly<Record<Signal, DescMessage>> = {
-  traces: ExportTraceServiceRequestSchema,
-  metrics: ExportMetricsServiceRequestSchema,
-  logs: ExportLogsServiceRequestSchema,
-};
-
 /** Runs the program with exporters; what it says it has sent. */
 async function exportWith(
   protocol: string,
   endpoint: string,
   compression: string,
-): Promise<Record<Signal, Uint8Array[]>> {
+): Promise<Requests> {
   const { output } = start(ownRuntime, join(ROOT, "tests/testdata/exporting.ts"), [protocol], {
     env: {
       OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
       OTEL_EXPORTER_OTLP_COMPRESSION: compression,
     },
   });
-  const sent: Record<Signal, Uint8Array[]> = { traces: [], metrics: [], logs: [] };
-  for (const line of (await output).trimEnd().split("\n")) {
-    const [signal, body] = line.split(" ");
-    sent[signal as Signal].push(new Uint8Array(Buffer.from(body, "base64")));
-  }
-  return sent;
+  return parseRequests(await output);
 }
 
 describe("a receiving collector", () => {
@@ -59,15 +45,7 @@ describe("a receiving collector", () => {
             : collector.httpUrl;
           const sent = await exportWith(protocol, endpoint, compression);
           // They were answered, so it is there.
-          const came: Record<Signal, Uint8Array[]> = { ...sink, traces: sink.bodies };
-          for (const signal of ["traces", "metrics", "logs"] as const) {
-            const schema = SCHEMAS[signal];
-            assert.equal(sent[signal].length, 1, signal);
-            assert.deepEqual(
-              came[signal].map((body) => fromBinary(schema, new Uint8Array(body))),
-              sent[signal].map((body) => fromBinary(schema, body)),
-            );
-          }
+          assertArrived(sink, sent);
           assert.equal((await collector.stop()).code, 0, collector.text());
         } finally {
           await collector.stop("SIGKILL");

@@ -1,5 +1,6 @@
 /**
- * A Python with the packages `opentelemetry-proto` and `prometheus_client`: decoders that are not ours.
+ * A Python with the packages `opentelemetry-proto` and `prometheus_client`, decoders that are not ours,
+ * and with OpenTelemetry's SDK and exporters.
  *
  * @module
  */
@@ -10,7 +11,7 @@ import { type Peer, peer } from "./peer.ts";
 /** From OTLP_MMAP_PYTHON. */
 export const python: Peer = peer(
   "OTLP_MMAP_PYTHON",
-  "a Python with opentelemetry-proto and prometheus_client",
+  "a Python with opentelemetry-proto, prometheus_client and OpenTelemetry's SDK and exporters",
 );
 
 /**
