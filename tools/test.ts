@@ -46,9 +46,9 @@ export function findTests(folder: string): string[] {
 
 /** Does a test file start the collector in a process of its own? */
 export function startsCollector(file: string): boolean {
-  const imports = /import \{([^}]*)\} from "[^"]*\/support\/(?:collector|runtimes)\.ts"/g;
+  const imports = /import \{([^}]*)\} from "[^"]*\/support\/(?:collector|received|runtimes)\.ts"/g;
   return [...readFileSync(file, "utf8").matchAll(imports)].some(([, names]) =>
-    /\b(collectOnce|observe|runCollector|startCollector)\b/.test(names)
+    /\b(collectOnce|observe|runCollector|startCollector|startReceiving)\b/.test(names)
   );
 }
 

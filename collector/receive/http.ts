@@ -87,10 +87,11 @@ export async function startHttpReceiver(
       "content-type": type,
       "content-length": body.length,
       ...(why === undefined ? corsHeaders(headers) : {}),
-      ...(isTaken ? {} : headersOf(reply, request)),
+      ...(isTaken ? {} : headersOf(reply)),
     });
     response.end(body);
-    // What is left of a body that was refused is of no interest, but has to be passed.
+    // What is left of a body that was refused is passed: were the connection cut while it is sent,
+    // its sender would not see why.
     request.resume();
   }
 
@@ -160,11 +161,9 @@ function encodingOf(contentType: string | undefined): Encoding | undefined {
   return ENCODINGS.find((encoding) => encoding === type);
 }
 
-function headersOf({ kind }: Failure, request: http.IncomingMessage): http.OutgoingHttpHeaders {
+function headersOf({ kind }: Failure): http.OutgoingHttpHeaders {
   const headers: http.OutgoingHttpHeaders = {};
   if (kind === "busy") headers["retry-after"] = String(RETRY_SECONDS);
   if (kind === "method") headers.allow = "POST";
-  // Who has not sent everything yet is not to be read to the end for nothing.
-  if (!request.complete) headers.connection = "close";
   return headers;
 }
