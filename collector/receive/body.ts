@@ -17,6 +17,9 @@ import type { Encoding, Failure } from "./respond.ts";
 /** Bytes of JSON at most: it takes far more memory parsed. */
 export const MAX_JSON_BYTES = 4 << 20;
 
+/** Bytes of a body that are passed without being kept. */
+const MAX_PASSED_BYTES = 64 << 20;
+
 /** The bytes, or why there are none; `null` when nobody waits for an answer any more. */
 export type Read = Uint8Array | Failure | null;
 
@@ -59,6 +62,24 @@ export async function readBody(
       chunks.length = 0;
       resolve(failure);
     }
+  });
+}
+
+/**
+ * Passes what is left of a body that was refused: were the connection closed while it is sent, its
+ * sender would not see why. Of one that does not end, only so much.
+ */
+export async function passRest(request: IncomingMessage): Promise<void> {
+  if (request.readableEnded || request.destroyed) return;
+  let length = 0;
+  await new Promise<void>((resolve) => {
+    request.on("data", (chunk: Uint8Array) => {
+      length += chunk.length;
+      if (length > MAX_PASSED_BYTES) resolve();
+    });
+    request.on("end", resolve);
+    request.on("close", resolve);
+    request.resume();
   });
 }
 

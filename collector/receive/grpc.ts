@@ -37,6 +37,8 @@ const MAX_STREAMS = 64;
 const MAX_READING = 32;
 /** A connection without calls is closed; exporters send every minute or sooner. */
 const IDLE_MS = 300_000;
+/** A connection has its first call after so many times what a request may take, or is cut. */
+const FIRST_CALL = 6;
 /** How long answers on their way may take at the end. */
 const CLOSE_MS = 1_000;
 
@@ -54,13 +56,13 @@ export async function startGrpcReceiver(
 ): Promise<Receiving> {
   const grpc = await loadGrpc();
   // By address and port, which is what a call knows of its connection.
-  const sockets = new Map<string, Socket>();
+  const connections = new Map<string, Connection>();
   const server = new grpc.Server({
     "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
     "grpc.max_concurrent_streams": MAX_STREAMS,
     "grpc.max_connection_idle_ms": IDLE_MS,
     "grpc.enable_channelz": 0,
-    interceptors: [limitReading(grpc, intake, (peer) => sockets.get(peer), requestTimeoutMs)],
+    interceptors: [limitReading(grpc, intake, connections, requestTimeoutMs)],
   });
   for (const signal of SIGNALS) {
     const method = {
@@ -85,15 +87,13 @@ export async function startGrpcReceiver(
   const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
   const listener = createServer((socket) => {
     const peer = `${socket.remoteAddress}:${socket.remotePort}`;
-    sockets.set(peer, socket);
     // Who says nothing at all is not waited for.
-    const timer = setTimeout(() => {
-      if (socket.bytesRead === 0) socket.destroy();
-    }, requestTimeoutMs);
+    const timer = setTimeout(() => socket.destroy(), FIRST_CALL * requestTimeoutMs);
+    connections.set(peer, { socket, timer });
     socket.on("error", () => {});
     socket.once("close", () => {
       clearTimeout(timer);
-      sockets.delete(peer);
+      connections.delete(peer);
     });
     injector.injectConnection(socket);
   });
@@ -113,7 +113,7 @@ export async function startGrpcReceiver(
         injector.destroy();
         const timer = setTimeout(() => {
           server.forceShutdown();
-          for (const socket of sockets.values()) socket.destroy();
+          for (const { socket } of connections.values()) socket.destroy();
         }, CLOSE_MS);
         listener.close(() => {
           clearTimeout(timer);
@@ -121,6 +121,12 @@ export async function startGrpcReceiver(
         });
       }),
   };
+}
+
+interface Connection {
+  readonly socket: Socket;
+  /** Cuts it, unless there is a call. */
+  readonly timer: ReturnType<typeof setTimeout>;
 }
 
 function identity(bytes: Buffer): Buffer {
@@ -136,7 +142,7 @@ interface CallStatus {
 function statusOf(grpc: Grpc, failure: Failure): CallStatus {
   const metadata = new grpc.Metadata();
   metadata.set(STATUS_DETAILS, Buffer.from(failureDetails(failure)));
-  const details = firstLine(failure.reason).slice(0, MAX_DETAILS);
+  const details = firstLine(failure.reason).slice(0, MAX_DETAILS).toWellFormed();
   return { code: CODES[failure.kind][1], details, metadata };
 }
 
@@ -144,13 +150,15 @@ function statusOf(grpc: Grpc, failure: Failure): CallStatus {
 function limitReading(
   grpc: Grpc,
   intake: Intake,
-  socketOf: (peer: string) => Socket | undefined,
+  connections: ReadonlyMap<string, Connection>,
   timeoutMs: number,
 ): (method: unknown, call: ServerInterceptingCallInterface) => ServerInterceptingCall {
   let reading = 0;
   return (_method, call) =>
     new grpc.ServerInterceptingCall(call, {
       start(next) {
+        const connection = connections.get(call.getPeer());
+        clearTimeout(connection?.timer);
         if (reading >= MAX_READING) {
           const failure = { kind: "busy", reason: "too many requests are being read" } as const;
           intake.refuse("grpc", failure.kind, failure.reason);
@@ -169,7 +177,7 @@ function limitReading(
           read();
           intake.refuse("grpc", "timeout", "");
           // A status alone would leave what came so far in memory.
-          socketOf(call.getPeer())?.destroy();
+          connection?.socket.destroy();
         }, timeoutMs);
         next({
           onReceiveMetadata: (metadata, pass) => pass(metadata),

@@ -7,7 +7,7 @@ import http from "node:http";
 import { type AddressInfo, isIPv6 } from "node:net";
 import type { Signal } from "../../lib/otlp/request.ts";
 import { PATHS, SIGNALS } from "../pipeline/signals.ts";
-import { decodeBody, readBody } from "./body.ts";
+import { decodeBody, passRest, readBody } from "./body.ts";
 import type { Intake } from "./intake.ts";
 import { corsHeaders, isLoopback, preflightHeaders, whyForbidden } from "./origins.ts";
 import { CODES, type Reply, RETRY_SECONDS } from "./reply.ts";
@@ -79,6 +79,7 @@ export async function startHttpReceiver(
       ? await answer(request, signal, encoding)
       : refuse("forbidden", why);
     if (reply === null) return;
+    await passRest(request);
     const isTaken = reply.kind === "taken";
     // What can't be read by its sender can be read by people.
     const type = encoding ?? "application/json";
@@ -90,9 +91,6 @@ export async function startHttpReceiver(
       ...(isTaken ? {} : headersOf(reply)),
     });
     response.end(body);
-    // What is left of a body that was refused is passed: were the connection cut while it is sent,
-    // its sender would not see why.
-    request.resume();
   }
 
   function refuse(kind: Failure["kind"], reason: string): Reply {
