@@ -78,6 +78,7 @@ describe("collect", () => {
       health: null,
       prometheus: null,
       selfMetrics: false,
+      receiver: null,
     });
   });
 
@@ -114,6 +115,12 @@ describe("collect", () => {
       "--self-metrics",
       "--prometheus",
       "[::1]:9464",
+      "--otlp-receiver",
+      "--otlp-http-port",
+      "0",
+      "--otlp-grpc-port=14317",
+      "--otlp-allow-origin=https://Shop.example:443/",
+      "--otlp-allow-origin=*",
     ]);
     assert.deepEqual(options, {
       paths: ["a.otlp", "dir"],
@@ -143,6 +150,13 @@ describe("collect", () => {
       health: { address: { host: "0.0.0.0", port: 13133 }, source: "--health" },
       prometheus: { address: { host: "::1", port: 9464 }, source: "--prometheus" },
       selfMetrics: true,
+      receiver: {
+        host: "127.0.0.1",
+        httpPort: 0,
+        grpcPort: 14317,
+        origins: ["https://shop.example", "*"],
+        sources: { http: "--otlp-http-port", grpc: "--otlp-grpc-port" },
+      },
     });
   });
 
