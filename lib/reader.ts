@@ -25,11 +25,13 @@ import {
 import { DictionaryReader } from "./dictionary/read.ts";
 import { type Extension, readExtension, writeReader } from "./file/extension.ts";
 import { FormatError, type Geometry, readGeometry } from "./file/geometry.ts";
+import { readLedger, type RingLedger } from "./file/ledger.ts";
 import { MappedFile } from "./file/mapped.ts";
 import { type OwnerState, ownerState } from "./file/owner.ts";
 import { READER_SUFFIX } from "./file/places.ts";
-import { RING_NAMES } from "./format/layout.ts";
+import { READ_REJECTED, READ_TORN, REJECT_MALFORMED, RING_NAMES } from "./format/layout.ts";
 import { BAD_LENGTH, Rejection, TOO_DEEP } from "./record/wire.ts";
+import { noteBad } from "./ring/counts.ts";
 import {
   advance,
   claimedAhead,
@@ -43,6 +45,7 @@ import {
 } from "./ring/read.ts";
 
 export { FormatError } from "./file/geometry.ts";
+export type { RefusalReason, RejectReason, RingLedger } from "./file/ledger.ts";
 export type { OwnerState } from "./file/owner.ts";
 
 /** The value of an attribute or a body. Integers are bigints, an empty value is null. */
@@ -218,7 +221,8 @@ export class Reader {
     this.lock = lock;
     this.geometry = geometry;
     this.extension = readExtension(file, geometry.rings[0].offset);
-    this.rings = geometry.rings.map((ring) => openRing(file, ring));
+    const counted = this.extension !== null;
+    this.rings = geometry.rings.map((ring) => openRing(file, ring, counted));
     this.copy = createCopy(geometry.rings);
     this.dictionary = new DictionaryReader(file, geometry.dictionary);
   }
@@ -261,6 +265,7 @@ export class Reader {
       for (let i = 0; i < limit && claimedAhead(ring) > 0; i++) {
         if (isReady(ring)) records.push(this.take(ring));
         else if (!this.gone) break;
+        else if (ring.counts !== null) noteBad(ring.counts, ring.sequence + 1, READ_TORN);
         advance(ring);
       }
     }
@@ -286,6 +291,30 @@ export class Reader {
     return state;
   }
 
+  /**
+   * What became of every record that was offered to the file, by ring: over its whole life and over
+   * all its readers. Empty for files of other writers, which count nothing.
+   *
+   * @example
+   * ```ts
+   * import { Reader, Writer } from "otlp-mmap";
+   *
+   * const writer = Writer.create("counted.otlp");
+   * writer.scope({ name: "example" }).startSpan("one").end();
+   * const reader = Reader.open("counted.otlp");
+   * reader.poll();
+   * reader.release();
+   * const [, spans] = reader.ledger();
+   * console.log(spans.offered, spans.claimed, spans.delivered, spans.pending); // 2 2 2 0
+   * reader.close();
+   * writer.close();
+   * ```
+   */
+  ledger(): RingLedger[] {
+    if (this.extension === null) return [];
+    return this.geometry.rings.map((ring) => readLedger(this.file, ring));
+  }
+
   /** Lets go of the file. Records that were not released are there for the next reader. */
   close(): void {
     if (this.file.mapping.closed) return;
@@ -304,7 +333,10 @@ export class Reader {
       if (name === "events") return this.event(sequence, fromBinary(EventSchema, bytes));
       return this.measurement(sequence, fromBinary(MeasurementSchema, bytes));
     } catch (error) {
-      const unreadable = error instanceof Rejection ? error.reason : (error as Error).message;
+      const isRejection = error instanceof Rejection;
+      const unreadable = isRejection ? error.reason : (error as Error).message;
+      const kind = isRejection ? error.kind : REJECT_MALFORMED;
+      if (ring.counts !== null) noteBad(ring.counts, sequence, READ_REJECTED + kind);
       return { ring: name, sequence, unreadable };
     }
   }

@@ -49,10 +49,12 @@ function constantOf(prefix: string, name: string): string {
 
 /** Bytes of a row of an offsets table; NaN for one that has no size of its own. */
 function bytesOf({ unit, name }: Row): number {
-  const words = name === "loss"
-    ? layout.RING_COUNT * layout.LOSS_REASONS
-    : layout.RING_COUNT * layout.READ_COUNTERS;
-  if (unit === "u64 each") return 8 * words;
+  const perRing: { [name: string]: number } = {
+    loss: layout.LOSS_REASONS,
+    discarded: 1,
+    read: layout.READ_COPIES * layout.READ_WORDS,
+  };
+  if (unit === "u64 each") return 8 * layout.RING_COUNT * perRing[name];
   const [, bits, bytes] = /^(?:[iu](32|64)|(\d+) bytes|fixed64)$/.exec(unit) ?? [];
   return unit === "fixed64" ? 8 : bits === undefined ? Number(bytes) : Number(bits) / 8;
 }
@@ -100,6 +102,7 @@ describe("offsets and values in PROTOCOL.md", () => {
     const names = (prefix: string) => values.get(prefix)!.map(({ name }) => name);
     assert.deepEqual(names("RING"), [...layout.RING_NAMES]);
     assert.deepEqual(names("LOSS"), [...layout.LOSS_NAMES]);
+    assert.deepEqual(names("REJECT"), [...layout.REJECT_NAMES]);
     assert.ok(text.includes(`ASCII \`${layout.EXT_MAGIC_TEXT}\``));
     assert.ok(text.includes(`\`0x${SEQUENCE_LIMIT.toString(16)}\``));
   });

@@ -7,6 +7,7 @@
 import { descriptorLimit, SystemError } from "../../ffi/mod.ts";
 import { FormatError } from "../../lib/file/geometry.ts";
 import { readLoss } from "../../lib/file/extension.ts";
+import { addLedgers, readLedger, type RingLedger } from "../../lib/file/ledger.ts";
 import { ownerState } from "../../lib/file/owner.ts";
 import { LEFTOVER_SUFFIX } from "../../lib/file/places.ts";
 import { LOSS_NAMES, RING_NAMES } from "../../lib/format/layout.ts";
@@ -59,6 +60,8 @@ export interface Ledger {
   readonly reasons: Map<string, number>;
   /** By ring and reason (`LOSS_*`): what their writers counted as lost. */
   readonly losses: readonly number[][];
+  /** By ring: over the life of the files that count; none where no file did. */
+  readonly life: (RingLedger | undefined)[];
 }
 
 /** One in which nothing was counted yet. */
@@ -67,6 +70,7 @@ export function createLedger(): Ledger {
     rings: RING_NAMES.map(() => ({ taken: 0, torn: 0, unreadable: 0 })),
     reasons: new Map(),
     losses: RING_NAMES.map(() => LOSS_NAMES.map(() => 0)),
+    life: [],
   };
 }
 
@@ -360,6 +364,14 @@ export class Files {
         losses[reason] += lossOf(file, ring, reason);
       }
     });
+    if (file.extension !== null) {
+      const { life } = this.ledger;
+      for (const geometry of file.geometry.rings) {
+        const ledger = readLedger(file.file, geometry);
+        const { ring } = geometry;
+        life[ring] = life[ring] === undefined ? ledger : addLedgers(life[ring], ledger);
+      }
+    }
     try {
       closeFile(file, remove);
     } catch (error) {

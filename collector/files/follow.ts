@@ -8,15 +8,12 @@ import process from "node:process";
 import { type HeldLock, lockFile } from "../../ffi/mod.ts";
 import {
   type Extension,
-  readCounter,
   readExtension,
-  writeCounter,
   writeReader,
 } from "../../lib/file/extension.ts";
 import { type Geometry, readGeometry } from "../../lib/file/geometry.ts";
 import { MappedFile } from "../../lib/file/mapped.ts";
 import { READER_SUFFIX } from "../../lib/file/places.ts";
-import { READ_DELIVERED, READ_REJECTED, READ_TORN, RING_COUNT } from "../../lib/format/layout.ts";
 import type { Assembler } from "../../lib/otlp/assemble.ts";
 import type { Signal } from "../../lib/otlp/request.ts";
 import { release } from "../../lib/ring/read.ts";
@@ -59,9 +56,9 @@ export interface FollowedFile extends RoundFile {
   supersededSince: number;
   /** Its removal is not tried before, milliseconds. */
   retireAfter: number;
+  /** What it lost was reported for the last time. */
+  reported: boolean;
   readonly lock: HeldLock;
-  /** By ring and counter: what the extension block held when the file was opened. */
-  readonly base: readonly number[];
   /** By ring: the sequence before the first record of this run. */
   readonly first: readonly number[];
 }
@@ -156,12 +153,8 @@ export function openFile(
       seen: -1,
       supersededSince: 0,
       retireAfter: 0,
+      reported: false,
       lock,
-      base: drain.rings.flatMap((_, ring) =>
-        [READ_DELIVERED, READ_TORN, READ_REJECTED].map((counter) =>
-          extension === null ? 0 : readCounter(file, ring, counter)
-        )
-      ),
       first: drain.rings.map((ring) => ring.sequence),
     };
     addToProcess(followedProcess, followed);
@@ -207,26 +200,14 @@ export function releaseBefore({ drain }: FollowedFile, ring: number, first: numb
   release(drain.rings[ring], first === null ? taken : taken - (((taken | 0) - first) | 0) - 1);
 }
 
-/** Tells the writer that somebody reads, and how much so far. */
-export function beat(followed: FollowedFile): void {
-  if (followed.extension === null) return;
-  const { drain, file, base, first } = followed;
-  writeReader(file, process.pid, BigInt(Date.now()) * 1_000_000n);
-  for (let ring = 0; ring < RING_COUNT; ring++) {
-    // Records that are not given back will be read, and counted, again.
-    const released = Math.max(0, drain.rings[ring].released - first[ring]);
-    const bad = drain.torn[ring] + drain.rejected[ring];
-    if (released < bad) continue;
-    writeCounter(file, ring, READ_DELIVERED, base[3 * ring] + released - bad);
-    writeCounter(file, ring, READ_TORN, base[3 * ring + 1] + drain.torn[ring]);
-    writeCounter(file, ring, READ_REJECTED, base[3 * ring + 2] + drain.rejected[ring]);
-  }
+/** Tells the writer that somebody reads. */
+export function beat({ extension, file }: FollowedFile): void {
+  if (extension !== null) writeReader(file, process.pid, BigInt(Date.now()) * 1_000_000n);
 }
 
 /** Stops reading a file. With `remove` it is unlinked, if its path still names it. */
 export function closeFile(followed: FollowedFile, remove: boolean): void {
   const { file, extension, lock, path } = followed;
-  beat(followed);
   if (extension !== null) writeReader(file, 0, 0n);
   try {
     if (remove && file.mapping.isAtPath(path)) unlinkSync(path);

@@ -6,6 +6,7 @@
  */
 import { fromBinary } from "@bufbuild/protobuf";
 import { basename } from "node:path";
+import { readLedger, totalOf } from "../../lib/file/ledger.ts";
 import { LOSS_NAMES, LOSS_TRUNCATED, RING_NAMES } from "../../lib/format/layout.ts";
 import type { ResourceEntry } from "../../lib/otlp/scopes.ts";
 import { ResourceMetricsSchema } from "../../proto/gen/otlp_pb.ts";
@@ -120,6 +121,26 @@ export function recordFigures(files: Files): Figure[] {
           perRing((file, ring) => lossOf(file, ring, reason) || null)
             .map(([labels, value]): Sample => [{ ...labels, reason: name }, value])
         ),
+    },
+    {
+      kind: "gauge",
+      name: "otlp_mmap.file.ledger",
+      unit,
+      help: "Records since the file was made: offered = claimed + refused, claimed = delivered + " +
+        "torn + rejected + discarded + uncounted + pending; of each file whose owner lives",
+      read: () =>
+        live(open()).flatMap(([file, labels]) => {
+          if (file.extension === null) return [];
+          return file.geometry.rings.flatMap((geometry): Sample[] => {
+            const { ring, refused, rejected, truncated: _, ...numbers } = readLedger(
+              file.file,
+              geometry,
+            );
+            const entries = { ...numbers, refused: totalOf(refused), rejected: totalOf(rejected) };
+            return Object.entries(entries)
+              .map(([entry, value]): Sample => [{ ...labels, ring, entry }, value]);
+          });
+        }),
     },
     {
       kind: "gauge",

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { closes, describeLedger, totalOf } from "../../lib/file/ledger.ts";
 import { formatTime } from "../print/values.ts";
 import { printable, word } from "../text/text.ts";
 import type { PlainValue } from "./contents.ts";
@@ -35,7 +36,7 @@ function describeFacts(
   now: number,
   say: (label: string, text: string) => void,
 ): void {
-  const { dictionary, extension, losses, owner, read, reader, rings } = facts;
+  const { dictionary, extension, ledger, losses, owner, reader, rings } = facts;
   say(
     "file",
     `version ${facts.version}, ${formatBytes(facts.sizeBytes)}, made ${
@@ -84,14 +85,19 @@ function describeFacts(
   const lost = losses.map(({ ring, reason, records }) =>
     `${ring} ${reason} ${formatCount(records)}`
   );
-  if (read !== null) say("losses", lost.length === 0 ? "none" : lost.join(", "));
+  if (ledger !== null) say("losses", lost.length === 0 ? "none" : lost.join(", "));
+  ledger?.forEach((each, i) => {
+    const [offered, claimed] = describeLedger(each);
+    say(i === 0 ? "ledger" : "", `${each.ring}: ${offered}`);
+    say("", `${claimed}${closes(each) ? "" : ": does not close"}`);
+  });
   say("reader", describeReader(reader));
 }
 
 /** Records that readers found torn, and, when the owner is gone, those that they will. */
-function tornOf({ owner, read, rings }: FileFacts, ring: number): number {
+function tornOf({ ledger, owner, rings }: FileFacts, ring: number): number {
   const over = owner.state === "dead" || owner.state === "clean" || owner.state === "superseded";
-  return (read?.[ring].torn ?? 0) + (over ? rings[ring].unpublished : 0);
+  return (ledger?.[ring].torn ?? 0) + (over ? rings[ring].unpublished : 0);
 }
 
 function describeOwner(owner: OwnerFacts, now: number): string {
@@ -142,9 +148,10 @@ export function inspectionToJson(inspection: Inspection): Record<string, unknown
     rings: facts.rings.map((ring, i) => ({
       ...ring,
       torn: tornOf(facts, i),
-      delivered: facts.read?.[i].delivered ?? null,
-      unreadable: facts.read?.[i].unreadable ?? null,
+      delivered: facts.ledger?.[i].delivered ?? null,
+      unreadable: facts.ledger === null ? null : totalOf(facts.ledger[i].rejected),
     })),
+    ledger: facts.ledger?.map((each) => ({ ...each, closes: closes(each) })) ?? null,
     dictionary: {
       entries: facts.dictionary.entries,
       usedBytes: facts.dictionary.usedBytes,

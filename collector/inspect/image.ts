@@ -11,9 +11,12 @@ import {
   AVAILABILITY_BYTES,
   DICTIONARY_END,
   DICTIONARY_HEADER_BYTES,
+  EXT_BYTES,
+  EXT_OFFSET,
   FIRST_RING_OFFSET,
   HEADER_DICTIONARY,
   HEADER_RINGS,
+  RING_READER_INDEX,
   VERSION,
 } from "../../lib/format/layout.ts";
 import type { FileViews } from "../../lib/ring/write.ts";
@@ -65,7 +68,11 @@ export function readImage(path: string): FileImage {
     // A reader may give slots back between the reads of two words: then once more.
     for (let turn = 0;; turn++) {
       const image = read(path, fd);
-      if (!(image.geometry instanceof FormatError) || turn === 2) return image;
+      const { geometry } = image;
+      const isWhole = "rings" in geometry
+        ? isSteady(fd, image, geometry)
+        : !(geometry instanceof FormatError);
+      if (isWhole || turn === 2) return image;
     }
   } finally {
     closeSync(fd);
@@ -125,6 +132,17 @@ function read(path: string, fd: number): FileImage {
     geometry,
     firstContent,
   };
+}
+
+/** Takes the counters of readers again, and says whether they still belong to the indexes. */
+function isSteady(fd: number, { u8, i64 }: FileImage, { rings }: Geometry): boolean {
+  if (rings[0].offset < FIRST_RING_OFFSET) return true;
+  readSync(fd, u8, EXT_OFFSET, EXT_BYTES, EXT_OFFSET);
+  const now = new BigInt64Array(1);
+  return rings.every(({ offset }) => {
+    readSync(fd, now, 0, 8, offset + RING_READER_INDEX);
+    return now[0] === i64[(offset + RING_READER_INDEX) / 8];
+  });
 }
 
 function geometryOf(path: string, u8: Uint8Array, size: number): FileImage["geometry"] {

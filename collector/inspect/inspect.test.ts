@@ -313,9 +313,18 @@ describe("inspect, of applications", () => {
         "              spans         8,192       1,024  8.0 MiB        9         0          9     0",
         "              measurements  4,096         512  2.0 MiB        0         0          0     0",
       ];
+      const nothing = "0 refused";
+      const counted = [["events", 3], ["spans", 9], ["measurements", 0]].flatMap((
+        [ring, count],
+      ) => [
+        `${ring}: ${count} offered = ${count} claimed + ${nothing}`,
+        `${count} claimed = 0 delivered + 0 torn + 0 rejected + 0 discarded + ${count} pending`,
+      ]);
+      const ledger = counted.map((line, i) => `  ${(i === 0 ? "ledger" : "").padEnd(12)}${line}`);
       const rest = (dictionary: string): string[] => [
         dictionary,
         "  losses      none",
+        ...ledger,
         "  reader      none",
         "",
       ];
@@ -502,6 +511,7 @@ describe("inspect, of applications", () => {
       ],
       dictionary: { entries: 32, usedBytes: 562, capacityBytes: 1024, damagedAt: null },
       losses: [],
+      ledger: null,
       reader: null,
     });
     assert.match(facts.startTimeUnixNano, /^17\d{17}$/);

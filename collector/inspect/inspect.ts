@@ -7,7 +7,6 @@ import { existsSync, readFileSync } from "node:fs";
 import { isLocked, mappedBy, processIsAlive, runtime } from "../../ffi/mod.ts";
 import {
   type Extension,
-  readCounter,
   readExtension,
   readHeartbeat,
   readLoss,
@@ -15,13 +14,11 @@ import {
   readState,
 } from "../../lib/file/extension.ts";
 import type { Geometry } from "../../lib/file/geometry.ts";
+import { readLedger, type RingLedger } from "../../lib/file/ledger.ts";
 import { READER_SUFFIX } from "../../lib/file/places.ts";
 import {
   HEADER_VERSION,
   LOSS_NAMES,
-  READ_DELIVERED,
-  READ_REJECTED,
-  READ_TORN,
   RING_NAMES,
   STATE_CLEAN,
   STATE_OPEN,
@@ -67,13 +64,6 @@ export interface LossFacts {
   readonly records: number;
 }
 
-/** What all readers a file has had made of its records. */
-export interface ReadFacts {
-  readonly delivered: number;
-  readonly torn: number;
-  readonly unreadable: number;
-}
-
 /** What is in a file that can be read. */
 export interface FileFacts {
   readonly version: number;
@@ -85,7 +75,7 @@ export interface FileFacts {
   readonly startTimeUnixNano: bigint;
   readonly rings: readonly RingContents[];
   /** By ring; null in files of other writers. */
-  readonly read: readonly ReadFacts[] | null;
+  readonly ledger: readonly RingLedger[] | null;
   readonly losses: readonly LossFacts[];
   readonly dictionary: DictionaryContents;
   /** null when nobody reads it, and nobody left in the middle of reading it. */
@@ -140,11 +130,7 @@ function factsOf(path: string, image: FileImage, geometry: Geometry, now: number
     owner: ownerOf(path, image, extension),
     startTimeUnixNano: geometry.timeUnixNano,
     rings: readRings(image, geometry),
-    read: extension === null ? null : numbers.map((ring) => ({
-      delivered: readCounter(image, ring, READ_DELIVERED),
-      torn: readCounter(image, ring, READ_TORN),
-      unreadable: readCounter(image, ring, READ_REJECTED),
-    })),
+    ledger: extension === null ? null : geometry.rings.map((ring) => readLedger(image, ring)),
     losses: extension === null
       ? []
       : numbers.flatMap((ring) =>

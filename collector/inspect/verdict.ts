@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { totalOf } from "../../lib/file/ledger.ts";
 import type { LOSS_NAMES, RING_NAMES } from "../../lib/format/layout.ts";
 import { DICTIONARY_VARIABLE, sizeVariable } from "../../lib/sdk/sizes.ts";
 import { READER_SILENT_NS } from "../files/other-reader.ts";
@@ -26,7 +27,17 @@ export function judge(path: string, facts: FileFacts): Judgement {
   judgeReader(facts, problems);
   judgeRings(facts, problems, notes);
   for (const loss of facts.losses) problems.push(explainLoss(loss));
-  facts.read?.forEach(({ unreadable }, ring) => {
+  facts.ledger?.forEach(({ rejected, uncounted }, ring) => {
+    if (uncounted > 0) {
+      notes.push(
+        `${plural(uncounted, "record")} of the ${facts.rings[ring].name} ring ${
+          uncounted === 1 ? "was" : "were"
+        } released by a reader that does not count: what became of ${
+          uncounted === 1 ? "it" : "them"
+        } is not known`,
+      );
+    }
+    const unreadable = totalOf(rejected);
     if (unreadable === 0) return;
     problems.push(
       `a collector could not read ${plural(unreadable, "record")} of the ${

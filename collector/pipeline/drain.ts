@@ -5,13 +5,22 @@
  */
 import { readExtension } from "../../lib/file/extension.ts";
 import type { Geometry } from "../../lib/file/geometry.ts";
-import { RING_COUNT, RING_EVENTS, RING_MEASUREMENTS, RING_SPANS } from "../../lib/format/layout.ts";
+import {
+  READ_REJECTED,
+  READ_TORN,
+  REJECT_FAULT,
+  RING_COUNT,
+  RING_EVENTS,
+  RING_MEASUREMENTS,
+  RING_SPANS,
+} from "../../lib/format/layout.ts";
 import type { Aggregator } from "../../lib/metrics/aggregate.ts";
 import { type Assembler, LEFT, WAITS } from "../../lib/otlp/assemble.ts";
 import type { Signal } from "../../lib/otlp/request.ts";
 import type { ProcessState, Source } from "../../lib/otlp/source.ts";
 import type { GrowingFile } from "../../lib/dictionary/read.ts";
 import { BAD_LENGTH, Rejection } from "../../lib/record/wire.ts";
+import { noteBad } from "../../lib/ring/counts.ts";
 import {
   advance,
   claimedAhead,
@@ -65,8 +74,8 @@ export function openDrain(
   assembler: Assembler,
   process: ProcessState,
 ): Drain {
-  const rings = geometry.rings.map((ring) => openRing(views, ring));
   const extension = readExtension(views, geometry.rings[0].offset);
+  const rings = geometry.rings.map((ring) => openRing(views, ring, extension !== null));
   return {
     rings,
     source: assembler.addSource(
@@ -127,12 +136,18 @@ function next(drain: Drain, ring: RingReader, end: number): boolean {
     // Only an owner that is gone leaves a slot for good: a living one may be about to publish it.
     if (!drain.over) return false;
     drain.torn[ring.geometry.ring]++;
+    if (ring.counts !== null) noteBad(ring.counts, ring.sequence + 1, READ_TORN);
     advance(ring);
   }
   return false;
 }
 
 function reject(drain: Drain, ring: RingReader, error: unknown): void {
+  const kind = error instanceof Rejection ? error.kind : REJECT_FAULT;
+  // Two cursors may come upon the same record.
+  if (
+    ring.counts !== null && !noteBad(ring.counts, ring.sequence + 1, READ_REJECTED + kind)
+  ) return;
   drain.rejected[ring.geometry.ring]++;
   // Anything else is a fault of ours: one record is lost to it, not the collector.
   const reason = error instanceof Rejection ? error.reason : `a fault in the collector (${error})`;
@@ -219,7 +234,7 @@ export function drainLogs(
         // What is no record is counted where events of spans are taken.
         if (copyRecord(logs, copy)) assembler.takeLog(source, copy);
       } catch (error) {
-        reject(drain, ring, error);
+        reject(drain, logs, error);
       }
     } else if (logs.sequence >= ring.sequence && !drain.over) break;
     advance(logs);

@@ -19,6 +19,7 @@ import {
   releaseRings,
 } from "../files/follow.ts";
 import type { Log } from "../send/problems.ts";
+import { reportLosses } from "./losses.ts";
 import type { Sink, Totals } from "./queue.ts";
 import { Requests } from "./requests.ts";
 import { isIdle, round, ROUND_RECORDS } from "./round.ts";
@@ -392,10 +393,18 @@ export class Pipeline {
   private collect(): void {
     const { own } = this.requests;
     if (this.own !== null && own.idle) own.push(this.own());
+    const { idle } = this.requests.losses;
     for (const process of this.files.processes.values()) {
-      if (!process.over && process.files.some(lives)) this.requests.collect(process);
+      if (process.over || !process.files.some(lives)) continue;
+      this.requests.collect(process);
+      if (idle) this.reportLosses(process);
     }
     this.requests.flushMetrics();
+  }
+
+  private reportLosses(process: FollowedProcess): void {
+    const request = reportLosses(process);
+    if (request !== null) this.requests.pushLosses(request);
   }
 
   /** Processes that are over: sends what they left, and closes files whose content is safe. */
@@ -408,6 +417,7 @@ export class Pipeline {
         const { died: dead, closed } = INTERRUPTIONS;
         requests.assembler.interrupt(process.state, died ? dead : closed);
         requests.collectLast(process);
+        this.reportLosses(process);
         process.over = true;
       }
       if (process.unanswered > 0 || requests.assembler.isBatched(process.state)) continue;
@@ -428,6 +438,8 @@ export class Pipeline {
       for (const file of [...process.files]) {
         if (file.owner !== "superseded" || !hasSuccessor(file)) continue;
         if (file.drain.rings.every((_, ring) => isDrained(file.drain, ring))) {
+          if (!file.reported) this.reportLosses(process);
+          file.reported = true;
           this.files.retire(file);
         }
       }

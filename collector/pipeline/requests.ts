@@ -56,6 +56,8 @@ export class Requests {
   readonly own: SendQueue;
   /** Requests of others, which go to the same backend, and are counted apart as well. */
   readonly received: Readonly<Record<Signal, SendQueue<ReceivedRequest>>>;
+  /** What was lost of applications' records: likewise, but files are kept until it is answered. */
+  readonly losses: SendQueue;
   /** What draining needs; `block` keeps it up to date. */
   readonly intake: Intake;
 
@@ -87,13 +89,17 @@ export class Requests {
     this.received = forEachSignal((signal) =>
       new SendQueue(options.sinks[signal], (request, outcome) => request.answer(outcome))
     );
+    this.losses = new SendQueue(
+      options.sinks.metrics,
+      (request, outcome) => this.events.answered(request, outcome),
+    );
     const { assembler, aggregator, blocked } = this;
     this.intake = { assembler, aggregator, blocked };
   }
 
   /** True when every request is answered. */
   get empty(): boolean {
-    return this.own.empty &&
+    return this.own.empty && this.losses.empty &&
       SIGNALS.every((signal) => this.queues[signal].empty && this.received[signal].empty);
   }
 
@@ -217,6 +223,12 @@ export class Requests {
       // Once for each request that went into it.
       processes: requests.flatMap(({ processes }) => processes),
     });
+  }
+
+  /** Sends what was lost of a process's records. */
+  pushLosses(request: Request): void {
+    this.events.sent(request.processes);
+    this.losses.push(request);
   }
 
   /** Nothing more comes: nothing is held back any longer. */

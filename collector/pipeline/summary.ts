@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { closes, describeLedger } from "../../lib/file/ledger.ts";
 import { RING_NAMES } from "../../lib/format/layout.ts";
 import type { AggregationCounts } from "../../lib/metrics/aggregate.ts";
 import type { AssemblyCounts } from "../../lib/otlp/assemble.ts";
@@ -64,6 +65,14 @@ export function describe(counted: Counted): string[] {
         `${unreadable} unreadable`,
     );
   });
+  for (const life of ledger.life) {
+    if (life === undefined || life.offered === 0) continue;
+    const [offered, claimed] = describeLedger(life);
+    lines.push(
+      `ledger of the ${life.ring} rings, since their files were made: ${offered}; ${claimed}` +
+        (closes(life) ? "" : ": does not close"),
+    );
+  }
   const { unmatched, unmatchedEvents } = spans;
   if (unmatched + unmatchedEvents > 0) {
     lines.push(`without an open span: ${unmatched} records, ${unmatchedEvents} events`);

@@ -38,7 +38,7 @@ export function createBackend(): Backend {
       return backend.isFull;
     },
     get endpoints() {
-      const state = { ok: !backend.isAway, failures: 0, allFailures: 0 };
+      const state = { takes: null, ok: !backend.isAway, failures: 0, allFailures: 0 };
       return [{ name: "backend", state }];
     },
   }));

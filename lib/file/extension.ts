@@ -20,7 +20,6 @@ import {
   EXT_OWNER_START_TIME,
   EXT_PREDECESSOR_UID,
   EXT_PROCESS_UID,
-  EXT_READ,
   EXT_READER_HEARTBEAT,
   EXT_READER_PID,
   EXT_RUNTIME,
@@ -29,7 +28,6 @@ import {
   EXT_VERSION_CURRENT,
   HEADER_TIME,
   LOSS_REASONS,
-  READ_COUNTERS,
   UID_BYTES,
 } from "../format/layout.ts";
 import type { FileViews } from "../ring/write.ts";
@@ -104,21 +102,6 @@ export function readTime(file: FileViews): bigint {
 /** A loss counter of the writer: records. `ring` is `RING_*`, `reason` is `LOSS_*`. */
 export function readLoss(file: FileViews, ring: number, reason: number): number {
   return Number(file.i64[(EXT_LOSS >> 3) + ring * LOSS_REASONS + reason]);
-}
-
-/** A counter of the reader: records, over all readers this file has had. `counter` is `READ_*`. */
-export function readCounter(file: FileViews, ring: number, counter: number): number {
-  return Number(file.i64[(EXT_READ >> 3) + ring * READ_COUNTERS + counter]);
-}
-
-/** Stores a counter of the reader. Only the process that holds `FILE.reader` may. */
-export function writeCounter(
-  file: FileViews,
-  ring: number,
-  counter: number,
-  value: number,
-): void {
-  file.i64[(EXT_READ >> 3) + ring * READ_COUNTERS + counter] = BigInt(value);
 }
 
 /** Stores who reads and when it last looked (ns since the Unix epoch); 0 and 0n when it leaves. */

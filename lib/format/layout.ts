@@ -137,20 +137,42 @@ export const LOSS_NAMES = [
   "truncated",
 ] as const;
 
+/** u64 by ring: records given up unread for newer ones; 0 where the newest are refused instead. */
+export const EXT_DISCARDED = 448;
+
 // Owned by the reader.
 /** u64: when the reader last looked, ns since the Unix epoch. */
 export const EXT_READER_HEARTBEAT = 1024;
 /** u32: process id of the reader, 0 when none is attached. */
 export const EXT_READER_PID = 1032;
-/** u64 counters by ring: EXT_READ + (ring * READ_COUNTERS + counter) * 8. */
+/**
+ * u64 counters, two copies by ring: EXT_READ + ((ring * READ_COPIES + copy) * READ_WORDS + word) * 8.
+ * The copy that counts is the one whose READ_RELEASED belongs to reader_index (PROTOCOL.md, Accounting).
+ */
 export const EXT_READ = 1088;
-export const READ_COUNTERS = 4;
-/** Records taken. */
-export const READ_DELIVERED = 0;
+export const READ_COPIES = 2;
+export const READ_WORDS = 16;
+/** reader_index + 1 that the other words of this copy belong to. Stored last of them. */
+export const READ_RELEASED = 0;
+/** Records taken, understood, and safe in the next step. */
+export const READ_DELIVERED = 1;
 /** Records claimed by an owner that died before it published them. */
-export const READ_TORN = 1;
-/** Records that could not be read. */
-export const READ_REJECTED = 2;
+export const READ_TORN = 2;
+/** Records that could not be read, by REJECT_*: word READ_REJECTED + reason. */
+export const READ_REJECTED = 3;
+export const REJECT_REASONS = 8;
+/** No length, or one that does not fit the slot. */
+export const REJECT_LENGTH = 0;
+/** Not a message of its ring, or one that lacks what it must have. */
+export const REJECT_MALFORMED = 1;
+/** A ref that leads nowhere. */
+export const REJECT_REF = 2;
+/** More, larger or deeper than a reader takes. */
+export const REJECT_LIMIT = 3;
+/** A fault of the reader's own. */
+export const REJECT_FAULT = 4;
+/** What people call the reasons, by reason number. */
+export const REJECT_NAMES = ["length", "malformed", "ref", "limit", "fault"] as const;
 
 // -------------------------------------------------- record heads (offsets from the start of the slot)
 

@@ -6,6 +6,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { ScopeMetricsSchema } from "../../proto/gen/otlp_pb.ts";
 import { RefTable } from "../dictionary/refs.ts";
+import { REJECT_LIMIT } from "../format/layout.ts";
 import type { ResourceEntry, ScopeEntry } from "../otlp/scopes.ts";
 import type { Source } from "../otlp/source.ts";
 import { BAD_REF, Rejection } from "../record/wire.ts";
@@ -26,7 +27,7 @@ export interface InstrumentOptions extends StreamOptions {
 const MAX_REFS = 20_000;
 /** More instruments in one process are refused. */
 const MAX_INSTRUMENTS = 10_000;
-const TOO_MANY = new Rejection("more than 10,000 instruments in a process");
+const TOO_MANY = new Rejection("more than 10,000 instruments in a process", REJECT_LIMIT);
 
 /** Indexes of the streams of an instrument; none where all views drop it. */
 export interface Instrument {

@@ -5,24 +5,34 @@
  * @module
  */
 import { BYTES, FIXED32, FIXED64, VARINT } from "../format/fields.ts";
+import { REJECT_LENGTH, REJECT_LIMIT, REJECT_MALFORMED, REJECT_REF } from "../format/layout.ts";
 
 /** Why a record was not taken. Not an Error: one is thrown per bad record, without a stack. */
 export class Rejection {
   /** What people are told. */
   readonly reason: string;
+  /** What it is counted as, `REJECT_*`. */
+  readonly kind: number;
 
-  /** @param reason What people are told. */
-  constructor(reason: string) {
+  /**
+   * @param reason What people are told.
+   * @param kind What it is counted as, `REJECT_*`.
+   */
+  constructor(reason: string, kind: number = REJECT_MALFORMED) {
     this.reason = reason;
+    this.kind = kind;
   }
 }
 
 /** The slot holds no record: no length, or one that reaches beyond the slot. */
-export const BAD_LENGTH: Rejection = new Rejection("its length is wrong for its slot");
+export const BAD_LENGTH: Rejection = new Rejection(
+  "its length is wrong for its slot",
+  REJECT_LENGTH,
+);
 /** Not protobuf, or a field of another type than it should have. */
 export const MALFORMED: Rejection = new Rejection("not a readable message");
 /** A ref that names no entry of the dictionary. */
-export const BAD_REF: Rejection = new Rejection("a ref outside the dictionary");
+export const BAD_REF: Rejection = new Rejection("a ref outside the dictionary", REJECT_REF);
 /** A trace id that is not 16 bytes or a span id that is not 8, or all zeros. */
 export const BAD_ID: Rejection = new Rejection("a trace or span id of the wrong size");
 /** A span record that says nothing about its span. */
@@ -30,9 +40,12 @@ export const NO_EVENT: Rejection = new Rejection("a span record without an event
 /** A record without a scope, or a scope without a resource. */
 export const NO_SCOPE: Rejection = new Rejection("no scope or resource");
 /** Arrays and maps inside each other beyond what is followed. */
-export const TOO_DEEP: Rejection = new Rejection("values nested too deep");
+export const TOO_DEEP: Rejection = new Rejection("values nested too deep", REJECT_LIMIT);
 /** A record that would become too large once its refs are filled in. */
-export const TOO_LARGE: Rejection = new Rejection("too large once its refs are filled in");
+export const TOO_LARGE: Rejection = new Rejection(
+  "too large once its refs are filled in",
+  REJECT_LIMIT,
+);
 /** A second start of a span that is open. */
 export const STARTED_TWICE: Rejection = new Rejection("a second start of an open span");
 

@@ -10,6 +10,7 @@
 import { AVAILABILITY_BYTES, RING_READER_INDEX, RING_WRITER_INDEX } from "../format/layout.ts";
 import type { RingGeometry } from "../file/geometry.ts";
 import { type Bytes, createBytes } from "../record/bytes.ts";
+import { countReleased, openCounts, type ReadCounts } from "./counts.ts";
 import type { FileViews } from "./write.ts";
 
 /** Records longer than this are not taken for records. Bytes. */
@@ -31,6 +32,8 @@ export interface RingReader {
   position: number;
   /** Availability flag the next record is published with. */
   flag: number;
+  /** What became of records, in the file; null where it has no words for that. */
+  readonly counts: ReadCounts | null;
 }
 
 /** The copy of one record, and views to parse it through. */
@@ -43,8 +46,12 @@ export interface RecordCopy extends Bytes {
   end: number;
 }
 
-/** Starts where the file's last reader stopped. */
-export function openRing(file: FileViews, geometry: RingGeometry): RingReader {
+/**
+ * Starts where the file's last reader stopped.
+ *
+ * @param counted The file has our extension block, in which what becomes of records is counted.
+ */
+export function openRing(file: FileViews, geometry: RingGeometry, counted: boolean): RingReader {
   const sequence = Number(Atomics.load(file.i64, (geometry.offset + RING_READER_INDEX) >> 3));
   const reader: RingReader = {
     file,
@@ -54,6 +61,7 @@ export function openRing(file: FileViews, geometry: RingGeometry): RingReader {
     released: sequence,
     position: 0,
     flag: 0,
+    counts: counted ? openCounts(file, geometry.ring, sequence + 1) : null,
   };
   seek(reader, sequence);
   return reader;
@@ -157,6 +165,7 @@ function readPrefix(bytes: Uint8Array, slotBytes: number, copy: RecordCopy): boo
  */
 export function release(reader: RingReader, sequence: number): void {
   if (sequence <= reader.released) return;
+  if (reader.counts !== null) countReleased(reader.counts, reader.released, sequence);
   reader.released = sequence;
   // 64 bits at once, since from -1 to 0 both halves change. Pairs with the writer's load when it
   // looks for room: the copies above are done before the slots can be seen free.

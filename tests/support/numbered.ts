@@ -86,7 +86,7 @@ export class NumberedReader {
     this.mapping = Mapping.open(path);
     const geometry = readGeometry(path, this.mapping.u8, this.mapping.size);
     if ("unfinished" in geometry) throw new Error(geometry.unfinished);
-    this.ring = openRing(this.mapping, geometry.rings[RING_SPANS]);
+    this.ring = openRing(this.mapping, geometry.rings[RING_SPANS], false);
     this.copy = createCopy(geometry.rings);
     this.next = Array(producers).fill(0);
   }

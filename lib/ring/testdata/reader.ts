@@ -14,7 +14,7 @@ const file = {
   i32: new Int32Array(memory),
   i64: new BigInt64Array(memory),
 };
-const ring = openRing(file, geometry);
+const ring = openRing(file, geometry, false);
 const copy = createCopy([geometry]);
 parentPort?.postMessage("ready");
 let problem = "";

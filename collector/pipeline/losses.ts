@@ -1,0 +1,108 @@
+/**
+ * Records that never got as far as the backend, as a metric to that backend: how many of which ring
+ * of which file, and why. Sums over the life of each file, which a collector that takes over goes on
+ * with.
+ *
+ * @module
+ */
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import packageJson from "../../package.json" with { type: "json" };
+import { REFUSAL_REASONS } from "../../lib/file/ledger.ts";
+import {
+  EXT_DISCARDED,
+  READ_REJECTED,
+  READ_TORN,
+  REJECT_NAMES,
+  RING_NAMES,
+} from "../../lib/format/layout.ts";
+import type { Request } from "../../lib/otlp/request.ts";
+import { notedBad } from "../../lib/ring/counts.ts";
+import {
+  AggregationTemporality,
+  ExportMetricsServiceRequestSchema,
+  KeyValueSchema,
+  type NumberDataPoint,
+  NumberDataPointSchema,
+  ResourceMetricsSchema,
+} from "../../proto/gen/otlp_pb.ts";
+import { lossOf } from "../files/files.ts";
+import type { FollowedFile, FollowedProcess } from "../files/follow.ts";
+
+/** The metric. */
+export const LOST_RECORDS = "otlp_mmap.records.lost";
+
+/**
+ * What was lost of a process's records so far, as a request; null while nothing was. The resource is
+ * the application's, as far as it is known.
+ */
+export function reportLosses({ files, state }: FollowedProcess): Request | null {
+  const dataPoints = files.flatMap(pointsOf);
+  if (dataPoints.length === 0) return null;
+  const { firstResource } = state.scopes;
+  const { resource, schemaUrl } = firstResource === null
+    ? create(ResourceMetricsSchema)
+    : fromBinary(ResourceMetricsSchema, firstResource.head);
+  const request = create(ExportMetricsServiceRequestSchema, {
+    resourceMetrics: [{
+      resource,
+      schemaUrl,
+      scopeMetrics: [{
+        scope: { name: "otlp-mmap", version: packageJson.version },
+        metrics: [{
+          name: LOST_RECORDS,
+          unit: "{record}",
+          description: "Records of the application that were lost before they could be sent",
+          data: {
+            case: "sum",
+            value: {
+              aggregationTemporality: AggregationTemporality.CUMULATIVE,
+              isMonotonic: true,
+              dataPoints,
+            },
+          },
+        }],
+      }],
+    }],
+  });
+  const buffer = toBinary(ExportMetricsServiceRequestSchema, request);
+  const items = dataPoints.length;
+  return { signal: "metrics", buffer, length: buffer.length, items, processes: [state.index] };
+}
+
+/** By ring and reason, where there are any. */
+function pointsOf(file: FollowedFile): NumberDataPoint[] {
+  const { extension, geometry } = file;
+  if (extension === null) return [];
+  const timeUnixNano = BigInt(Date.now()) * 1_000_000n;
+  const points: NumberDataPoint[] = [];
+  for (let ring = 0; ring < RING_NAMES.length; ring++) {
+    const add = (reason: string, count: number): void => {
+      if (count <= 0) return;
+      const labels = {
+        "otlp_mmap.ring": RING_NAMES[ring],
+        "otlp_mmap.reason": reason,
+        "otlp_mmap.process.uid": extension.processUid,
+        "otlp_mmap.file.uid": extension.fileUid,
+      };
+      const texts = Object.entries(labels).map(([key, text]) =>
+        create(KeyValueSchema, { key, value: { value: { case: "stringValue", value: text } } })
+      );
+      const value = { case: "intValue" as const, value: BigInt(extension.ownerPid) };
+      points.push(create(NumberDataPointSchema, {
+        attributes: [...texts, create(KeyValueSchema, { key: "process.pid", value: { value } })],
+        startTimeUnixNano: geometry.timeUnixNano,
+        timeUnixNano,
+        value: { case: "asInt", value: BigInt(count) },
+      }));
+    };
+    for (const { name, reason } of REFUSAL_REASONS) add(name, lossOf(file, ring, reason));
+    add("discarded", Number(file.file.i64[EXT_DISCARDED / 8 + ring]));
+    const { counts } = file.drain.rings[ring];
+    if (counts === null) continue;
+    add("torn", notedBad(counts, READ_TORN));
+    REJECT_NAMES.forEach((name, reason) => {
+      add(`unreadable_${name}`, notedBad(counts, READ_REJECTED + reason));
+    });
+  }
+  return points;
+}
