@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { LOSS_DICTIONARY_FULL, RING_SPANS, SPAN_EVENT_BODY } from "../format/layout.ts";
+import { LOSS_RING_FULL, RING_SPANS, SPAN_EVENT_BODY } from "../format/layout.ts";
 import type { Shape } from "./shape.ts";
 import {
   begin,
@@ -14,10 +14,21 @@ import {
   DICTIONARY_FULL,
   type RecordFile,
   reserveForEnds,
+  SEQUENCES_USED_UP,
   WRITTEN,
 } from "./slot.ts";
 import { ATTRIBUTES, finishSpanRecord, hasSeen, putSpanHead, see, type SpanState } from "./span.ts";
-import { ABSENT, endOfPut, INVALID, NO_KEY, NO_ROOM, OK, putKeyValue, wasCut } from "./value.ts";
+import {
+  ABSENT,
+  endOfPut,
+  INVALID,
+  NO_KEY,
+  NO_ROOM,
+  noteCut,
+  OK,
+  putKeyValue,
+  wasCut,
+} from "./value.ts";
 
 /** An object whose own enumerable properties are attributes. */
 export type AttributeSource = Readonly<Record<string, unknown>>;
@@ -103,6 +114,8 @@ export function putSpanAttributes(
         eventTag = ATTRIBUTES;
         slot = beginNext(file, RING_SPANS, file.spans, reserveForEnds(file) + 1, CUT_MARK_BYTES);
         if (slot < 0) {
+          // Not written to the next file, which has no start to go on with.
+          if (slot === SEQUENCES_USED_UP) file.lose(RING_SPANS, LOSS_RING_FULL);
           span.droppedAttributes++;
           continue;
         }
@@ -122,7 +135,8 @@ export function putSpanAttributes(
       } else if (result === NO_KEY) {
         // All of them are written again, to the next file.
         if (!published) return DICTIONARY_FULL;
-        file.lose(RING_SPANS, LOSS_DICTIONARY_FULL);
+        // The record is written, without this one.
+        noteCut();
         span.droppedAttributes++;
       } else {
         span.droppedAttributes++;

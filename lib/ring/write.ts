@@ -115,7 +115,6 @@ export class RingWriter {
     this.i32[slot >> 2] = (length & 0x7f) | 0x80 | (length >> 7) << 8 | first << 16;
     if (this.many) return this.claimAndCopy(end);
     const next = this.last + 1;
-    this.last = next;
     const i32 = this.file.i32;
     if (next === 0) {
       // From -1 to 0 the upper half changes as well.
@@ -126,6 +125,9 @@ export class RingWriter {
     }
     // Pairs with the reader's load of the availability word: the flag makes the record readable.
     Atomics.store(i32, this.availabilityWord + (next & this.mask), next >>> this.shift);
+    // Last: where a stack overflow cuts off one of the stores above, the next record takes this very
+    // slot, which would otherwise hold up the reader for as long as this process lives.
+    this.last = next;
     return true;
   }
 

@@ -177,7 +177,7 @@ export class SynchronousInstrument extends Instrument
     const { isInt, shape } = this;
     const { file } = recorder;
     if (file === null) return;
-    const result = writeMeasurement(
+    let result = writeMeasurement(
       file,
       stream.ref,
       value,
@@ -190,7 +190,7 @@ export class SynchronousInstrument extends Instrument
       shape,
     );
     if (result !== WRITTEN && recorder.moved(result, RING_MEASUREMENTS)) {
-      writeMeasurement(
+      result = writeMeasurement(
         recorder.file!,
         stream.ref,
         value,
@@ -202,6 +202,7 @@ export class SynchronousInstrument extends Instrument
         attributes,
         shape,
       );
+      recorder.again(result, RING_MEASUREMENTS);
     }
   }
 }
@@ -224,7 +225,7 @@ export function writeObservation(
   if (recorder.file === null) return false;
   let result = write(recorder.file);
   if (result !== WRITTEN && recorder.moved(result, RING_MEASUREMENTS)) {
-    result = write(recorder.file);
+    result = recorder.again(write(recorder.file), RING_MEASUREMENTS);
   }
   return result === WRITTEN;
 }

@@ -161,7 +161,7 @@ export class Logger implements ApiLogger {
     const units = limits.attributeValueLengthLimit;
     const { file } = recorder;
     if (file === null) return;
-    const result = writeLog(
+    let result = writeLog(
       file,
       this.scopeRef,
       log,
@@ -174,7 +174,7 @@ export class Logger implements ApiLogger {
       units,
     );
     if (result !== WRITTEN && recorder.moved(result, RING_EVENTS)) {
-      writeLog(
+      result = writeLog(
         recorder.file!,
         this.scopeRef,
         log,
@@ -186,6 +186,7 @@ export class Logger implements ApiLogger {
         limit,
         units,
       );
+      recorder.again(result, RING_EVENTS);
     }
   }
 

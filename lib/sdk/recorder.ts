@@ -111,12 +111,23 @@ export class Recorder {
   moved(result: number, ring: number = RING_SPANS): boolean {
     if (result === SEQUENCES_USED_UP || result === DICTIONARY_FULL) {
       if (this.succeed(result)) return true;
+    }
+    this.again(result, ring);
+    return false;
+  }
+
+  /**
+   * Called with the result of a record that was written again, to the file that `moved` has started:
+   * counts what that has no room for either. Returns the result.
+   */
+  again(result: number, ring: number = RING_SPANS): number {
+    if (result === SEQUENCES_USED_UP || result === DICTIONARY_FULL) {
       // Not counted where it was refused, since the next file could have taken it.
       this.file?.lose(ring, result === DICTIONARY_FULL ? LOSS_DICTIONARY_FULL : LOSS_RING_FULL);
     } else if (result === REFUSED) {
       this.warnFull();
     }
-    return false;
+    return result;
   }
 
   /** Resolves true when the reader has taken all that is written now, false after `timeout` ms. */

@@ -119,7 +119,7 @@ export class Span implements ApiSpan, SpanState {
     let result = writeAttribute(file, this, key, value, limit);
     if (result !== WRITTEN) {
       if (recorder.moved(result)) {
-        result = writeAttribute(recorder.file!, this, key, value, limit);
+        result = recorder.again(writeAttribute(recorder.file!, this, key, value, limit));
       }
       if (result !== WRITTEN) this.droppedAttributes++;
     }
@@ -134,7 +134,7 @@ export class Span implements ApiSpan, SpanState {
     let result = writeAttributes(recorder.file, this, attributes, limit);
     if (result !== WRITTEN) {
       if (recorder.moved(result)) {
-        result = writeAttributes(recorder.file!, this, attributes, limit);
+        result = recorder.again(writeAttributes(recorder.file!, this, attributes, limit));
       }
       if (result !== WRITTEN) this.droppedAttributes += Object.keys(attributes).length;
     }
@@ -187,6 +187,7 @@ export class Span implements ApiSpan, SpanState {
         attributes,
         limit,
       );
+      recorder.again(result, RING_EVENTS);
     }
     if (result === WRITTEN) this.events++;
     else this.droppedEvents++;
@@ -226,7 +227,9 @@ export class Span implements ApiSpan, SpanState {
     if (recorder.file === null) return this;
     const text = asText(name);
     const result = writeName(recorder.file, this, text);
-    if (result !== WRITTEN && recorder.moved(result)) writeName(recorder.file!, this, text);
+    if (result !== WRITTEN && recorder.moved(result)) {
+      recorder.again(writeName(recorder.file!, this, text));
+    }
     return this;
   }
 
@@ -278,6 +281,7 @@ export class Span implements ApiSpan, SpanState {
         droppedEvents,
         droppedLinks,
       );
+      recorder.again(result);
     }
     recorder.file!.open--;
   }
@@ -303,7 +307,9 @@ export class Span implements ApiSpan, SpanState {
     const write = (file: RecordFile) =>
       writeLink(file, this, linked, flags, state, attributes, limit, linkShape, dropped);
     let result = write(recorder.file);
-    if (result !== WRITTEN && recorder.moved(result)) result = write(recorder.file);
+    if (result !== WRITTEN && recorder.moved(result)) {
+      result = recorder.again(write(recorder.file));
+    }
     if (result === WRITTEN) this.links++;
     else this.droppedLinks++;
   }

@@ -206,6 +206,7 @@ export class Tracer implements ApiTracer {
         attributes,
         limit,
       );
+      recorder.again(result);
     }
     if (result !== WRITTEN) {
       span.silent = true;

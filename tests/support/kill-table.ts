@@ -1,0 +1,114 @@
+/**
+ * What is in a file when its writer was killed right after a step: the table that
+ * tests/kill-table.test.ts compares with real processes.
+ *
+ * @module
+ */
+
+/** Steps of the same name in a row, and what a process killed after any of them has left. */
+export type Row = readonly [step: string, delivered: number, torn: number, refused?: number];
+
+/** One thing that is recorded. */
+export interface Recorded {
+  /** As tests/testdata/killed-writer.ts calls it. */
+  readonly operation: string;
+  /** Records that were there before. */
+  readonly before: number;
+  /** In the order of the steps; delivered, torn and refused are in addition to what was before. */
+  readonly rows: readonly Row[];
+}
+
+/** A record whose keys are known: nothing before the claim, torn until it is published. */
+const RECORD: readonly Row[] = [["slot", 0, 0], ["writer_index", 0, 1], ["availability", 1, 0]];
+
+/** Entries of the dictionary, as many as there are: bytes, end, number of entries. */
+export const ENTRIES = "dictionary entries";
+const entries = (delivered: number): Row => [ENTRIES, delivered, 0];
+
+/** What makes a file: nothing of it can be found before it is complete. */
+const FILE: readonly Row[] = [
+  ["mkostemps", 0, 0],
+  ["posix_fallocate", 0, 0],
+  ["flock", 0, 0],
+  ["making", 0, 0],
+  ["link", 0, 0],
+  ["unlink", 0, 0],
+  // The resource.
+  entries(0),
+];
+
+const BEFORE = 5;
+const BEFORE_MANY = 4;
+
+/** Every operation with every step. */
+export const KILL_TABLE: readonly Recorded[] = [
+  { operation: "first file", before: 0, rows: FILE },
+  { operation: "scope", before: BEFORE, rows: [entries(0)] },
+  { operation: "metric definition", before: BEFORE, rows: [entries(0), ...RECORD] },
+  { operation: "span start", before: BEFORE, rows: RECORD },
+  { operation: "attribute", before: BEFORE, rows: RECORD },
+  { operation: "attribute of a new key", before: BEFORE, rows: [entries(0), ...RECORD] },
+  {
+    operation: "attributes in two records",
+    before: BEFORE + 1,
+    rows: [...RECORD, ["slot", 1, 0], ["writer_index", 1, 1], ["availability", 2, 0]],
+  },
+  { operation: "event", before: BEFORE + 1, rows: RECORD },
+  { operation: "link", before: BEFORE, rows: RECORD },
+  { operation: "rename", before: BEFORE, rows: RECORD },
+  { operation: "end", before: BEFORE, rows: RECORD },
+  { operation: "log", before: BEFORE, rows: RECORD },
+  { operation: "cut log", before: BEFORE, rows: [["slot", 0, 0], ["loss", 0, 0], ...RECORD] },
+  { operation: "measurement", before: BEFORE + 1, rows: RECORD },
+  { operation: "refused log", before: BEFORE + 14, rows: [["loss", 0, 0, 1]] },
+  {
+    operation: "new generation",
+    before: BEFORE,
+    // Then the scope, the instrument and the keys once more, since refs are a file's own.
+    rows: [...FILE, ["time", 0, 0], ["state", 0, 0], entries(0), ...RECORD],
+  },
+  {
+    operation: "shutdown",
+    before: BEFORE,
+    rows: [["time", 0, 0], ["state", 0, 0], ["close", 0, 0]],
+  },
+  // With several producers the slot is claimed before it is filled.
+  {
+    operation: "span start, many producers",
+    before: BEFORE_MANY,
+    rows: [["writer_index", 0, 1], ["slot", 0, 1], ["availability", 1, 0]],
+  },
+  {
+    operation: "attribute of a new key, many producers",
+    before: BEFORE_MANY + 1,
+    rows: [
+      ["dictionary end", 0, 0],
+      ["dictionary entry", 0, 0],
+      ["dictionary num_entries", 0, 0],
+      ...[["writer_index", 0, 1], ["slot", 0, 1], ["availability", 1, 0]] as const,
+    ],
+  },
+];
+
+/** A group of steps: its name, and where it is, counted from 1. */
+export interface Group {
+  readonly name: string;
+  readonly first: number;
+  last: number;
+}
+
+/** Puts steps of the same name in a row together, and rounds of entry, end, num_entries. */
+export function groupSteps(names: readonly string[]): Group[] {
+  const groups: Group[] = [];
+  names.forEach((name, i) => {
+    const group = groups.at(-1);
+    const goesOn = name === group?.name ||
+      (group?.name === ENTRIES && name.startsWith("dictionary"));
+    if (goesOn) group!.last = i + 1;
+    else {
+      const isCycle = name === "dictionary entry" && names.indexOf("dictionary end", i) > i;
+      groups.push({ name: isCycle ? ENTRIES : name, first: i + 1, last: i + 1 });
+    }
+  });
+  return groups;
+}
