@@ -19,7 +19,11 @@ import type { Request } from "../../lib/otlp/request.ts";
 import { notedBad } from "../../lib/ring/counts.ts";
 import {
   AggregationTemporality,
+  type AnyValue,
+  ArrayValueSchema,
   ExportMetricsServiceRequestSchema,
+  type KeyValue,
+  KeyValueListSchema,
   KeyValueSchema,
   type NumberDataPoint,
   NumberDataPointSchema,
@@ -27,6 +31,8 @@ import {
 } from "../../proto/gen/otlp_pb.ts";
 import { lossOf } from "../files/files.ts";
 import type { FollowedFile, FollowedProcess } from "../files/follow.ts";
+import { type PlainValue, readDictionary } from "../inspect/contents.ts";
+import { readImage } from "../inspect/image.ts";
 
 /** The metric. */
 export const LOST_RECORDS = "otlp_mmap.records.lost";
@@ -40,7 +46,7 @@ export function reportLosses({ files, state }: FollowedProcess): Request | null 
   if (dataPoints.length === 0) return null;
   const { firstResource } = state.scopes;
   const { resource, schemaUrl } = firstResource === null
-    ? create(ResourceMetricsSchema)
+    ? { resource: storedResource(files[0].path), schemaUrl: "" }
     : fromBinary(ResourceMetricsSchema, firstResource.head);
   const request = create(ExportMetricsServiceRequestSchema, {
     resourceMetrics: [{
@@ -69,6 +75,50 @@ export function reportLosses({ files, state }: FollowedProcess): Request | null 
   return { signal: "metrics", buffer, length: buffer.length, items, processes: [state.index] };
 }
 
+/** The resource as the dictionary of a file has it: of a file from which nothing was taken. */
+function storedResource(path: string): { attributes: KeyValue[] } | undefined {
+  try {
+    const image = readImage(path);
+    const { geometry } = image;
+    const stored = "rings" in geometry ? readDictionary(image, geometry).resources[0] : undefined;
+    return stored === undefined ? undefined : { attributes: keyValues(stored) };
+  } catch {
+    // It may have gone meanwhile; then the points say whose they are.
+    return undefined;
+  }
+}
+
+function keyValues(plain: { readonly [key: string]: PlainValue }): KeyValue[] {
+  return Object.entries(plain).map(([key, value]) =>
+    create(KeyValueSchema, { key, value: { value: anyOf(value) } })
+  );
+}
+
+function anyOf(value: PlainValue): AnyValue["value"] {
+  switch (typeof value) {
+    case "string":
+      return { case: "stringValue", value };
+    case "boolean":
+      return { case: "boolValue", value };
+    case "number":
+      return Number.isInteger(value)
+        ? { case: "intValue", value: BigInt(value) }
+        : { case: "doubleValue", value };
+    default:
+      if (value === null) return { case: undefined };
+      if (!Array.isArray(value)) {
+        return {
+          case: "kvlistValue",
+          value: create(KeyValueListSchema, { values: keyValues(value) }),
+        };
+      }
+      return {
+        case: "arrayValue",
+        value: create(ArrayValueSchema, { values: value.map((each) => ({ value: anyOf(each) })) }),
+      };
+  }
+}
+
 /** By ring and reason, where there are any. */
 function pointsOf(file: FollowedFile): NumberDataPoint[] {
   const { extension, geometry } = file;
@@ -78,18 +128,14 @@ function pointsOf(file: FollowedFile): NumberDataPoint[] {
   for (let ring = 0; ring < RING_NAMES.length; ring++) {
     const add = (reason: string, count: number): void => {
       if (count <= 0) return;
-      const labels = {
-        "otlp_mmap.ring": RING_NAMES[ring],
-        "otlp_mmap.reason": reason,
-        "otlp_mmap.process.uid": extension.processUid,
-        "otlp_mmap.file.uid": extension.fileUid,
-      };
-      const texts = Object.entries(labels).map(([key, text]) =>
-        create(KeyValueSchema, { key, value: { value: { case: "stringValue", value: text } } })
-      );
-      const value = { case: "intValue" as const, value: BigInt(extension.ownerPid) };
       points.push(create(NumberDataPointSchema, {
-        attributes: [...texts, create(KeyValueSchema, { key: "process.pid", value: { value } })],
+        attributes: keyValues({
+          "otlp_mmap.ring": RING_NAMES[ring],
+          "otlp_mmap.reason": reason,
+          "otlp_mmap.process.uid": extension.processUid,
+          "otlp_mmap.file.uid": extension.fileUid,
+          "process.pid": extension.ownerPid,
+        }),
         startTimeUnixNano: geometry.timeUnixNano,
         timeUnixNano,
         value: { case: "asInt", value: BigInt(count) },

@@ -90,6 +90,63 @@ export const KILL_TABLE: readonly Recorded[] = [
   },
 ];
 
+/** Steps of one ring that is released: only the last makes records the reader's. */
+const release = (before: number, after: number): readonly Again[] => [
+  ["read counter", before],
+  ["read released", before],
+  ["reader_index", after],
+];
+
+/** A step of a reader, and how many of the records it has taken are taken again by the next one. */
+export type Again = readonly [step: string, again: number];
+
+/**
+ * A reader of the library that takes 1 event, 4 span records (and passes a torn one) and 1
+ * measurement, and gives them back in that order.
+ */
+export const READER_TABLE: readonly Again[] = [
+  ["mkostemps", 0],
+  ["flock", 0],
+  ["link", 0],
+  ["unlink", 0],
+  // Asks whether the owner lives.
+  ["flock", 0],
+  ["close", 0],
+  ...release(5, 4),
+  ...release(4, 1),
+  ...release(1, 0),
+  ["reader pid", 0],
+  ["reader heartbeat", 0],
+  ["reader pid", 0],
+  ["reader heartbeat", 0],
+  ["unlink", 0],
+  ["close", 0],
+];
+
+/** A step of the collector, the how manieth of that name, and the spans that come a second time. */
+export type SpansAgain = readonly [step: string, count: number, again: number];
+
+/**
+ * The collector on the same file, with \`--once\`: 2 spans, one of them without an end. Its backend has
+ * taken everything before the first ring is released.
+ */
+export const COLLECTOR_TABLE: readonly SpansAgain[] = [
+  ["mkostemps", 1, 0],
+  ["flock", 1, 0],
+  ["link", 1, 0],
+  ["reader pid", 1, 0],
+  ["reader heartbeat", 1, 0],
+  ["read counter", 1, 2],
+  ["read released", 1, 2],
+  ["reader_index", 1, 2],
+  ["read released", 2, 2],
+  ["reader_index", 2, 0],
+  ["read released", 3, 0],
+  ["reader_index", 3, 0],
+  ["reader pid", 2, 0],
+  ["reader heartbeat", 2, 0],
+];
+
 /** A group of steps: its name, and where it is, counted from 1. */
 export interface Group {
   readonly name: string;
