@@ -20,6 +20,7 @@ const BENCHMARKS: Record<string, readonly string[]> = {
   measurements: ["--quick"],
   aggregation: ["--quick"],
   allocations: ["--quick"],
+  store: ["--quick"],
   collector: ["--spans", "500000", "--measurements", "1000000"],
 };
 
