@@ -16,6 +16,7 @@ import { inspect } from "./commands/inspect.ts";
 import { recover } from "./commands/recover.ts";
 import { run } from "./commands/run.ts";
 import { size } from "./commands/size.ts";
+import { sql } from "./commands/sql.ts";
 import { tail } from "./commands/tail.ts";
 import type { Environment } from "./options/variables.ts";
 
@@ -40,6 +41,7 @@ const COMMANDS: readonly AddCommand[] = [
   size,
   exportCommand,
   importCommand,
+  sql,
   config,
   completions,
 ];

@@ -16,6 +16,7 @@ import { createIntake } from "../receive/intake.ts";
 import { type Receiver, startReceiver } from "../receive/receiver.ts";
 import { startServers } from "../serve/servers.ts";
 import { createSinks } from "../delivery/sinks.ts";
+import { type OpenedStore, openStoreSinks } from "../store/settings.ts";
 import type { Environment } from "../options/variables.ts";
 
 /** The command. */
@@ -60,9 +61,18 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
     log: options.once ? (): void => {} : log,
     places: { userTempDirectory },
   });
+  let opened: OpenedStore | null;
+  try {
+    const { store, giveUpAfterMs } = options;
+    opened = store === null ? null : openStoreSinks(store, { giveUpAfterMs, log });
+  } catch (error) {
+    log("error", (error as Error).message);
+    return 2;
+  }
   const delivery = createDelivery(
     options,
-    ({ destinations, giveUpAfterMs }) => createSinks(destinations, giveUpAfterMs),
+    ({ destinations, giveUpAfterMs }) =>
+      createSinks(destinations, giveUpAfterMs, opened?.sinks ?? null),
   );
   const { sinks } = delivery;
   const pipeline = new Pipeline({
@@ -121,5 +131,6 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
     await receiver?.close();
     endProgress();
     servers.close();
+    opened?.close();
   }
 }

@@ -37,6 +37,7 @@ const FIXED: readonly (readonly [keyof CollectOptions, string])[] = [
   ["prometheus", "prometheus"],
   ["selfMetrics", "self_metrics"],
   ["receiver", "otlp_receiver"],
+  ["store", "store"],
 ];
 
 /** @param createSinks Makes what delivers requests. */

@@ -87,13 +87,15 @@ export function createJsonSinks(stream: TextStream): Record<Signal, Sink> {
  * of them name are watched once.
  *
  * @param giveUpAfterMs A batch is given up after this many milliseconds of trying.
+ * @param store Sinks that take everything besides, or instead of printers.
  * @throws Error when such a file can't be used.
  */
 export function createSinks(
   destinations: Readonly<Record<Signal, readonly Destination[]>> | null,
   giveUpAfterMs: number,
-): Record<Signal, Sink> {
-  if (destinations === null) return createPrinters();
+  store: Readonly<Record<Signal, Sink>> | null = null,
+): Readonly<Record<Signal, Sink>> {
+  if (destinations === null) return store ?? createPrinters();
   const connect = createConnector(giveUpAfterMs, log);
   // Who gives up after a while, to end some time, can wait for so long.
   const mayDrop = giveUpAfterMs === Infinity;
@@ -103,6 +105,7 @@ export function createSinks(
       const name = parseTarget(destination.url).url.replace(/\/$/, "");
       return { ...sender, endpoints: [{ name, state: sender.state }] };
     });
+    if (store !== null) sinks.push(store[signal]);
     if (sinks.length === 0) return createRefusal(signal);
     return sinks.length === 1 ? sinks[0] : createFanOut(signal, sinks, { mayDrop, log });
   });

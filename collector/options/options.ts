@@ -24,6 +24,12 @@ import type { Processor } from "../processors/processor.ts";
 import type { ReceiverOptions } from "../receive/receiver.ts";
 import { type ListenAddress, listenAddress, type Listener } from "../serve/serve.ts";
 import type { TailSampling } from "../tail-sampling/sink.ts";
+import {
+  addStoreFlags,
+  type StoreFlags,
+  type StoreSettings,
+  storeSettings,
+} from "../store/settings.ts";
 import { type Environment, variable } from "./variables.ts";
 
 /** What `collect` was asked to do. */
@@ -62,6 +68,8 @@ export interface CollectOptions {
   readonly selfMetrics: boolean;
   /** Where to receive OTLP of other programs; null: nowhere. */
   readonly receiver: ReceiverOptions | null;
+  /** The database that keeps everything; null: none. */
+  readonly store: StoreSettings | null;
 }
 
 /**
@@ -74,7 +82,7 @@ const DEFAULT_METRICS_MS = 10_000;
 /** A batch of a program that ends by itself is given up after this many milliseconds. */
 export const ONCE_GIVES_UP_AFTER_MS = 60_000;
 
-interface Flags extends SendFlags, ReceiverFlags {
+interface Flags extends SendFlags, ReceiverFlags, StoreFlags {
   batchSize: number;
   flushInterval?: number;
   metricsInterval?: number;
@@ -146,6 +154,7 @@ function combine(
       : { address: flags.prometheus, source: nameOf("prometheus") },
     selfMetrics: flags.selfMetrics ?? false,
     receiver: chooseReceiver(flags, Object.values(destinations ?? {}).flat(), nameOf),
+    store: storeSettings(flags, env),
   };
 }
 
@@ -220,7 +229,7 @@ export function addCollect(
   const command = program.command("collect")
     .description("follow files, and send their spans, logs and metrics as OTLP (or print them)")
     .argument("[paths...]", "files, directories or globs");
-  addReceiverFlags(addSending(command))
+  addStoreFlags(addReceiverFlags(addSending(command)))
     .option("--once", "drain what is there, send it, and end")
     .option("--keep", "don't remove the drained files of dead owners")
     .option("--other-users", "also files of other users (root: in directories not theirs)")

@@ -5,7 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { hashBytes } from "../hash.ts";
-import { EVERYTHING, type Plan, type PlanTerm } from "../read/scan.ts";
+import type { Plan, PlanTerm } from "../read/scan.ts";
 import { originsOf, type Reader, resourceOf, scopeOf } from "../read/reader.ts";
 import { decodeRest, KINDS, type SpanRow, STATUSES } from "../read/spans.ts";
 import { isAmong, toAttributes, toWanted, type Wanted } from "../read/values.ts";
