@@ -35,9 +35,9 @@ export function hashBytes(bytes: Uint8Array, from = 0, to: number = bytes.length
   return finish(addBytes(START, bytes, from, to));
 }
 
-/** What a trace is found by: its 16 bytes, kept apart from attributes. */
+/** What a trace is found by: its 16 bytes, kept apart from attributes. Never 0. */
 export function hashTrace(bytes: Uint8Array, at = 0): number {
-  return finish(addBytes(addByte(START, 0xfe), bytes, at, at + 16));
+  return finish(addBytes(addByte(START, 0xfe), bytes, at, at + 16)) || 1;
 }
 
 /** What one span is known by: the bytes of its trace's and its own id. */

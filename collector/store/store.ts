@@ -194,7 +194,7 @@ function reload(open: Open): void {
     loadTail(db, tails[kind]);
     if (kind === "span") open.before = last === null ? null : spanColumns(db, last.id, last.count);
   }
-  lookup.forget();
+  lookup.forget(true);
 }
 
 /** Where the rows begin of which no window was written. */

@@ -32,8 +32,10 @@ export const COLUMN = {
   identity: 5,
   /** Uint32: the same of the parent; 0 for a root. */
   parent: 6,
+  /** A Bloom filter of the traces in it: of both kinds. */
+  traces: 7,
 } as const;
-/** Columns are numbered with room for more. */
+/** Columns are numbered apart for each window. */
 export const COLUMNS = 8;
 
 /** Bits of a span's meta column: kind, status, and two flags. */
@@ -63,6 +65,8 @@ export interface Tail {
   readonly name: Uint32Array<ArrayBuffer>;
   readonly identity: Uint32Array<ArrayBuffer>;
   readonly parent: Uint32Array<ArrayBuffer>;
+  /** Hash of the trace; 0 for a log record without one. */
+  readonly trace: Uint32Array<ArrayBuffer>;
   /** Hashes of attributes and traces, and of which item. */
   terms: Uint32Array<ArrayBuffer>;
   termItems: Uint16Array<ArrayBuffer>;
@@ -100,6 +104,7 @@ export function createTail(kind: WindowKind, first: number): Tail {
     name: new Uint32Array(size),
     identity: new Uint32Array(size),
     parent: new Uint32Array(size),
+    trace: new Uint32Array(WINDOW_ITEMS),
     terms: new Uint32Array(1 << 14),
     termItems: new Uint16Array(1 << 14),
     termCount: 0,
@@ -146,12 +151,46 @@ export function noteName(tail: Tail, hash: number, origin: number, text: () => s
   else tail.names.set(known, { origin, name: text() });
 }
 
-/** Its columns as they are written, in the order of {@linkcode COLUMN}. */
-export function columnsOf(tail: Tail): Uint8Array[] {
+/** Its columns as they are written, by their numbers. */
+export function columnsOf(tail: Tail): Map<number, Uint8Array> {
   const { kind, count, time, origin, meta, duration, name, identity, parent } = tail;
   const all = [time, origin, meta];
   if (kind === "span") all.push(duration as never, name, identity, parent);
-  return all.map((column) => new Uint8Array(column.buffer, 0, count * column.BYTES_PER_ELEMENT));
+  const columns = new Map(all.map((column, i) => [
+    i,
+    new Uint8Array(column.buffer, 0, count * column.BYTES_PER_ELEMENT),
+  ]));
+  return columns.set(COLUMN.traces, filterOf(tail.trace.subarray(0, count)));
+}
+
+/** Bits for each trace, and how many of them are set: 3% of other traces seem to be there. */
+const FILTER_BITS = 8;
+const FILTER_PROBES = 3;
+
+function filterOf(traces: Uint32Array): Uint8Array<ArrayBuffer> {
+  const distinct = new Set(traces);
+  distinct.delete(0);
+  if (distinct.size === 0) return new Uint8Array(0);
+  const bits = 1 << Math.ceil(Math.log2(distinct.size * FILTER_BITS));
+  const filter = new Uint8Array(bits >>> 3);
+  for (const hash of distinct) {
+    const step = Math.imul(hash, 0x9e3779b1) | 1;
+    for (let i = 0, at = hash; i < FILTER_PROBES; i++, at += step) {
+      filter[(at & (bits - 1)) >>> 3] |= 1 << (at & 7);
+    }
+  }
+  return filter;
+}
+
+/** False when a window with this filter has no item of the trace with this hash. */
+export function mayHold(filter: Uint8Array, hash: number): boolean {
+  const mask = filter.length * 8 - 1;
+  if (mask < 0) return false;
+  const step = Math.imul(hash, 0x9e3779b1) | 1;
+  for (let i = 0, at = hash; i < FILTER_PROBES; i++, at += step) {
+    if ((filter[(at & mask) >>> 3] & (1 << (at & 7))) === 0) return false;
+  }
+  return true;
 }
 
 /**

@@ -62,6 +62,7 @@ export function compile(reader: Reader, filter: SpanFilter): SpanMatcher {
       : null,
     namesMayLack: filter.name === undefined,
     terms: termsOf(reader, wanted),
+    trace: 0,
   };
   const { minDuration, maxDuration } = plan;
   return {

@@ -51,6 +51,7 @@ function compile(reader: Reader, filter: LogFilter): LogMatcher {
   const wanted: Wanted[] = wantedOf(filter.attributes);
   const terms = termsOf(reader, wanted);
   const trace = filter.traceId === undefined ? null : idBytes(filter.traceId, 16, "trace");
+  const traceHash = trace === null ? 0 : hashTrace(trace);
   const span = filter.spanId === undefined ? null : idBytes(filter.spanId, 8, "span");
   const byService = originsOfServices(reader, filter.services);
   let origins = byService;
@@ -66,7 +67,8 @@ function compile(reader: Reader, filter: LogFilter): LogMatcher {
     to: filter.toMs ?? Infinity,
     minMeta: filter.minSeverity ?? 0,
     origins,
-    terms: trace === null ? terms : [...terms, { hash: hashTrace(trace), origins: null }],
+    terms: trace === null ? terms : [...terms, { hash: traceHash, origins: null }],
+    trace: traceHash,
   };
   return {
     plan,

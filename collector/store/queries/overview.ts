@@ -13,7 +13,7 @@ import {
   type SpanColumns,
   STEP_MS,
 } from "../figures.ts";
-import { originsOf, readColumn, type Reader } from "../read/reader.ts";
+import { originsOf, readColumn, type Reader, statement } from "../read/reader.ts";
 import { COLUMN } from "../window.ts";
 import {
   type Call,
@@ -103,7 +103,7 @@ export function overview(reader: Reader, range: TimeRange, steps = 30): Overview
       });
     }
   };
-  const get = reader.db.prepare("SELECT figures FROM span_windows WHERE id = ?");
+  const get = statement(reader, "SELECT figures FROM span_windows WHERE id = ?");
   windows.forEach(({ id, min, max }, i) => {
     // Calls by spans of the window before became known with this one.
     const before = windows[i - 1] ?? { min, max };

@@ -17,7 +17,7 @@ import {
 import { DECODING } from "../../send/decoding.ts";
 import { isError } from "../figures.ts";
 import { hashTrace } from "../hash.ts";
-import { originsOf, type Reader, resourceOf, scopeOf } from "../read/reader.ts";
+import { originsOf, type Reader, resourceOf, scopeOf, statement } from "../read/reader.ts";
 import { EVERYTHING, scan } from "../read/scan.ts";
 import {
   hex,
@@ -51,7 +51,7 @@ function search(
   take: (row: SpanRow) => boolean,
 ): void {
   const { plan, matches } = compile(reader, filter);
-  const get = reader.db.prepare(`SELECT ${SPAN_COLUMNS} FROM spans WHERE id = ?`);
+  const get = statement(reader, `SELECT ${SPAN_COLUMNS} FROM spans WHERE id = ?`);
   scan(reader, "span", plan, before, (id) => {
     const row = get.get(id) as unknown as SpanRow | undefined;
     return row === undefined || !matches(row) || take(row);
@@ -132,7 +132,8 @@ function byStart(a: SpanRow, b: SpanRow): number {
 /** All spans of a trace, in the order of arrival. */
 export function rowsOfTrace(reader: Reader, trace: Uint8Array): SpanRow[] {
   const ids: number[] = [];
-  const plan = { ...EVERYTHING, terms: [{ hash: hashTrace(trace), origins: null }] };
+  const hash = hashTrace(trace);
+  const plan = { ...EVERYTHING, trace: hash, terms: [{ hash, origins: null }] };
   scan(reader, "span", plan, Infinity, (id) => {
     ids.push(id);
     return true;
@@ -147,7 +148,7 @@ export function scatter(reader: Reader, filter: SpanFilter, limit = 5_000): Span
   }
   const { plan, exact, matches } = compile(reader, filter);
   const points: SpanPoint[] = [];
-  const get = reader.db.prepare(`SELECT ${SPAN_COLUMNS} FROM spans WHERE id = ?`);
+  const get = statement(reader, `SELECT ${SPAN_COLUMNS} FROM spans WHERE id = ?`);
   scan(reader, "span", plan, Infinity, (id, block, item) => {
     if (!exact) {
       const row = get.get(id) as unknown as SpanRow | undefined;
@@ -191,7 +192,8 @@ export function traceAsOtlp(reader: Reader, traceId: string): Uint8Array | null 
   const byOrigin = Map.groupBy(rows, ({ origin }) => origin);
   const resourceSpans: ResourceSpans[] = [];
   for (const [origin, spans] of byOrigin) {
-    const row = reader.db.prepare(
+    const row = statement(
+      reader,
       `SELECT resources.body AS resource, resources.schema_url AS resourceUrl,
         scopes.body AS scope, scopes.schema_url AS scopeUrl
         FROM origins JOIN resources ON resources.id = resource JOIN scopes ON scopes.id = scope

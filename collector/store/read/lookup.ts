@@ -6,14 +6,22 @@
 import { Buffer } from "node:buffer";
 import type { DatabaseSync } from "node:sqlite";
 import { hashTrace } from "../hash.ts";
-import { BUCKETS, findInBucket, findInTail, type Tail } from "../window.ts";
+import {
+  BUCKETS,
+  COLUMN,
+  COLUMNS,
+  findInBucket,
+  findInTail,
+  mayHold,
+  type Tail,
+} from "../window.ts";
 
 /** Finds spans by their trace. */
 export interface Lookup {
   /** Is this very span stored? */
   has(trace: Uint8Array, span: Uint8Array): boolean;
-  /** Windows were written or removed. */
-  forget(): void;
+  /** Windows were written or removed; `all`: some that were written never came to be. */
+  forget(all?: boolean): void;
 }
 
 /** @param tail The newest spans. */
@@ -21,7 +29,17 @@ export function createLookup(db: DatabaseSync, tail: Tail): Lookup {
   const listWindows = db.prepare("SELECT id, first FROM span_windows ORDER BY id DESC");
   const getTerms = db.prepare("SELECT data FROM span_terms WHERE id = ?");
   const getSpan = db.prepare("SELECT trace, span FROM spans WHERE id = ?");
+  const getFilter = db.prepare("SELECT data FROM span_columns WHERE id = ?");
   let windows: { id: number; first: number }[] | null = null;
+  const filters = new Map<number, Uint8Array>();
+  const filterOf = (id: number): Uint8Array => {
+    let filter = filters.get(id);
+    if (filter === undefined) {
+      const row = getFilter.get(id * COLUMNS + COLUMN.traces) as { data: Uint8Array };
+      filters.set(id, filter = row.data);
+    }
+    return filter;
+  };
   return {
     has(trace, span) {
       const hash = hashTrace(trace);
@@ -33,10 +51,15 @@ export function createLookup(db: DatabaseSync, tail: Tail): Lookup {
           Buffer.compare(row.trace, trace) === 0;
       };
       findInTail(tail, hash, (item) => look(tail.first + item));
-      windows ??= listWindows.all() as { id: number; first: number }[];
+      if (windows === null) {
+        windows = listWindows.all() as { id: number; first: number }[];
+        const oldest = windows.at(-1)?.id ?? 0;
+        for (const id of filters.keys()) if (id < oldest) filters.delete(id);
+      }
       // Newest first: what comes twice does so within moments.
       for (const { id, first } of windows) {
         if (found) break;
+        if (!mayHold(filterOf(id), hash)) continue;
         const row = getTerms.get(id * BUCKETS + (hash & (BUCKETS - 1)));
         if (row === undefined) continue;
         const { data } = row as { data: Uint8Array };
@@ -44,8 +67,9 @@ export function createLookup(db: DatabaseSync, tail: Tail): Lookup {
       }
       return found;
     },
-    forget() {
+    forget(all = false) {
       windows = null;
+      if (all) filters.clear();
     },
   };
 }

@@ -3,14 +3,14 @@
  *
  * @module
  */
-import type { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { fromBinary } from "@bufbuild/protobuf";
 import { InstrumentationScopeSchema, ResourceSchema } from "../../../proto/gen/otlp_pb.ts";
 import { DECODING } from "../../send/decoding.ts";
 import { openForReading } from "../database.ts";
 import type { Attribute, Resource, Scope } from "../queries/types.ts";
 import type { Tails } from "../store.ts";
-import { clearTail, COLUMNS, createTail, type Tail, type WindowKind } from "../window.ts";
+import { clearTail, COLUMN, COLUMNS, createTail, type WindowKind } from "../window.ts";
 import { lastWindow, loadTail } from "../write/seal.ts";
 import { toAttributes } from "./values.ts";
 
@@ -48,6 +48,9 @@ export interface Reader {
   readonly resources: Map<number, Resource>;
   readonly scopes: Map<number, Scope>;
   readonly columns: Map<number, Uint8Array>;
+  /** Filters of traces, by window, of all there are: some 10 KB for each. */
+  readonly filters: Readonly<Record<WindowKind, Map<number, Uint8Array>>>;
+  readonly statements: Map<string, StatementSync>;
   columnBytes: number;
   version: number;
 }
@@ -72,6 +75,8 @@ export function openReader(path: string, tails?: Tails): Reader {
     resources: new Map(),
     scopes: new Map(),
     columns: new Map(),
+    filters: { span: new Map(), log: new Map() },
+    statements: new Map(),
     columnBytes: 0,
     version: -1,
   };
@@ -109,7 +114,9 @@ function refresh(reader: Reader): void {
         high: number | null;
       };
     const gone = list.findIndex(({ id }) => ends.low !== null && id >= ends.low);
-    list.splice(0, gone < 0 ? list.length : gone);
+    for (const { id } of list.splice(0, gone < 0 ? list.length : gone)) {
+      reader.filters[kind].delete(id);
+    }
     const rows = db.prepare(
       `SELECT id, first, count, min_time AS min, max_time AS max, max_duration AS longest, meta,
         more_names AS moreNames FROM ${kind}_windows WHERE id > ? ORDER BY id`,
@@ -136,9 +143,7 @@ export function readColumn(
   const key = kind === "span" ? row : -1 - row;
   let bytes = reader.columns.get(key);
   if (bytes !== undefined) return bytes;
-  const { data } = reader.db.prepare(`SELECT data FROM ${kind}_columns WHERE id = ?`).get(row) as {
-    data: Uint8Array;
-  };
+  const data = readData(reader, kind, window, column);
   bytes = data.byteOffset % 8 === 0 ? data : data.slice();
   if (reader.columnBytes + bytes.length > MAX_COLUMN_BYTES) {
     reader.columns.clear();
@@ -149,9 +154,27 @@ export function readColumn(
   return bytes;
 }
 
-/** The tail of a kind. */
-export function tailOf(reader: Reader, kind: WindowKind): Tail {
-  return reader.tails[kind];
+/** The filter of the traces in a written window. */
+export function traceFilter(reader: Reader, kind: WindowKind, window: number): Uint8Array {
+  const filters = reader.filters[kind];
+  let filter = filters.get(window);
+  if (filter === undefined) {
+    filters.set(window, filter = readData(reader, kind, window, COLUMN.traces));
+  }
+  return filter;
+}
+
+function readData(reader: Reader, kind: WindowKind, window: number, column: number): Uint8Array {
+  const row = statement(reader, `SELECT data FROM ${kind}_columns WHERE id = ?`)
+    .get(window * COLUMNS + column);
+  return (row as { data: Uint8Array }).data;
+}
+
+/** A statement that is prepared once. */
+export function statement(reader: Reader, sql: string): StatementSync {
+  let prepared = reader.statements.get(sql);
+  if (prepared === undefined) reader.statements.set(sql, prepared = reader.db.prepare(sql));
+  return prepared;
 }
 
 /** All resources with their scopes, by number. */
@@ -171,7 +194,7 @@ export function originsOf(reader: Reader): Map<number, Origin> {
 export function resourceOf(reader: Reader, id: number): Resource {
   let resource = reader.resources.get(id);
   if (resource === undefined) {
-    const row = reader.db.prepare("SELECT service, body FROM resources WHERE id = ?").get(id) as
+    const row = statement(reader, "SELECT service, body FROM resources WHERE id = ?").get(id) as
       | { service: string; body: Uint8Array }
       | undefined;
     resource = {
@@ -190,7 +213,7 @@ export function resourceOf(reader: Reader, id: number): Resource {
 export function scopeOf(reader: Reader, id: number): Scope {
   let scope = reader.scopes.get(id);
   if (scope === undefined) {
-    const row = reader.db.prepare("SELECT name, version, body FROM scopes WHERE id = ?").get(id) as
+    const row = statement(reader, "SELECT name, version, body FROM scopes WHERE id = ?").get(id) as
       | { name: string; version: string; body: Uint8Array }
       | undefined;
     scope = {

@@ -9,10 +9,11 @@ import {
   COLUMN,
   findInBucket,
   findInTail,
+  mayHold,
   WINDOW_ITEMS,
   type WindowKind,
 } from "../window.ts";
-import { readColumn, type Reader, tailOf } from "./reader.ts";
+import { readColumn, type Reader, statement, traceFilter } from "./reader.ts";
 
 /** Conditions, all of which hold. */
 export interface Plan {
@@ -31,6 +32,8 @@ export interface Plan {
   /** Windows that do not list all names may have others that fit. */
   readonly namesMayLack: boolean;
   readonly terms: readonly PlanTerm[];
+  /** Hash of a trace, which is among the terms too; 0 for any. */
+  readonly trace: number;
 }
 
 /** Items with this hash, or of these origins. */
@@ -52,6 +55,7 @@ export const EVERYTHING: Plan = {
   names: null,
   namesMayLack: false,
   terms: [],
+  trace: 0,
 };
 
 /** Items of a window or of the tail. */
@@ -77,7 +81,7 @@ export function scan(
   before: number,
   found: (id: number, block: Block, item: number) => boolean,
 ): void {
-  const tail = tailOf(reader, kind);
+  const tail = reader.tails[kind];
   if (tail.count > 0 && before > tail.first) {
     const block: Block = {
       first: tail.first,
@@ -93,7 +97,7 @@ export function scan(
   }
   const windows = reader.windows[kind];
   const { mask, meta } = plan;
-  const getTerms = reader.db.prepare(`SELECT data FROM ${kind}_terms WHERE id = ?`);
+  const getTerms = statement(reader, `SELECT data FROM ${kind}_terms WHERE id = ?`);
   for (let i = windows.length - 1; i >= 0; i--) {
     const window = windows[i];
     if (window.first >= before) continue;
@@ -104,6 +108,7 @@ export function scan(
     // The bits of all severities together are no smaller than the largest of them.
     if (window.meta < plan.minMeta) continue;
     const { id, first, count } = window;
+    if (plan.trace !== 0 && !mayHold(traceFilter(reader, kind, id), plan.trace)) continue;
     const column = (which: number): Uint8Array => readColumn(reader, kind, id, which);
     const block: Block = {
       first,

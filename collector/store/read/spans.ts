@@ -10,7 +10,7 @@ import { putVarint } from "../../../lib/record/wire.ts";
 import { type Span as OtlpSpanMessage, SpanSchema } from "../../../proto/gen/otlp_pb.ts";
 import { DECODING } from "../../send/decoding.ts";
 import type { Kind, Span, SpanSummary, Status } from "../queries/types.ts";
-import { originsOf, type Reader } from "./reader.ts";
+import { originsOf, type Reader, statement } from "./reader.ts";
 import { toAttributes } from "./values.ts";
 
 /** Names of kinds and codes, by OTLP's numbers. */
@@ -48,7 +48,7 @@ export const SPAN_COLUMNS =
 
 /** Reads rows by their ids; those that are gone are left out. */
 export function spanRows(reader: Reader, ids: readonly number[]): SpanRow[] {
-  const get = reader.db.prepare(`SELECT ${SPAN_COLUMNS} FROM spans WHERE id = ?`);
+  const get = statement(reader, `SELECT ${SPAN_COLUMNS} FROM spans WHERE id = ?`);
   return ids.map((id) => get.get(id) as unknown as SpanRow).filter((row) => row !== undefined);
 }
 

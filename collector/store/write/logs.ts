@@ -58,11 +58,13 @@ export function createAddLog(db: DatabaseSync, tail: Tail): AddLog {
       parsed.rest.subarray(0, parsed.restLength),
     );
     if (body !== null && body !== "") index.run(id, body.slice(0, MAX_TEXT));
-    if (trace >= 0) addTailTerm(tail, hashTrace(bytes, trace));
+    const traceHash = trace < 0 ? 0 : hashTrace(bytes, trace);
+    if (traceHash !== 0) addTailTerm(tail, traceHash);
     for (let i = 0; i < terms.count; i++) addTailTerm(tail, terms.hashes[i]);
     tail.time[count] = Number(timeNs) / 1e6;
     tail.origin[count] = origin;
     tail.meta[count] = severity;
+    tail.trace[count] = traceHash;
     tail.bytes += parsed.restLength + (body?.length ?? 0);
     tail.count++;
     if (keysOf !== first || keys !== terms.keys.size) {

@@ -80,7 +80,7 @@ export function writeWindow(
     encodeFigures(figures),
   );
   const column = db.prepare(`INSERT INTO ${kind}_columns VALUES (?, ?)`);
-  columnsOf(tail).forEach((data, i) => column.run(id * COLUMNS + i, data));
+  for (const [number, data] of columnsOf(tail)) column.run(id * COLUMNS + number, data);
   const terms = db.prepare(`INSERT INTO ${kind}_terms VALUES (?, ?)`);
   bucketsOf(tail).forEach((data, i) => {
     if (data !== null) terms.run(id * BUCKETS + i, data);
@@ -136,7 +136,8 @@ export function loadTail(db: DatabaseSync, tail: Tail): void {
         duration, rest FROM spans WHERE id >= ? ORDER BY id`,
     ).iterate(from) as Iterable<unknown> as Iterable<SpanRow>;
     for (const row of rows) {
-      addTailTerm(tail, hashTrace(row.trace));
+      const trace = hashTrace(row.trace);
+      addTailTerm(tail, trace);
       addTerms(row.rest, SPAN_ATTRIBUTE);
       const name = hashBytes(Buffer.from(row.name));
       noteName(tail, name, row.origin, () => row.name);
@@ -146,6 +147,7 @@ export function loadTail(db: DatabaseSync, tail: Tail): void {
       tail.meta[count] = spanMeta(row.kind, row.status, row.interrupted !== 0, row.parent === null);
       tail.duration[count] = row.duration;
       tail.name[count] = name;
+      tail.trace[count] = trace;
       tail.identity[count] = hashIdentity(row.trace, 0, row.span, 0);
       tail.parent[count] = row.parent === null ? 0 : hashIdentity(row.trace, 0, row.parent, 0);
       tail.bytes += row.rest.length + row.name.length;
@@ -157,12 +159,14 @@ export function loadTail(db: DatabaseSync, tail: Tail): void {
         FROM logs WHERE id >= ? ORDER BY id`,
     ).iterate(from) as Iterable<unknown> as Iterable<LogRow>;
     for (const row of rows) {
-      if (row.trace !== null) addTailTerm(tail, hashTrace(row.trace));
+      const trace = row.trace === null ? 0 : hashTrace(row.trace);
+      if (trace !== 0) addTailTerm(tail, trace);
       addTerms(row.rest, LOG_ATTRIBUTE);
       const { count } = tail;
       tail.time[count] = row.timeMs;
       tail.origin[count] = row.origin;
       tail.meta[count] = row.severity;
+      tail.trace[count] = trace;
       tail.bytes += row.rest.length + (row.length ?? 0);
       tail.count++;
     }

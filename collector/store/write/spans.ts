@@ -66,7 +66,8 @@ export function createAddSpan(
       duration,
       parsed.rest.subarray(0, parsed.restLength),
     );
-    addTailTerm(tail, hashTrace(bytes, trace));
+    const traceHash = hashTrace(bytes, trace);
+    addTailTerm(tail, traceHash);
     for (let i = 0; i < terms.count; i++) addTailTerm(tail, terms.hashes[i]);
     const nameHash = hashBytes(bytes, nameFrom, nameTo);
     noteName(tail, nameHash, origin, () => name);
@@ -75,6 +76,7 @@ export function createAddSpan(
     tail.meta[count] = spanMeta(kind, status, interrupted, parent < 0);
     tail.duration[count] = duration;
     tail.name[count] = nameHash;
+    tail.trace[count] = traceHash;
     tail.identity[count] = identity;
     tail.parent[count] = parent < 0 ? 0 : hashIdentity(bytes, trace, bytes, parent);
     tail.bytes += parsed.restLength + nameTo - nameFrom;
