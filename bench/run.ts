@@ -21,6 +21,7 @@ const BENCHMARKS: Record<string, readonly string[]> = {
   aggregation: ["--quick"],
   allocations: ["--quick"],
   store: ["--quick"],
+  spool: ["--quick"],
   collector: ["--spans", "500000", "--measurements", "1000000"],
 };
 

@@ -14,6 +14,7 @@ export type { HeldLock, RefusedLock } from "./lock.ts";
 export { Mapping } from "./mapping.ts";
 export {
   descriptorLimit,
+  fileSizeLimit,
   mappedBy,
   processIsAlive,
   processStartTicks,

@@ -14,6 +14,7 @@ import {
   MAP_SHARED,
   O_RDONLY,
   PROT_READ,
+  RLIMIT_FSIZE,
   RLIMIT_NOFILE,
 } from "./symbols.ts";
 
@@ -149,4 +150,9 @@ export function userId(): number | null {
  */
 export function descriptorLimit(): number {
   return runtime.supported ? Number(limitOf(RLIMIT_NOFILE)) : Infinity;
+}
+
+/** Bytes that a file may have here: writing past it ends Deno. Infinity where nothing says. */
+export function fileSizeLimit(): number {
+  return runtime.supported ? Number(limitOf(RLIMIT_FSIZE)) : Infinity;
 }

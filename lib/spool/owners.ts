@@ -1,0 +1,94 @@
+/**
+ * Whose segments those of a folder are: an owner holds a lock file for as long as it lives, and what
+ * the dead have left goes to whoever comes first.
+ *
+ * @module
+ */
+import { existsSync, readdirSync, renameSync } from "node:fs";
+import { join } from "node:path";
+import { type HeldLock, isLocked, lockFile } from "../../ffi/mod.ts";
+import {
+  formatName,
+  LOCK_ENDING,
+  type Name,
+  newOwner,
+  ownerOfLock,
+  parseName,
+  SPOOL_SIGNALS,
+  type SpoolSignal,
+} from "./names.ts";
+
+/** Somebody who stores and delivers, in one folder. */
+export interface Owner {
+  readonly name: string;
+  readonly lock: HeldLock;
+}
+
+/**
+ * Becomes an owner.
+ *
+ * @throws SystemError when the lock file can't be made.
+ */
+export function becomeOwner(folder: string): Owner {
+  const name = newOwner();
+  const lock = lockFile(join(folder, name + LOCK_ENDING));
+  // Nobody else has this name.
+  if ("heldBy" in lock) throw new Error(`${folder}: ${name} is locked by ${lock.heldBy}`);
+  return { name, lock };
+}
+
+/** A file that was another owner's. */
+export interface Adopted {
+  readonly signal: SpoolSignal;
+  readonly path: string;
+  /** What it was called. */
+  readonly was: Name;
+}
+
+/**
+ * Takes the files of owners that are dead. A file is renamed in one step, so two who come at the same
+ * time share them, and nobody gets what another has.
+ */
+export function adopt(folder: string, owner: string): Adopted[] {
+  const dead = new Map<string, boolean>([[owner, false]]);
+  const isDead = (name: string): boolean => {
+    let answer = dead.get(name);
+    if (answer === undefined) dead.set(name, answer = !lives(folder, name));
+    return answer;
+  };
+  const adopted: Adopted[] = [];
+  for (const signal of SPOOL_SIGNALS) {
+    for (const file of readdirSync(join(folder, signal)).sort()) {
+      const was = parseName(file);
+      if (was === null || !isDead(was.owner)) continue;
+      const ending = was.ending === "tmp" ? "seg" : was.ending;
+      const path = join(folder, signal, formatName({ ...was, owner, ending }));
+      try {
+        renameSync(join(folder, signal, file), path);
+        adopted.push({ signal, path, was });
+      } catch (error) {
+        // Another was faster.
+        if ((error as { code?: string }).code !== "ENOENT") throw error;
+      }
+    }
+  }
+  for (const file of readdirSync(folder)) {
+    const name = ownerOfLock(file);
+    // Taking the lock and giving it back removes the file.
+    if (name === null || !isDead(name)) continue;
+    const lock = lockFile(join(folder, file));
+    if ("release" in lock) lock.release();
+  }
+  return adopted;
+}
+
+/** One that ended as it should has no lock file any more. */
+function lives(folder: string, owner: string): boolean {
+  const path = join(folder, owner + LOCK_ENDING);
+  try {
+    return isLocked(path);
+  } catch (error) {
+    if (!existsSync(path)) return false;
+    throw error;
+  }
+}

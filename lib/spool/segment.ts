@@ -1,0 +1,380 @@
+/**
+ * A segment: a file of records, one after the other and nothing else.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import {
+  closeSync,
+  fdatasyncSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  unlink,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+import { crc32 } from "node:zlib";
+import {
+  ACKNOWLEDGED,
+  findHeader,
+  type Header,
+  HEADER_BYTES,
+  MAX_MARK_BYTES,
+  readHeader,
+  STATE_AT,
+  writeHeader,
+} from "./record.ts";
+
+/** A segment that this process owns. */
+export interface Segment {
+  path: string;
+  readonly number: number;
+  readonly salt: number;
+  /** The file, while it is written or read; -1 otherwise. */
+  fd: number;
+  /** Records are added to it. */
+  isOpen: boolean;
+  /** Bytes of the file, and how many of them are records. */
+  bytes: number;
+  end: number;
+  /** Where the next record begins that was not handed out. */
+  readAt: number;
+  /** Records that were not handed out, and the items in them. */
+  waiting: number;
+  waitingItems: number;
+  /** Records that were handed out and not acknowledged. */
+  running: number;
+  /** When its last record was stored, milliseconds since the Unix epoch. */
+  lastTime: number;
+  /** The last mark in it. */
+  mark: Uint8Array | null;
+  /** Places in it where no record could be read. */
+  damaged: number;
+  /** Its file was removed. */
+  isGone: boolean;
+  /** Its neighbours in the order of storing. */
+  before: Segment | null;
+  next: Segment | null;
+}
+
+/** A segment without records. */
+export function newSegment(path: string, number: number, salt: number): Segment {
+  return {
+    path,
+    number,
+    salt,
+    fd: -1,
+    isOpen: false,
+    bytes: 0,
+    end: 0,
+    readAt: 0,
+    waiting: 0,
+    waitingItems: 0,
+    running: 0,
+    lastTime: 0,
+    mark: null,
+    damaged: 0,
+    isGone: false,
+    before: null,
+    next: null,
+  };
+}
+
+/** Makes its file, which must not be there. Throws the system's error. */
+export function createFile(segment: Segment): void {
+  segment.fd = openSync(segment.path, "wx+", 0o600);
+  segment.isOpen = true;
+}
+
+// ------------------------------------------------------------------------------------------ writing
+
+/** A message that is smaller is written in one piece with its header: a copy costs less than a call. */
+const ONE_PIECE_BYTES = 64 << 10;
+const piece = Buffer.allocUnsafeSlow(HEADER_BYTES + MAX_MARK_BYTES + ONE_PIECE_BYTES);
+
+/**
+ * Adds a record. When the system refuses it, nothing of it counts, and the next one takes its place.
+ *
+ * @param sync Wait until it is on the disk.
+ * @throws the system's error.
+ */
+export function append(
+  segment: Segment,
+  mark: Uint8Array,
+  body: Uint8Array,
+  items: number,
+  time: number,
+  sync: boolean,
+): void {
+  writeHeader(piece, segment.salt, mark, body, items, time);
+  const head = HEADER_BYTES + mark.length;
+  const end = segment.end + head + body.length;
+  try {
+    if (body.length <= ONE_PIECE_BYTES) {
+      piece.set(body, head);
+      writeAll(segment.fd, piece, head + body.length, segment.end);
+    } else {
+      writeAll(segment.fd, piece, head, segment.end);
+      writeAll(segment.fd, body, body.length, segment.end + head);
+    }
+    if (sync) fdatasyncSync(segment.fd);
+  } catch (error) {
+    try {
+      ftruncateSync(segment.fd, segment.end);
+    } catch {
+      // The next record is written over it, and a reader takes it for what it is: torn.
+    }
+    throw error;
+  }
+  segment.bytes = segment.end = end;
+  segment.waiting++;
+  segment.waitingItems += items;
+  segment.lastTime = time;
+  if (mark.length > 0) segment.mark = mark.slice();
+}
+
+function writeAll(fd: number, bytes: Uint8Array, count: number, position: number): void {
+  for (let done = 0; done < count;) {
+    done += writeSync(fd, bytes, done, count - done, position + done);
+  }
+}
+
+const acknowledged = Uint8Array.of(ACKNOWLEDGED);
+
+/** Notes in the file that a record need not be delivered any more; false when that fails. */
+export function acknowledge(segment: Segment, at: number): boolean {
+  const isReading = segment.fd >= 0;
+  try {
+    openFile(segment);
+    writeAll(segment.fd, acknowledged, 1, at + STATE_AT);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    if (!isReading) closeFile(segment);
+  }
+}
+
+/** Waits until what was written is on the disk. Throws the system's error. */
+export function syncFile(segment: Segment): void {
+  if (segment.fd >= 0) fdatasyncSync(segment.fd);
+}
+
+function openFile(segment: Segment): void {
+  if (segment.fd < 0) segment.fd = openSync(segment.path, "r+");
+}
+
+/** Closes its file. */
+export function closeFile(segment: Segment): void {
+  if (segment.fd < 0) return;
+  closeSync(segment.fd);
+  segment.fd = -1;
+}
+
+/** Removes its file, which another thread can do: giving back its blocks takes a while. */
+export function removeSoon(segment: Segment, pending: Set<string>): void {
+  segment.isGone = true;
+  closeFile(segment);
+  const { path } = segment;
+  pending.add(path);
+  unlink(path, () => pending.delete(path));
+}
+
+/** Removes its file. */
+export function removeFile(segment: Segment): void {
+  segment.isGone = true;
+  segment.isOpen = false;
+  closeFile(segment);
+  removePath(segment.path);
+}
+
+/** Removes a file, or leaves that to whoever did so before. */
+export function removePath(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // What is acknowledged stays so where this fails for another reason.
+  }
+}
+
+// ------------------------------------------------------------------------------------------ reading
+
+/** Bytes read at a time. */
+const CHUNK_BYTES = 256 << 10;
+/** The same where only headers are looked at. */
+const HEADERS_BYTES = 4096;
+
+/** Bytes of a file in memory. */
+export interface Chunk {
+  bytes: Buffer;
+  /** The segment they are of, null when of none, and where they begin in it. */
+  of: Segment | null;
+  from: number;
+  length: number;
+  /** Messages in it that are in use: until there are none, nothing else is read into it. */
+  users: number;
+}
+
+/** Reads segments. */
+export interface Reader {
+  /** What was read last. */
+  chunk: Chunk;
+  /** One that nobody uses. */
+  spare: Chunk | null;
+  /** Bytes read at a time. */
+  readonly chunkBytes: number;
+}
+
+/** A reader that has read nothing. */
+export function newReader(chunkBytes: number = CHUNK_BYTES): Reader {
+  return { chunk: newChunk(chunkBytes), spare: null, chunkBytes };
+}
+
+function newChunk(bytes: number): Chunk {
+  return { bytes: Buffer.allocUnsafeSlow(bytes), of: null, from: 0, length: 0, users: 0 };
+}
+
+/** A message in the chunk is used no longer. */
+export function leave(reader: Reader, chunk: Chunk): void {
+  if (--chunk.users === 0 && chunk !== reader.chunk) reader.spare = chunk;
+}
+
+/**
+ * So many bytes of the segment from a place on, or as many as there are, and what else happens to be
+ * in memory behind them.
+ */
+function load(reader: Reader, segment: Segment, at: number, count: number): Buffer {
+  const wanted = Math.min(count, segment.end - at);
+  let { chunk } = reader;
+  if (chunk.of !== segment || at < chunk.from || at + wanted > chunk.from + chunk.length) {
+    if (chunk.users > 0) {
+      chunk = reader.spare ?? newChunk(reader.chunkBytes);
+      reader.spare = null;
+      reader.chunk = chunk;
+    }
+    fill(chunk, segment, at, wanted, Math.max(wanted, reader.chunkBytes));
+  }
+  return chunk.bytes.subarray(at - chunk.from, chunk.length);
+}
+
+function fill(chunk: Chunk, segment: Segment, at: number, wanted: number, bytes: number): void {
+  openFile(segment);
+  chunk.of = null;
+  if (chunk.bytes.length !== bytes) chunk.bytes = Buffer.allocUnsafeSlow(bytes);
+  const most = Math.min(bytes, segment.end - at);
+  let length = 0;
+  while (length < wanted) {
+    const got = readSync(segment.fd, chunk.bytes, length, most - length, at + length);
+    // Shorter than it was: somebody else's doing.
+    if (got === 0) break;
+    length += got;
+  }
+  chunk.of = segment;
+  chunk.from = at;
+  chunk.length = length;
+}
+
+/** A record, or how many bytes are none. */
+export type Step =
+  | { readonly at: number; readonly header: Header; readonly body: Uint8Array | null }
+  | { readonly at: number; readonly header: null; readonly skipped: number };
+
+/**
+ * Reads what is at a place of the segment; undefined at its end. A message whose checksum is wrong is
+ * null; where there is no header, the next one is looked for.
+ *
+ * @param withBody Otherwise the body is null.
+ */
+export function readRecord(
+  reader: Reader,
+  segment: Segment,
+  at: number,
+  withBody: boolean,
+): Step | undefined {
+  if (at >= segment.end) return undefined;
+  const head = load(reader, segment, at, HEADER_BYTES + MAX_MARK_BYTES);
+  const header = readHeader(head, 0, segment.salt);
+  // The second is one that was written in part.
+  if (header === null || at + header.bytes > segment.end) {
+    return { at, header: null, skipped: nextHeader(reader, segment, at + 1) - at };
+  }
+  if (!withBody) return { at, header, body: null };
+  const bytes = load(reader, segment, at, header.bytes);
+  const start = HEADER_BYTES + header.markBytes;
+  const body = bytes.subarray(start, start + header.bodyBytes);
+  if (body.length === header.bodyBytes && crc32(body) === header.crc) return { at, header, body };
+  return { at, header, body: null };
+}
+
+/** Where the next header is from a place on; the segment's end when there is none. */
+function nextHeader(reader: Reader, segment: Segment, from: number): number {
+  for (let at = from; at + HEADER_BYTES <= segment.end;) {
+    const bytes = load(reader, segment, at, HEADER_BYTES + MAX_MARK_BYTES);
+    if (bytes.length < HEADER_BYTES) break;
+    const found = findHeader(bytes, 0);
+    if (found < 0) {
+      // The word that is looked for may begin in the last bytes.
+      at += bytes.length - 3;
+      continue;
+    }
+    const place = at + found;
+    const head = load(reader, segment, place, HEADER_BYTES + MAX_MARK_BYTES);
+    const header = readHeader(head, 0, segment.salt);
+    if (header !== null && place + header.bytes <= segment.end) return place;
+    at = place + 1;
+  }
+  return segment.end;
+}
+
+/** Where to go on after a record: behind it, or where the next header is if there is none. */
+export function after(
+  reader: Reader,
+  segment: Segment,
+  { at, header }: Step & { header: Header },
+): number {
+  const next = at + header.bytes;
+  if (next >= segment.end) return segment.end;
+  const head = load(reader, segment, next, HEADER_BYTES + MAX_MARK_BYTES);
+  if (readHeader(head, 0, segment.salt) !== null) return next;
+  // Bytes were lost or came in between: then the next record is nearer, or farther.
+  return nextHeader(reader, segment, at + HEADER_BYTES);
+}
+
+/**
+ * Looks through a segment that somebody else has written, and sets its counts, its end and its mark.
+ * Returns how many bytes at its end are no record.
+ *
+ * @param verify Look at the messages as well: their writer did not finish, or the power failed.
+ */
+export function scan(segment: Segment, size: number, verify: boolean): number {
+  segment.bytes = segment.end = size;
+  const reader = newReader(verify ? CHUNK_BYTES : HEADERS_BYTES);
+  let last = 0;
+  for (let at = 0;;) {
+    const step = readRecord(reader, segment, at, verify);
+    if (step === undefined) break;
+    if (step.header === null) {
+      at += step.skipped;
+      continue;
+    }
+    const { header, body } = step;
+    if (!header.acknowledged) {
+      segment.waiting++;
+      segment.waitingItems += header.items;
+    }
+    segment.lastTime = header.time;
+    // The mark says that the message is stored.
+    if (header.markBytes > 0 && (!verify || body !== null)) {
+      const bytes = load(reader, segment, at, HEADER_BYTES + header.markBytes);
+      segment.mark = Uint8Array.from(
+        bytes.subarray(HEADER_BYTES, HEADER_BYTES + header.markBytes),
+      );
+    }
+    at = after(reader, segment, { ...step, header });
+    last = step.at + header.bytes;
+  }
+  closeFile(segment);
+  segment.end = last;
+  return size - last;
+}

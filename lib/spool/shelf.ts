@@ -1,0 +1,256 @@
+/**
+ * The segments of one signal, in the order of storing, and what is known of them.
+ *
+ * @module
+ */
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { Buffer } from "node:buffer";
+import { join } from "node:path";
+import { crc32 } from "node:zlib";
+import { formatName, newSalt, type SpoolSignal } from "./names.ts";
+import {
+  closeFile,
+  createFile,
+  newReader,
+  newSegment,
+  type Reader,
+  removeFile,
+  removePath,
+  removeSoon,
+  type Segment,
+} from "./segment.ts";
+
+/** Why something that was stored is not delivered. */
+export type DropReason = "age" | "size" | "corrupt";
+/** Why something was not stored. */
+export type RefusalReason = "full" | "large" | "failed";
+
+/** Requests, and the items in them. */
+export interface Tally {
+  requests: number;
+  items: number;
+}
+
+/** What is on the disk, and what became of the rest. */
+export interface ShelfCounts {
+  /** Bytes of all files. */
+  bytes: number;
+  /** Stored and not handed out. */
+  readonly waiting: Tally;
+  /** Handed out and not acknowledged. */
+  readonly running: Tally;
+  /** Since the spool was opened: stored, and delivered. */
+  readonly stored: Tally;
+  readonly acknowledged: Tally;
+  /**
+   * Dropped as older than the limit, for want of room, or as damaged. What can't be recognised any
+   * more counts as one request without items.
+   */
+  readonly dropped: Readonly<Record<DropReason, Tally>>;
+  /** Not stored since the disk is full, since it is larger than the limit, or for another reason. */
+  readonly refused: Readonly<Record<RefusalReason, Tally>>;
+  /** Segments that ended in the middle of a record: whoever wrote it has never known it as stored. */
+  torn: number;
+}
+
+/** The segments of a signal. */
+export interface Shelf {
+  readonly signal: SpoolSignal;
+  readonly folder: string;
+  readonly owner: string;
+  /** The list of segments. */
+  first: Segment | null;
+  last: Segment | null;
+  /** The first that has something that was not handed out. */
+  cursor: Segment | null;
+  /** The one that is written. */
+  writing: Segment | null;
+  nextNumber: number;
+  readonly reader: Reader;
+  /** Files that are being removed. */
+  readonly going: Set<string>;
+  mark: Mark | null;
+  readonly counts: ShelfCounts;
+}
+
+/** The last mark of a signal. */
+interface Mark {
+  readonly bytes: Uint8Array;
+  /** Number of the segment that has or had it. */
+  readonly number: number;
+  /** The segment while that is there; then a file of its own. */
+  in: Segment | string;
+  /** It was put here, not found. */
+  readonly isOurs: boolean;
+}
+
+/** A shelf without segments. */
+export function newShelf(signal: SpoolSignal, folder: string, owner: string): Shelf {
+  const tally = (): Tally => ({ requests: 0, items: 0 });
+  return {
+    signal,
+    folder: join(folder, signal),
+    owner,
+    first: null,
+    last: null,
+    cursor: null,
+    writing: null,
+    nextNumber: 1,
+    reader: newReader(),
+    going: new Set(),
+    mark: null,
+    counts: {
+      bytes: 0,
+      waiting: tally(),
+      running: tally(),
+      stored: tally(),
+      acknowledged: tally(),
+      dropped: { age: tally(), size: tally(), corrupt: tally() },
+      refused: { full: tally(), large: tally(), failed: tally() },
+      torn: 0,
+    },
+  };
+}
+
+/** Adds to a count. */
+export function count(tally: Tally, requests: number, items: number): void {
+  tally.requests += requests;
+  tally.items += items;
+}
+
+// ----------------------------------------------------------------------------------------- the list
+
+/** Puts a segment where its number says. */
+export function insert(shelf: Shelf, segment: Segment): void {
+  let before = shelf.last;
+  while (before !== null && before.number > segment.number) before = before.before;
+  const next = before === null ? shelf.first : before.next;
+  segment.before = before;
+  segment.next = next;
+  if (before === null) shelf.first = segment;
+  else before.next = segment;
+  if (next === null) shelf.last = segment;
+  else next.before = segment;
+  shelf.nextNumber = Math.max(shelf.nextNumber, segment.number + 1);
+  shelf.counts.bytes += segment.bytes;
+  count(shelf.counts.waiting, segment.waiting, segment.waitingItems);
+  if (shelf.cursor === null || shelf.cursor.number > segment.number) shelf.cursor = segment;
+}
+
+function unlink(shelf: Shelf, segment: Segment): void {
+  const { before, next } = segment;
+  if (before === null) shelf.first = next;
+  else before.next = next;
+  if (next === null) shelf.last = before;
+  else next.before = before;
+  if (shelf.cursor === segment) shelf.cursor = next;
+  if (shelf.writing === segment) shelf.writing = null;
+  shelf.counts.bytes -= segment.bytes;
+}
+
+/** Begins a segment. Throws the system's error. */
+export function begin(shelf: Shelf): Segment {
+  const number = shelf.nextNumber;
+  const salt = newSalt();
+  const name = formatName({ number, salt, owner: shelf.owner, ending: "tmp" });
+  const segment = newSegment(join(shelf.folder, name), number, salt);
+  createFile(segment);
+  insert(shelf, segment);
+  return shelf.writing = segment;
+}
+
+/** Gives the segment that is written its name; what is in it stays where it was. */
+export function complete(shelf: Shelf): void {
+  const segment = shelf.writing;
+  if (segment === null) return;
+  shelf.writing = null;
+  segment.isOpen = false;
+  const path = segment.path.replace(/tmp$/, "seg");
+  try {
+    renameSync(segment.path, path);
+    segment.path = path;
+  } catch {
+    // It is ours under this name too.
+  }
+  if (shelf.cursor !== segment) closeFile(segment);
+  if (isDone(segment)) remove(shelf, segment);
+}
+
+/** Everything in it was delivered. */
+export function isDone({ readAt, end, running, isOpen }: Segment): boolean {
+  return readAt >= end && running === 0 && !isOpen;
+}
+
+/** Removes a segment that is done. It stays when its mark can't be kept otherwise. */
+export function remove(shelf: Shelf, segment: Segment): void {
+  if (!saveMark(shelf, segment)) return;
+  unlink(shelf, segment);
+  removeSoon(segment, shelf.going);
+}
+
+/** Drops what was not handed out of a segment, and the segment. */
+export function drop(shelf: Shelf, segment: Segment, reason: DropReason): void {
+  const { counts } = shelf;
+  // Without a place to keep it on a full disk, the mark is in memory only for a while.
+  saveMark(shelf, segment);
+  count(counts.dropped[reason], segment.waiting, segment.waitingItems);
+  count(counts.waiting, -segment.waiting, -segment.waitingItems);
+  segment.waiting = segment.waitingItems = 0;
+  unlink(shelf, segment);
+  removeFile(segment);
+}
+
+// -------------------------------------------------------------------------------------------- marks
+
+/** The last mark is in this segment now. */
+export function noteMark(shelf: Shelf, segment: Segment, isOurs: boolean): void {
+  const { mark, number } = segment;
+  if (mark === null) return;
+  if (!isOurs && shelf.mark !== null && (shelf.mark.isOurs || shelf.mark.number > number)) return;
+  const before = shelf.mark?.in;
+  shelf.mark = { bytes: mark, number, in: segment, isOurs };
+  if (typeof before === "string") removePath(before);
+}
+
+/** Takes over the file of a mark. */
+export function adoptMark(shelf: Shelf, path: string, number: number, salt: number): void {
+  shelf.nextNumber = Math.max(shelf.nextNumber, number + 1);
+  const bytes = readMark(path, salt);
+  const { mark } = shelf;
+  if (bytes === null || (mark !== null && (mark.isOurs || mark.number >= number))) removePath(path);
+  else {
+    if (typeof mark?.in === "string") removePath(mark.in);
+    shelf.mark = { bytes, number, in: path, isOurs: false };
+  }
+}
+
+/** Keeps the last mark when it is in a segment that goes or is gone; false when that fails. */
+export function saveMark(shelf: Shelf, going: Segment): boolean {
+  const { mark, folder, owner } = shelf;
+  if (mark === null || mark.in !== going) return true;
+  const salt = newSalt();
+  const path = join(folder, formatName({ number: mark.number, salt, owner, ending: "mark" }));
+  const unfinished = join(folder, `${owner}.new`);
+  const bytes = Buffer.alloc(4 + mark.bytes.length);
+  bytes.writeUInt32LE(crc32(mark.bytes, salt));
+  bytes.set(mark.bytes, 4);
+  try {
+    writeFileSync(unfinished, bytes, { mode: 0o600 });
+    renameSync(unfinished, path);
+    mark.in = path;
+    return true;
+  } catch {
+    removePath(unfinished);
+    return false;
+  }
+}
+
+function readMark(path: string, salt: number): Uint8Array | null {
+  try {
+    const bytes = readFileSync(path);
+    const mark = bytes.subarray(4);
+    return crc32(mark, salt) === bytes.readUInt32LE() ? Uint8Array.from(mark) : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,376 @@
+/** A spool as its users see it; each fault of a known library for this has a test of its name. */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { folders } from "../../collector/testing/run.ts";
+import { HEADER_BYTES } from "./record.ts";
+import { openSpool, type Spool, type SpoolOptions } from "./spool.ts";
+
+const folder = folders("spool");
+const text = (body: Uint8Array): string => Buffer.from(body).toString();
+const bytes = (body: string): Uint8Array => Buffer.from(body);
+
+function put(spool: Spool, ...bodies: string[]): void {
+  for (const body of bodies) assert.notEqual(spool.put("traces", bytes(body), 1), null, body);
+}
+
+/** Takes what is there, as long as there is something. */
+function drain(spool: Spool): string[] {
+  const bodies: string[] = [];
+  for (let stored = spool.next("traces"); stored !== null; stored = spool.next("traces")) {
+    bodies.push(text(stored.body));
+    spool.acknowledge(stored.id);
+  }
+  return bodies;
+}
+
+function files(dir: string): string[] {
+  return readdirSync(join(dir, "traces")).sort();
+}
+
+/** What a process that was killed leaves: its segments under the names they had. */
+function abandon(dir: string, options: SpoolOptions, ...bodies: string[]): string {
+  const spool = openSpool(dir, options);
+  put(spool, ...bodies);
+  spool.close();
+  const [name] = files(dir).slice(-1);
+  return join(dir, "traces", name);
+}
+
+describe("a spool", () => {
+  it("gives back what was stored, in order, each once, also after a restart", () => {
+    const dir = folder();
+    const first = openSpool(dir);
+    put(first, "a", "b", "c");
+    assert.equal(first.counts.traces.waiting.requests, 3);
+    const stored = first.next("traces")!;
+    assert.deepEqual([text(stored.body), stored.items], ["a", 1]);
+    first.acknowledge(stored.id);
+    // Handed out and not acknowledged.
+    assert.equal(text(first.next("traces")!.body), "b");
+    first.close();
+    const second = openSpool(dir);
+    put(second, "d");
+    assert.deepEqual(drain(second), ["b", "c", "d"]);
+    assert.equal(second.counts.traces.waiting.requests, 0);
+    second.close();
+    const third = openSpool(dir);
+    assert.deepEqual(drain(third), []);
+    third.close();
+    assert.deepEqual(files(dir), []);
+  });
+
+  it("keeps signals apart", () => {
+    const spool = openSpool(folder());
+    spool.put("traces", bytes("t"), 1);
+    spool.put("logs", bytes("l"), 2);
+    spool.put("metrics", bytes("m"), 3);
+    for (const [signal, body, items] of [["logs", "l", 2], ["metrics", "m", 3]] as const) {
+      const stored = spool.next(signal)!;
+      assert.deepEqual([text(stored.body), stored.items], [body, items]);
+      assert.equal(spool.next(signal), null);
+    }
+    spool.close();
+  });
+
+  it("takes acknowledgements in any order, and remembers each", () => {
+    const dir = folder();
+    const first = openSpool(dir);
+    put(first, "a", "b", "c", "d");
+    const ids = [1, 2, 3, 4].map(() => first.next("traces")!.id);
+    first.acknowledge(ids[3]);
+    first.acknowledge(ids[1]);
+    first.acknowledge(ids[1]);
+    first.close();
+    const second = openSpool(dir);
+    assert.deepEqual(drain(second), ["a", "c"]);
+    second.close();
+  });
+
+  it("hands out again what was given back, before what is newer", () => {
+    const spool = openSpool(folder());
+    put(spool, "a", "b", "c", "d");
+    const [a, b, c] = [1, 2, 3].map(() => spool.next("traces")!);
+    spool.giveBack(c.id);
+    spool.giveBack(a.id);
+    spool.acknowledge(b.id);
+    assert.equal(spool.counts.traces.waiting.requests, 3);
+    assert.deepEqual(drain(spool), ["a", "c", "d"]);
+    assert.deepEqual(spool.counts.traces.acknowledged, { requests: 4, items: 4 });
+    spool.close();
+  });
+
+  it("lets its writer deliver from memory what nothing is before", () => {
+    const dir = folder();
+    const spool = openSpool(dir, { segmentBytes: 100 });
+    const place = (body: string): number => spool.put("traces", bytes(body), 1, { take: true })!.id;
+    const a = place("a");
+    const b = place("b".repeat(90));
+    const c = place("c");
+    assert.ok(a > 0 && b > a && c > b);
+    assert.equal(spool.next("traces"), null);
+    put(spool, "d");
+    assert.equal(place("e"), 0, "d is before it");
+    spool.giveBack(b);
+    spool.acknowledge(a);
+    assert.deepEqual(drain(spool), ["b".repeat(90), "d", "e"]);
+    spool.close();
+    const second = openSpool(dir);
+    assert.deepEqual(drain(second), ["c"]);
+    second.close();
+  });
+
+  it("keeps a message as it was handed out until it is acknowledged", () => {
+    const spool = openSpool(folder());
+    const bodies = Array.from({ length: 200 }, (_, i) => `${i} `.repeat(1000));
+    put(spool, ...bodies);
+    const all = bodies.map(() => spool.next("traces")!);
+    // Some are acknowledged in between, and their memory used again.
+    for (let i = 0; i < 200; i += 2) spool.acknowledge(all[i].id);
+    put(spool, ...bodies);
+    const more = bodies.map(() => spool.next("traces")!);
+    for (let i = 1; i < 200; i += 2) assert.equal(text(all[i].body), bodies[i]);
+    for (let i = 0; i < 200; i++) assert.equal(text(more[i].body), bodies[i]);
+    spool.close();
+  });
+
+  it("finds the last mark, also when everything was delivered", () => {
+    const dir = folder();
+    const mark = (text: string): { mark: Uint8Array } => ({ mark: bytes(text) });
+    const found = (): string | null => {
+      const spool = openSpool(dir);
+      const last = spool.lastMark("traces");
+      spool.close();
+      return last === null ? null : text(last);
+    };
+    assert.equal(found(), null);
+    const first = openSpool(dir, { segmentBytes: 64 });
+    first.put("traces", bytes("a"), 1, mark("one"));
+    first.put("traces", bytes("b"), 1, mark("two"));
+    put(first, "without one");
+    first.close();
+    assert.equal(found(), "two");
+    const second = openSpool(dir, { segmentBytes: 64 });
+    assert.deepEqual(drain(second), ["a", "b", "without one"]);
+    assert.equal(text(second.lastMark("traces")!), "two");
+    second.close();
+    assert.equal(found(), "two");
+    assert.equal(found(), "two");
+    assert.equal(files(dir).length, 1, "the mark alone");
+    const third = openSpool(dir);
+    third.put("traces", bytes("c"), 1, mark("x".repeat(255)));
+    assert.throws(() => third.put("traces", bytes("c"), 1, mark("x".repeat(256))), RangeError);
+    third.close();
+    assert.equal(found(), "x".repeat(255));
+    assert.equal(files(dir).length, 1, "the segment, and no longer the mark");
+  });
+
+  it("takes what its clock says for old by the time it was stored", () => {
+    let time = 1_000_000;
+    const spool = openSpool(folder(), { maxAgeMs: 1000, minReadAgeMs: 100, now: () => time });
+    put(spool, "a");
+    assert.equal(spool.next("traces"), null, "too young");
+    time += 100;
+    put(spool, "b");
+    const a = spool.next("traces")!;
+    assert.equal(text(a.body), "a");
+    spool.giveBack(a.id);
+    // Set back by an hour: nothing is held back, and nothing is lost.
+    time -= 3_600_000;
+    put(spool, "c");
+    assert.deepEqual([1, 2].map(() => text(spool.next("traces")!.body)), ["a", "b"]);
+    time += 3_600_000 + 1100;
+    put(spool, "d");
+    assert.deepEqual(spool.counts.traces.dropped.age, { requests: 1, items: 1 });
+    time += 100;
+    assert.deepEqual(drain(spool), ["d"]);
+    spool.close();
+  });
+});
+
+describe("faults of others", () => {
+  it("two rollovers in one millisecond overwrite data", () => {
+    const spool = openSpool(folder(), { segmentBytes: 50, now: () => 1_700_000_000_000 });
+    const bodies = Array.from({ length: 500 }, (_, i) => `body ${i}`);
+    put(spool, ...bodies);
+    assert.deepEqual(drain(spool), bodies);
+    spool.close();
+  });
+
+  it("deleting the second item deletes the first", () => {
+    const dir = folder();
+    const first = openSpool(dir);
+    put(first, "a", "b", "c");
+    first.next("traces");
+    first.acknowledge(first.next("traces")!.id);
+    first.close();
+    const second = openSpool(dir);
+    assert.deepEqual(drain(second), ["a", "c"]);
+    second.close();
+  });
+
+  it("a torn tail loses the whole file", () => {
+    const last = "the last record, which is cut off";
+    const whole = abandon(folder(), {}, "a", "b", last);
+    const content = readFileSync(whole);
+    const start = content.length - HEADER_BYTES - last.length;
+    for (let end = start; end < content.length; end++) {
+      const dir = folder();
+      const spool = openSpool(dir);
+      spool.close();
+      // Under the names that a killed process leaves, and a closed one.
+      const name = whole.replace(/.*\//, "").replace(/seg$/, end % 2 === 0 ? "tmp" : "seg");
+      writeFileSync(join(dir, "traces", name), content.subarray(0, end));
+      const next = openSpool(dir);
+      assert.equal(next.counts.traces.waiting.requests, 2, `cut at ${end}`);
+      assert.equal(next.counts.traces.torn, end > start ? 1 : 0, `cut at ${end}`);
+      put(next, "c");
+      assert.deepEqual(drain(next), ["a", "b", "c"], `cut at ${end}`);
+      assert.equal(next.counts.traces.dropped.corrupt.requests, 0, `cut at ${end}`);
+      next.close();
+    }
+  });
+
+  it("one bad record loses all that follow", () => {
+    const bodies = ["first", "second", "third", "fourth"];
+    const sizes = bodies.map((body) => HEADER_BYTES + body.length);
+    const begin = sizes[0];
+    for (let at = begin; at < begin + sizes[1]; at++) {
+      const dir = folder();
+      const path = abandon(dir, {}, ...bodies);
+      const content = readFileSync(path);
+      content[at] ^= 0x10;
+      writeFileSync(path, content);
+      const spool = openSpool(dir);
+      // Byte 4 says whether it was acknowledged: of two wrongs, one that is delivered twice.
+      const rest = at === begin + 4 ? bodies : ["first", "third", "fourth"];
+      assert.deepEqual(drain(spool), rest, `byte ${at - begin}`);
+      assert.equal(spool.counts.traces.dropped.corrupt.requests, 4 - rest.length);
+      assert.equal(spool.counts.traces.waiting.requests, 0);
+      spool.close();
+    }
+  });
+
+  it("a batch over the file limit is never stored", () => {
+    const spool = openSpool(folder(), { segmentBytes: 1000, maxBytes: 100_000 });
+    const large = "x".repeat(50_000);
+    put(spool, "a", large, "b");
+    assert.deepEqual(drain(spool), ["a", large, "b"]);
+    assert.equal(spool.put("traces", bytes("x".repeat(100_000)), 7), null);
+    assert.deepEqual(spool.counts.traces.refused.large, { requests: 1, items: 7 });
+    spool.close();
+  });
+
+  it("bytes of prefixes are not counted", () => {
+    const dir = folder();
+    const maxBytes = 10_000;
+    const spool = openSpool(dir, { segmentBytes: 1000, maxBytes });
+    for (let i = 0; i < 1000; i++) {
+      put(spool, String(i));
+      const used = files(dir).map((name) => statSync(join(dir, "traces", name)).size);
+      const sum = used.reduce((total, size) => total + size, 0);
+      assert.ok(sum <= maxBytes, String(sum));
+      assert.equal(sum, spool.counts.traces.bytes);
+    }
+    const { dropped, waiting } = spool.counts.traces;
+    assert.equal(dropped.size.requests + waiting.requests, 1000);
+    assert.ok(waiting.requests > 200, "the room is used");
+    const left = drain(spool);
+    assert.deepEqual(
+      left,
+      Array.from({ length: left.length }, (_, i) => `${1000 - left.length + i}`),
+    );
+    assert.equal(left.length, 1000 - dropped.size.requests);
+    spool.close();
+  });
+
+  it("a second one steals a live temporary file", () => {
+    const dir = folder();
+    const first = openSpool(dir);
+    put(first, "a");
+    const second = openSpool(dir);
+    assert.equal(second.counts.traces.waiting.requests, 0);
+    put(second, "of the second");
+    put(first, "b");
+    assert.equal(second.adopt(), 0);
+    assert.deepEqual(drain(second), ["of the second"]);
+    assert.deepEqual(drain(first), ["a", "b"]);
+    put(first, "left");
+    first.close();
+    put(second, "newer");
+    assert.equal(second.adopt(), 1);
+    assert.deepEqual(drain(second), ["left", "newer"]);
+    second.close();
+    assert.deepEqual(readdirSync(dir).sort(), ["logs", "metrics", "traces"]);
+  });
+});
+
+describe("damage", () => {
+  it("of bytes that are gone or came in between costs the record that they are in", () => {
+    for (const change of [-3, 3]) {
+      const dir = folder();
+      const path = abandon(dir, {}, "first", "second", "third");
+      const content = readFileSync(path);
+      const at = HEADER_BYTES + 5 + HEADER_BYTES + 2;
+      writeFileSync(
+        path,
+        Buffer.concat(
+          change < 0
+            ? [content.subarray(0, at), content.subarray(at - change)]
+            : [content.subarray(0, at), Buffer.alloc(change), content.subarray(at)],
+        ),
+      );
+      const spool = openSpool(dir);
+      assert.deepEqual(drain(spool), ["first", "third"]);
+      assert.equal(spool.counts.traces.dropped.corrupt.requests, 1);
+      spool.close();
+    }
+  });
+
+  it("takes nothing inside of a message for a record", () => {
+    const source = folder();
+    const inner = readFileSync(abandon(source, {}, "hidden"));
+    const dir = folder();
+    const path = abandon(dir, {}, "a", inner.toString("latin1"), "b");
+    const spool = openSpool(dir);
+    assert.deepEqual(drain(spool).length, 3);
+    spool.close();
+    const again = abandon(dir, {}, "a", "b");
+    // Where the second was there is a record of another segment.
+    const content = readFileSync(again);
+    content.set(inner.subarray(0, HEADER_BYTES + 1), HEADER_BYTES + 1);
+    writeFileSync(again, content);
+    const next = openSpool(dir);
+    assert.deepEqual(drain(next), ["a"]);
+    next.close();
+    assert.notEqual(path, again);
+  });
+
+  it("of a file that is cut off while it is read costs what is gone", () => {
+    const dir = folder();
+    const spool = openSpool(dir, { segmentBytes: 700_000 });
+    put(spool, ..."abcdef".split("").map((letter) => letter.repeat(100_000)));
+    assert.equal(text(spool.next("traces")!.body)[0], "a");
+    truncateSync(join(dir, "traces", files(dir)[0]), 350_000);
+    const rest: string[] = [];
+    for (let stored = spool.next("traces"); stored !== null; stored = spool.next("traces")) {
+      rest.push(text(stored.body)[0]);
+    }
+    assert.deepEqual(rest, ["b", "c"]);
+    spool.close();
+  });
+
+  it("leaves alone what is not its own", () => {
+    const dir = folder();
+    openSpool(dir).close();
+    const names = ["notes.txt", "000000000001-00000000.1-abc.seg", ".nomedia"];
+    for (const name of names) writeFileSync(join(dir, "traces", name), "mine");
+    const spool = openSpool(dir, { maxBytes: 1000 });
+    for (let i = 0; i < 100; i++) put(spool, String(i));
+    drain(spool);
+    spool.close();
+    assert.deepEqual(files(dir), names.sort());
+  });
+});

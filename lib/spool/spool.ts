@@ -1,0 +1,535 @@
+/**
+ * A folder in which OTLP requests wait until they are delivered, through restarts, kills and full
+ * disks.
+ *
+ * @module
+ */
+import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { clearInterval, setInterval } from "node:timers";
+import { fileSizeLimit } from "../../ffi/mod.ts";
+import { parseName, SPOOL_SIGNALS, type SpoolSignal } from "./names.ts";
+import { adopt, becomeOwner } from "./owners.ts";
+import { HEADER_BYTES, MAX_BODY_BYTES, MAX_MARK_BYTES } from "./record.ts";
+import {
+  acknowledge,
+  after,
+  append,
+  type Chunk,
+  closeFile,
+  leave,
+  newSegment,
+  readRecord,
+  removePath,
+  scan,
+  type Segment,
+  syncFile,
+} from "./segment.ts";
+import {
+  adoptMark,
+  begin,
+  complete,
+  count,
+  drop,
+  insert,
+  isDone,
+  newShelf,
+  noteMark,
+  type RefusalReason,
+  remove,
+  saveMark,
+  type Shelf,
+  type ShelfCounts,
+} from "./shelf.ts";
+
+/** How a spool keeps what it is given. */
+export interface SpoolOptions {
+  /**
+   * Bytes of all files of this process in the folder at most; headers, marks and checksums count.
+   * Beyond it the oldest segment of the signal that has most is dropped, and counted. Default 64 MiB.
+   */
+  readonly maxBytes?: number;
+  /**
+   * A segment is completed before it gets larger than this. A request that is larger has one of its
+   * own. Default 4 MiB, at most an eighth of `maxBytes`.
+   */
+  readonly segmentBytes?: number;
+  /** What has waited for longer is dropped, and counted; milliseconds. Default 24 hours. */
+  readonly maxAgeMs?: number;
+  /** What was stored is handed out after so many milliseconds at the earliest. Default 0. */
+  readonly minReadAgeMs?: number;
+  /**
+   * When to wait for the disk. Nothing is lost when a process is killed, whatever this says; it is
+   * about power failures. `"none"`: the system writes when it likes, commonly within half a minute.
+   * `"segment"`: when one is complete. `"record"`: before `put` returns. A number: every so many
+   * milliseconds. Default `"segment"`.
+   */
+  readonly sync?: "none" | "segment" | "record" | number;
+  /** The clock, milliseconds since the Unix epoch. Default `Date.now`. */
+  readonly now?: () => number;
+}
+
+/** Options of one request. */
+export interface PutOptions {
+  /** A few bytes of the caller's that are found again by {@linkcode Spool.lastMark}; at most 255. */
+  readonly mark?: Uint8Array;
+  /**
+   * The caller delivers it itself, from memory, where nothing is before it: then it counts as handed
+   * out, and is to be acknowledged or given back.
+   */
+  readonly take?: boolean;
+}
+
+/** A request that is stored. */
+export interface Placed {
+  /** What to acknowledge or give back; 0 when it waits with the others, to be handed out later. */
+  readonly id: number;
+}
+
+/** A request that was handed out. */
+export interface Stored {
+  /** What to acknowledge or give back. */
+  readonly id: number;
+  /** The message. These bytes are used again once it is acknowledged or given back. */
+  readonly body: Uint8Array;
+  readonly items: number;
+  /** When it was stored, milliseconds since the Unix epoch. */
+  readonly time: number;
+}
+
+/** A spool that is open. All calls are synchronous. */
+export interface Spool {
+  /** Where it is. */
+  readonly folder: string;
+  /**
+   * Stores an export request of a signal. Once this returns it survives the process.
+   *
+   * @param items Spans, data points or log records in it: for the counts.
+   * @returns null when it was refused: the disk is full, it is larger than the limit, or the system
+   * says no. The counts and `lastError` say why.
+   */
+  put(signal: SpoolSignal, body: Uint8Array, items: number, options?: PutOptions): Placed | null;
+  /**
+   * Hands out the oldest request of a signal that nobody has. Null when there is none, or none old
+   * enough.
+   */
+  next(signal: SpoolSignal): Stored | null;
+  /** It was delivered. Acknowledgements may come in any order, and cost what they concern alone. */
+  acknowledge(id: number): void;
+  /** It could not be delivered now: it is the next to be handed out. */
+  giveBack(id: number): void;
+  /**
+   * The mark of the last request of a signal that was stored with one, also by those before this
+   * process, and also when all were delivered. Null when there was none.
+   */
+  lastMark(signal: SpoolSignal): Uint8Array | null;
+  /** What is there, and what became of the rest. */
+  readonly counts: Readonly<Record<SpoolSignal, ShelfCounts>>;
+  /** Why the system refused something last. */
+  readonly lastError: string | undefined;
+  /** Takes over what processes that are dead by now have left. Returns how many requests that is. */
+  adopt(): number;
+  /** Waits until everything is on the disk. */
+  sync(): void;
+  /** Completes the segments, and leaves them to the next process. What is handed out stays stored. */
+  close(): void;
+}
+
+const MiB = 2 ** 20;
+const DEFAULT_BYTES = 64 * MiB;
+const DEFAULT_SEGMENT_BYTES = 4 * MiB;
+const DEFAULT_AGE_MS = 24 * 3_600_000;
+const NO_MARK = new Uint8Array(0);
+
+/** Somebody has it. */
+interface Running {
+  readonly shelf: Shelf;
+  readonly segment: Segment;
+  readonly at: number;
+  readonly items: number;
+  /** What its message is in; null when that is the caller's memory. */
+  chunk: Chunk | null;
+  isReturned: boolean;
+}
+
+/**
+ * Opens a spool in a folder, made if it is not there. What dead processes left in it is handed out
+ * first. Several processes may use the same folder: each delivers what it stored.
+ *
+ * @throws Error when the folder can't be used, or files can't be locked here.
+ */
+export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
+  const { maxBytes = DEFAULT_BYTES, maxAgeMs = DEFAULT_AGE_MS, minReadAgeMs = 0 } = options;
+  const { sync = "segment", now = Date.now } = options;
+  // Writing past this would end the process.
+  const fileLimit = fileSizeLimit();
+  const usual = Math.min(DEFAULT_SEGMENT_BYTES, maxBytes / 8);
+  const segmentBytes = Math.min(options.segmentBytes ?? usual, fileLimit);
+  for (const signal of SPOOL_SIGNALS) {
+    mkdirSync(join(folder, signal), { recursive: true, mode: 0o700 });
+  }
+  const owner = becomeOwner(folder);
+  const shelves = {} as Record<SpoolSignal, Shelf>;
+  for (const signal of SPOOL_SIGNALS) shelves[signal] = newShelf(signal, folder, owner.name);
+  const all = Object.values(shelves);
+  const running = new Map<number, Running>();
+  /** Those that were given back, in the order of storing. */
+  const returned: Record<SpoolSignal, number[]> = { traces: [], metrics: [], logs: [] };
+  let lastId = 0;
+  let lastError: string | undefined;
+  let isClosed = false;
+
+  const failed = (error: unknown): RefusalReason => {
+    const { code, message } = error as { code?: string; message: string };
+    lastError = message;
+    return code === "ENOSPC" || code === "EDQUOT" ? "full" : "failed";
+  };
+
+  // --------------------------------------------------------------------------------------- storing
+
+  function put(
+    signal: SpoolSignal,
+    body: Uint8Array,
+    items: number,
+    { mark = NO_MARK, take = false }: PutOptions = {},
+  ): Placed | null {
+    if (mark.length > MAX_MARK_BYTES) {
+      throw new RangeError(`a mark of ${mark.length} bytes: at most ${MAX_MARK_BYTES}`);
+    }
+    const shelf = shelves[signal];
+    const { counts } = shelf;
+    const refuse = (reason: RefusalReason): null => {
+      count(counts.refused[reason], 1, items);
+      return null;
+    };
+    if (isClosed) return refuse("failed");
+    const bytes = HEADER_BYTES + mark.length + body.length;
+    if (bytes > Math.min(maxBytes, fileLimit) || body.length > MAX_BODY_BYTES) {
+      return refuse("large");
+    }
+    const time = now();
+    try {
+      dropOld(shelf, time);
+      if (shelf.writing !== null && shelf.writing.end + bytes > segmentBytes) roll(shelf);
+      makeRoom(bytes);
+      const segment = shelf.writing ?? begin(shelf);
+      passOn(shelf);
+      const isNext = shelf.cursor === segment && segment.readAt === segment.end;
+      const at = segment.end;
+      const size = segment.bytes;
+      append(segment, mark, body, items, time, sync === "record");
+      counts.bytes += segment.bytes - size;
+      count(counts.stored, 1, items);
+      if (mark.length > 0) noteMark(shelf, segment, true);
+      count(counts.waiting, 1, items);
+      if (!take || !isNext || returned[signal].length > 0) return { id: 0 };
+      segment.readAt = segment.end;
+      return { id: handOut(shelf, segment, at, items, null) };
+    } catch (error) {
+      return refuse(failed(error));
+    }
+  }
+
+  /** The segment is complete, and the next one begins with the next request. */
+  function roll(shelf: Shelf): void {
+    const { writing } = shelf;
+    if (writing === null) return;
+    if (sync !== "none") syncFile(writing);
+    complete(shelf);
+    if (sync !== "none") syncFolder(join(folder, shelf.signal));
+  }
+
+  function makeRoom(bytes: number): void {
+    for (;;) {
+      let used = 0;
+      let largest = all[0];
+      for (const shelf of all) {
+        used += shelf.counts.bytes;
+        if (shelf.counts.bytes > largest.counts.bytes) largest = shelf;
+      }
+      if (used + bytes <= maxBytes || largest.first === null) return;
+      drop(largest, largest.first, "size");
+    }
+  }
+
+  /** Segments of which even the last request is too old. */
+  function dropOld(shelf: Shelf, time: number): void {
+    while (shelf.first !== null && shelf.first.end > 0 && time - shelf.first.lastTime > maxAgeMs) {
+      drop(shelf, shelf.first, "age");
+    }
+  }
+
+  // ------------------------------------------------------------------------------------ delivering
+
+  function handOut(
+    shelf: Shelf,
+    segment: Segment,
+    at: number,
+    items: number,
+    chunk: Chunk | null,
+  ): number {
+    take(shelf, segment, items);
+    segment.running++;
+    count(shelf.counts.running, 1, items);
+    running.set(++lastId, { shelf, segment, at, items, chunk, isReturned: false });
+    return lastId;
+  }
+
+  function take({ counts }: Shelf, segment: Segment, items: number): void {
+    segment.waiting--;
+    segment.waitingItems -= items;
+    count(counts.waiting, -1, -items);
+  }
+
+  function next(signal: SpoolSignal): Stored | null {
+    const shelf = shelves[signal];
+    if (isClosed) return null;
+    dropOld(shelf, now());
+    const again = nextReturned(shelf);
+    if (again !== null) return again;
+    for (;;) {
+      passOn(shelf);
+      const segment = shelf.cursor;
+      if (segment === null || segment.readAt >= segment.end) return null;
+      try {
+        const stored = nextOf(shelf, segment);
+        if (stored === "later") return null;
+        if (stored !== null) return stored;
+      } catch (error) {
+        // It can't be read: what is in it is lost, and nothing else.
+        failed(error);
+        drop(shelf, segment, "corrupt");
+      }
+    }
+  }
+
+  /** Leaves the segments behind of which everything was handed out. */
+  function passOn(shelf: Shelf): void {
+    const { counts } = shelf;
+    for (let segment = shelf.cursor; segment !== null; segment = shelf.cursor) {
+      if (segment.readAt < segment.end || segment.isOpen) return;
+      // Damaged after they were counted, or too much so to be counted.
+      const lost = Math.max(segment.waiting, segment.damaged);
+      count(counts.dropped.corrupt, lost, segment.waitingItems);
+      count(counts.waiting, -segment.waiting, -segment.waitingItems);
+      segment.waiting = segment.waitingItems = segment.damaged = 0;
+      shelf.cursor = segment.next;
+      closeFile(segment);
+      if (isDone(segment)) remove(shelf, segment);
+    }
+  }
+
+  /** Null when there is none at this place, but there may be one behind it. */
+  function nextOf(shelf: Shelf, segment: Segment): Stored | "later" | null {
+    const { reader, counts } = shelf;
+    const step = readRecord(reader, segment, segment.readAt, true);
+    if (step === undefined) return null;
+    const { at, header } = step;
+    if (header === null) {
+      segment.damaged++;
+      segment.readAt += step.skipped;
+      return null;
+    }
+    const { time, items } = header;
+    const age = now() - time;
+    if (header.acknowledged) {
+      segment.readAt = step.body === null
+        ? after(reader, segment, { ...step, header })
+        : at + header.bytes;
+      return null;
+    }
+    // A clock that was set back holds back nothing.
+    if (age >= 0 && age < minReadAgeMs) return "later";
+    if (step.body === null) {
+      segment.readAt = after(reader, segment, { ...step, header });
+      take(shelf, segment, items);
+      count(counts.dropped.corrupt, 1, items);
+      return null;
+    }
+    segment.readAt = at + header.bytes;
+    if (age > maxAgeMs) {
+      take(shelf, segment, items);
+      count(counts.dropped.age, 1, items);
+      return null;
+    }
+    reader.chunk.users++;
+    return { id: handOut(shelf, segment, at, items, reader.chunk), body: step.body, items, time };
+  }
+
+  function nextReturned(shelf: Shelf): Stored | null {
+    const ids = returned[shelf.signal];
+    while (ids.length > 0) {
+      const id = ids.shift()!;
+      const entry = running.get(id)!;
+      const { segment, at, items } = entry;
+      entry.isReturned = false;
+      if (segment.isGone) {
+        running.delete(id);
+        continue;
+      }
+      take(shelf, segment, items);
+      count(shelf.counts.running, 1, items);
+      const step = readRecord(shelf.reader, segment, at, true);
+      if (step === undefined || step.header === null || step.body === null) {
+        count(shelf.counts.dropped.corrupt, 1, items);
+        end(id, entry);
+        continue;
+      }
+      entry.chunk = shelf.reader.chunk;
+      entry.chunk.users++;
+      return { id, body: step.body, items, time: step.header.time };
+    }
+    return null;
+  }
+
+  /** Nobody has it any more, and nobody will. */
+  function end(id: number, { shelf, segment, items }: Running): void {
+    running.delete(id);
+    segment.running--;
+    count(shelf.counts.running, -1, -items);
+    passOn(shelf);
+    if (!segment.isGone && isDone(segment)) remove(shelf, segment);
+  }
+
+  function letGo(entry: Running): void {
+    if (entry.chunk !== null) leave(entry.shelf.reader, entry.chunk);
+    entry.chunk = null;
+  }
+
+  function acknowledgeOne(id: number): void {
+    const entry = running.get(id);
+    if (entry === undefined || entry.isReturned || isClosed) return;
+    letGo(entry);
+    const { shelf, segment, at, items } = entry;
+    count(shelf.counts.acknowledged, 1, items);
+    if (!segment.isGone) acknowledge(segment, at);
+    end(id, entry);
+  }
+
+  function giveBack(id: number): void {
+    const entry = running.get(id);
+    if (entry === undefined || entry.isReturned || isClosed) return;
+    letGo(entry);
+    const { shelf, segment, items } = entry;
+    const { counts } = shelf;
+    if (segment.isGone) {
+      // Dropped meanwhile, with the others of its segment.
+      count(counts.dropped.size, 1, items);
+      end(id, entry);
+      return;
+    }
+    entry.isReturned = true;
+    segment.waiting++;
+    segment.waitingItems += items;
+    count(counts.waiting, 1, items);
+    count(counts.running, -1, -items);
+    const ids = returned[shelf.signal];
+    let place = ids.length;
+    while (place > 0 && ids[place - 1] > id) place--;
+    ids.splice(place, 0, id);
+  }
+
+  // ------------------------------------------------------------------------------------ what others left
+
+  function adoptAll(): number {
+    const files = adopt(folder, owner.name);
+    const newest: Partial<Record<SpoolSignal, number>> = {};
+    for (const { signal, was } of files) {
+      if (was.ending !== "mark") newest[signal] = Math.max(newest[signal] ?? 0, was.number);
+    }
+    let requests = 0;
+    for (const { signal, path, was } of files) {
+      const shelf = shelves[signal];
+      if (was.ending === "mark") {
+        adoptMark(shelf, path, was.number, was.salt);
+        continue;
+      }
+      const segment = newSegment(path, was.number, was.salt);
+      try {
+        // The last may not have come to the disk before the power failed.
+        const verify = was.ending === "tmp" || was.number === newest[signal];
+        if (scan(segment, statSync(path).size, verify) > 0) shelf.counts.torn++;
+      } catch (error) {
+        failed(error);
+        continue;
+      }
+      insert(shelf, segment);
+      requests += segment.waiting;
+      noteMark(shelf, segment, false);
+    }
+    // What is written now comes after all of that.
+    for (const shelf of all) if (shelf.writing !== shelf.last) roll(shelf);
+    return requests;
+  }
+
+  function syncAll(): void {
+    for (const { writing } of all) if (writing !== null) syncFile(writing);
+  }
+
+  adoptAll();
+  // Also behind what others who live have stored.
+  for (const shelf of all) {
+    for (const file of readdirSync(shelf.folder)) {
+      shelf.nextNumber = Math.max(shelf.nextNumber, (parseName(file)?.number ?? 0) + 1);
+    }
+  }
+  const timer = typeof sync === "number"
+    ? setInterval(() => {
+      try {
+        syncAll();
+      } catch (error) {
+        failed(error);
+      }
+    }, sync)
+    : undefined;
+  timer?.unref();
+
+  return {
+    folder,
+    put,
+    next,
+    acknowledge: acknowledgeOne,
+    giveBack,
+    lastMark: (signal) => shelves[signal].mark?.bytes.slice() ?? null,
+    counts: {
+      traces: shelves.traces.counts,
+      metrics: shelves.metrics.counts,
+      logs: shelves.logs.counts,
+    },
+    get lastError() {
+      return lastError;
+    },
+    adopt: adoptAll,
+    sync: syncAll,
+    close() {
+      if (isClosed) return;
+      isClosed = true;
+      clearInterval(timer);
+      for (const shelf of all) {
+        try {
+          roll(shelf);
+        } catch (error) {
+          failed(error);
+        }
+        for (let segment = shelf.first; segment !== null; segment = segment.next) {
+          closeFile(segment);
+        }
+        shelf.going.forEach(removePath);
+        const { mark } = shelf;
+        if (mark !== null && typeof mark.in !== "string" && mark.in.isGone) {
+          saveMark(shelf, mark.in);
+        }
+      }
+      owner.lock.release();
+    },
+  };
+}
+
+function syncFolder(path: string): void {
+  const fd = openSync(path, "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
