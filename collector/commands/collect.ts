@@ -5,6 +5,7 @@
  */
 import process from "node:process";
 import { runtime, userTempDirectory } from "../../ffi/mod.ts";
+import type { Spool } from "../../lib/spool/mod.ts";
 import { createDelivery, type Delivery } from "../delivery/delivery.ts";
 import { discover } from "../files/discover.ts";
 import { configureLog, log } from "../text/log.ts";
@@ -17,6 +18,8 @@ import { type Receiver, startReceiver } from "../receive/receiver.ts";
 import { startServers } from "../serve/servers.ts";
 import { createSinks } from "../delivery/sinks.ts";
 import { type OpenedStore, openStoreSinks } from "../store/settings.ts";
+import { createSpooling } from "../delivery/spool.ts";
+import { openCollectorSpool, SpoolError } from "../delivery/spool-place.ts";
 import type { Environment } from "../options/variables.ts";
 
 /** The command. */
@@ -74,7 +77,16 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
     ({ destinations, giveUpAfterMs }) =>
       createSinks(destinations, giveUpAfterMs, opened?.sinks ?? null),
   );
-  const { sinks } = delivery;
+  let spool: Spool | null;
+  try {
+    spool = options.spool && openCollectorSpool(options.spool, process.env, log);
+  } catch (error) {
+    if (!(error instanceof SpoolError)) throw error;
+    log("error", error.message);
+    return 2;
+  }
+  const spooling = spool && createSpooling(spool, delivery.sinks, log);
+  const sinks = spooling?.sinks ?? delivery.sinks;
   const pipeline = new Pipeline({
     scan: discovery.scan,
     sinks,
@@ -119,18 +131,22 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
   const intake = options.receiver === null ? undefined : createIntake({
     queues: pipeline.requests.received,
     sinks,
-    isHeld: (signal) => signal === "traces" && delivery.options.tailSampling !== null,
+    isHeld: (signal) =>
+      spool === null && signal === "traces" && delivery.options.tailSampling !== null,
     ending: () => pipeline.ending,
   });
-  const servers = await startServers({ pipeline, sinks, intake }, options, log);
+  const servers = await startServers({ pipeline, sinks, intake, spool }, options, log);
   let receiver: Receiver | undefined;
   try {
     if (intake !== undefined) receiver = await startReceiver(options.receiver!, intake, log);
-    return await pipeline.run();
+    const code = await pipeline.run();
+    for (const line of spooling?.describe() ?? []) log("info", line);
+    return code || (options.once && spooling !== null && spooling.left > 0 ? 1 : 0);
   } finally {
     await receiver?.close();
     endProgress();
     servers.close();
+    spooling?.close();
     opened?.close();
   }
 }

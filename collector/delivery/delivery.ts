@@ -38,6 +38,7 @@ const FIXED: readonly (readonly [keyof CollectOptions, string])[] = [
   ["selfMetrics", "self_metrics"],
   ["receiver", "otlp_receiver"],
   ["store", "store"],
+  ["spool", "spool"],
 ];
 
 /** @param createSinks Makes what delivers requests. */

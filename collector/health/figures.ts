@@ -6,6 +6,7 @@
  */
 import process from "node:process";
 import type { Signal } from "../../lib/otlp/request.ts";
+import type { Spool } from "../../lib/spool/mod.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Sink } from "../pipeline/queue.ts";
 import type { Intake } from "../receive/intake.ts";
@@ -14,6 +15,7 @@ import type { Figure, Labels, Sample } from "./figure.ts";
 import { endpointFigures } from "./endpoints.ts";
 import { receivedFigures } from "./received.ts";
 import { recordFigures } from "./records.ts";
+import { spoolFigures } from "./spool.ts";
 
 /** What figures are read from. */
 export interface Watched {
@@ -21,13 +23,15 @@ export interface Watched {
   readonly sinks: Readonly<Record<Signal, Sink>>;
   /** Where OTLP is received. */
   readonly intake?: Pick<Intake, "counts">;
+  /** Null: there is none. */
+  readonly spool?: Spool | null;
 }
 
 const NO_LABELS: Labels = {};
 const START_SECONDS = Date.now() / 1000 - process.uptime();
 
 /** All figures of a collector. */
-export function createFigures({ pipeline, sinks, intake }: Watched): Figure[] {
+export function createFigures({ pipeline, sinks, intake, spool = null }: Watched): Figure[] {
   const { files, requests } = pipeline;
   const { aggregator, assembler, queues } = requests;
   const bySignal = (read: (signal: Signal) => number): Sample[] =>
@@ -190,6 +194,7 @@ export function createFigures({ pipeline, sinks, intake }: Watched): Figure[] {
     ),
     ...endpointFigures(sinks),
     ...(intake === undefined ? [] : receivedFigures(intake.counts)),
+    ...spoolFigures(spool),
     one(
       "counter",
       "otlp_mmap.process.cpu",

@@ -56,6 +56,7 @@ which is for one signal, over the one without:
   OTLP_MMAP_DIR                          directory of the files, when no path is given
   SDK_MMAP_EXPORTER_FILE                 the file, when no path is given
   OTLP_MMAP_HEALTH                       as --health
+  OTLP_MMAP_SPOOL                        as --spool; none: as --no-spool
   NO_COLOR                               print without colours
 
 Signals: each is sent for itself, and one that its backend is slow with, or does not take (404, 405
@@ -89,6 +90,14 @@ Retrying: while the backend can't be reached or answers 429, 502, 503 or 504, ba
 again, for ever while following, for up to 60 seconds with --once. Other refusals are final. With
 gRPC these are CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS, and
 RESOURCE_EXHAUSTED when the backend says how long to wait.
+
+Spool: requests are stored on a disk before they are sent, and stay there until an endpoint took or
+refused them: an outage of the backend, and any end of the collector, costs none. They are sent in
+the order of storing, each signal for itself; beyond --spool-max-size (1MiB and more, of all signals)
+the oldest are dropped, and counted. Default place: $XDG_STATE_HOME/otlp-mmap/spool, for root
+/var/lib/otlp-mmap/spool, otherwise ~/.local/state/otlp-mmap/spool, where that is on a disk and not in
+memory. Several collectors may share it; what a dead one left is sent by another. With --once there
+is a spool only where --spool names it: what could not be sent is there for the next collector.
 
 Health: --health :13133 (or 13133: this machine only; port 0: one that is free, which is then said)
 answers /healthz with 200 while the collector finishes rounds, /readyz with 200 when it looks for

@@ -79,6 +79,8 @@ describe("collect", () => {
       prometheus: null,
       selfMetrics: false,
       receiver: null,
+      store: null,
+      spool: null,
     });
   });
 
@@ -121,6 +123,12 @@ describe("collect", () => {
       "--otlp-grpc-port=14317",
       "--otlp-allow-origin=https://Shop.example:443/",
       "--otlp-allow-origin=*",
+      "--spool",
+      "/var/spool",
+      "--spool-max-size",
+      "1.5 MB",
+      "--spool-max-age",
+      "90m",
     ]);
     assert.deepEqual(options, {
       paths: ["a.otlp", "dir"],
@@ -157,6 +165,8 @@ describe("collect", () => {
         origins: ["https://shop.example", "*"],
         sources: { http: "--otlp-http-port", grpc: "--otlp-grpc-port" },
       },
+      store: null,
+      spool: { folder: "/var/spool", maxBytes: 1_500_000, maxAgeMs: 5_400_000 },
     });
   });
 

@@ -22,6 +22,7 @@ import { DEFAULT_LOG, LEVELS, type LogFormat, type LogSettings } from "../text/l
 import type { Level } from "../send/problems.ts";
 import type { Processor } from "../processors/processor.ts";
 import type { ReceiverOptions } from "../receive/receiver.ts";
+import { addSpool, chooseSpool, type SpoolFlags, type SpoolSettings } from "./spool.ts";
 import { type ListenAddress, listenAddress, type Listener } from "../serve/serve.ts";
 import type { TailSampling } from "../tail-sampling/sink.ts";
 import {
@@ -70,6 +71,8 @@ export interface CollectOptions {
   readonly receiver: ReceiverOptions | null;
   /** The database that keeps everything; null: none. */
   readonly store: StoreSettings | null;
+  /** Where requests wait for an endpoint; null: nowhere, or there is none. */
+  readonly spool: SpoolSettings | null;
 }
 
 /**
@@ -82,7 +85,7 @@ const DEFAULT_METRICS_MS = 10_000;
 /** A batch of a program that ends by itself is given up after this many milliseconds. */
 export const ONCE_GIVES_UP_AFTER_MS = 60_000;
 
-interface Flags extends SendFlags, ReceiverFlags, StoreFlags {
+interface Flags extends SendFlags, ReceiverFlags, StoreFlags, SpoolFlags {
   batchSize: number;
   flushInterval?: number;
   metricsInterval?: number;
@@ -155,6 +158,7 @@ function combine(
     selfMetrics: flags.selfMetrics ?? false,
     receiver: chooseReceiver(flags, Object.values(destinations ?? {}).flat(), nameOf),
     store: storeSettings(flags, env),
+    spool: destinations === null ? null : chooseSpool(flags, once, env),
   };
 }
 
@@ -229,7 +233,7 @@ export function addCollect(
   const command = program.command("collect")
     .description("follow files, and send their spans, logs and metrics as OTLP (or print them)")
     .argument("[paths...]", "files, directories or globs");
-  addStoreFlags(addReceiverFlags(addSending(command)))
+  addSpool(addStoreFlags(addReceiverFlags(addSending(command))))
     .option("--once", "drain what is there, send it, and end")
     .option("--keep", "don't remove the drained files of dead owners")
     .option("--other-users", "also files of other users (root: in directories not theirs)")

@@ -308,10 +308,11 @@ export class Pipeline {
     this.collect();
     requests.finish();
     const deadline = once ? Infinity : performance.now() + LAST_SEND_MS;
-    while (!requests.empty && performance.now() < deadline && !(once && this.stopping)) {
+    const isDone = (): boolean => requests.empty && requests.settled;
+    while (!isDone() && performance.now() < deadline && !(once && this.stopping)) {
       await this.sleep(IDLE_SLEEP_MS);
     }
-    if (!requests.empty) {
+    if (!isDone()) {
       requests.abort("the collector is shutting down");
       while (!requests.empty) await immediately();
     }

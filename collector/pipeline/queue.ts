@@ -24,6 +24,12 @@ export interface Sink {
   readonly full?: boolean;
   /** True when somebody waits for something to send, though not everything is answered. */
   readonly idle?: boolean;
+  /** Told what became of stored requests, and after how many seconds. */
+  later?(report: (outcome: Outcome, seconds: number) => void): void;
+  /** The sink that does not store. */
+  readonly direct?: Sink;
+  /** False while stored requests are on their way, and it looks as if they would arrive. */
+  readonly settled?: boolean;
   /** Where something is sent. */
   readonly endpoints?: readonly Endpoint[];
 }
@@ -150,16 +156,21 @@ export class SendQueue<R extends Parcel = Request> {
     const body = request.buffer.subarray(0, request.length);
     const begun = performance.now();
     const outcome = await this.sink.send(body, request.items);
-    addLatency(this.latency, (performance.now() - begun) / 1000);
     this.running--;
     this.unanswered -= request.items;
+    if (outcome.stored === undefined) this.count(outcome, (performance.now() - begun) / 1000);
+    const next = this.shift();
+    if (next !== undefined) void this.send(next);
+    this.onAnswer(request, outcome);
+  }
+
+  /** Adds what became of a request, and how long it took. */
+  count(outcome: Outcome, seconds: number): void {
+    addLatency(this.latency, seconds);
     this.totals.accepted += outcome.accepted;
     this.totals.rejected += outcome.rejected;
     this.totals.dropped += outcome.dropped;
     this.totals.filtered += outcome.filtered ?? 0;
     this.totals.requests++;
-    const next = this.shift();
-    if (next !== undefined) void this.send(next);
-    this.onAnswer(request, outcome);
   }
 }

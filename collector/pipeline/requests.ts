@@ -85,7 +85,13 @@ export class Requests {
     this.queues = forEachSignal((signal) =>
       new SendQueue(options.sinks[signal], (request, outcome) => this.answered(request, outcome))
     );
-    this.own = new SendQueue(options.sinks.metrics, () => {});
+    // What was stored first has its outcome when it was sent, whoever it is from.
+    for (const signal of SIGNALS) {
+      options.sinks[signal].later?.((outcome, seconds) =>
+        this.queues[signal].count(outcome, seconds)
+      );
+    }
+    this.own = new SendQueue(options.sinks.metrics.direct ?? options.sinks.metrics, () => {});
     this.received = forEachSignal((signal) =>
       new SendQueue(options.sinks[signal], (request, outcome) => request.answer(outcome))
     );
@@ -106,6 +112,11 @@ export class Requests {
   /** Items of requests that are not answered. */
   get unanswered(): number {
     return SIGNALS.reduce((sum, signal) => sum + this.queues[signal].unanswered, 0);
+  }
+
+  /** True when no stored request is on its way, or none would arrive now. */
+  get settled(): boolean {
+    return SIGNALS.every((signal) => this.options.sinks[signal].settled !== false);
   }
 
   /** True when some signal's requests pile up. */

@@ -18,8 +18,8 @@ import type { Part } from "./split.ts";
 export type Protocol = "grpc" | "http/protobuf" | "http/json";
 
 /**
- * What became of a batch. `accepted + rejected + dropped`, and what was filtered, is the number of
- * its items.
+ * What became of a batch. `accepted + rejected + dropped`, what was filtered and what was stored
+ * is the number of its items.
  */
 export interface Outcome {
   /** Items (spans, data points, log records) the backend took. */
@@ -30,6 +30,8 @@ export interface Outcome {
   dropped: number;
   /** Items that the configuration leaves out. */
   filtered?: number;
+  /** Items that are safe on the disk, and sent from there: their outcome is told later. */
+  stored?: number;
   /** Why items were rejected or dropped, or what the backend warns about. */
   reason?: string;
   /** True when retrying was given up: the backend has not refused these items. */

@@ -86,6 +86,11 @@ export interface Placed {
   readonly id: number;
 }
 
+/** A request that was not stored. */
+export interface Refused {
+  readonly refused: RefusalReason;
+}
+
 /** A request that was handed out. */
 export interface Stored {
   /** What to acknowledge or give back. */
@@ -105,10 +110,15 @@ export interface Spool {
    * Stores an export request of a signal. Once this returns it survives the process.
    *
    * @param items Spans, data points or log records in it: for the counts.
-   * @returns null when it was refused: the disk is full, it is larger than the limit, or the system
-   * says no. The counts and `lastError` say why.
+   * @returns why it was refused, if it was: `full` is the disk, `large` is a request over the limit,
+   * and `failed` anything else; `lastError` says more. The next one may be stored.
    */
-  put(signal: SpoolSignal, body: Uint8Array, items: number, options?: PutOptions): Placed | null;
+  put(
+    signal: SpoolSignal,
+    body: Uint8Array,
+    items: number,
+    options?: PutOptions,
+  ): Placed | Refused;
   /**
    * Hands out the oldest request of a signal that nobody has. Null when there is none, or none old
    * enough.
@@ -192,15 +202,15 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
     body: Uint8Array,
     items: number,
     { mark = NO_MARK, take = false }: PutOptions = {},
-  ): Placed | null {
+  ): Placed | Refused {
     if (mark.length > MAX_MARK_BYTES) {
       throw new RangeError(`a mark of ${mark.length} bytes: at most ${MAX_MARK_BYTES}`);
     }
     const shelf = shelves[signal];
     const { counts } = shelf;
-    const refuse = (reason: RefusalReason): null => {
-      count(counts.refused[reason], 1, items);
-      return null;
+    const refuse = (refused: RefusalReason): Refused => {
+      count(counts.refused[refused], 1, items);
+      return { refused };
     };
     if (isClosed) return refuse("failed");
     const bytes = HEADER_BYTES + mark.length + body.length;

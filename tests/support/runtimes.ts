@@ -79,11 +79,15 @@ export function launchOf(
   } = {},
 ): Launch {
   if (binary !== undefined && runtime === "bun" && file === join(ROOT, "collector/main.ts")) {
-    return { command: binary, args: [...args], cwd: cwd ?? emptyFolder(), env: { ...env } };
+    const given = { ...NO_SPOOL, ...env };
+    return { command: binary, args: [...args], cwd: cwd ?? emptyFolder(), env: given };
   }
   const [command, ...rest] = commandLineOf(runtime, file, args, flags);
-  return { command, args: rest, cwd, env: { ...plainEnvironment(), ...env } };
+  return { command, args: rest, cwd, env: { ...plainEnvironment(), ...NO_SPOOL, ...env } };
 }
+
+/** What one test leaves is not for the next, nor for the user whose home this is. */
+const NO_SPOOL = { OTLP_MMAP_SPOOL: "none" };
 
 let empty: string | undefined;
 
