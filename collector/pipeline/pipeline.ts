@@ -320,7 +320,9 @@ export class Pipeline {
     for (const process of [...files.processes.values()]) this.leave(process);
     await requests.close();
     // Where there was nothing to read, what was said of that is enough.
-    if (files.opened > 0) { for (const line of this.describe()) log("info", line); }
+    const isSilent = files.opened === 0 &&
+      SIGNALS.every((signal) => requests.queues[signal].totals.requests === 0);
+    if (!isSilent) { for (const line of this.describe()) log("info", line); }
     const lost = SIGNALS.some((signal) => {
       const { dropped, rejected } = requests.queues[signal].totals;
       return dropped + rejected > 0;

@@ -191,7 +191,7 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
 
   const failed = (error: unknown): RefusalReason => {
     const { code, message } = error as { code?: string; message: string };
-    lastError = message;
+    lastError = code === undefined || message.includes(code) ? message : `${code}: ${message}`;
     return code === "ENOSPC" || code === "EDQUOT" ? "full" : "failed";
   };
 

@@ -1,0 +1,265 @@
+/** Requests by way of the disk, with sinks of the test. */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { describe, it } from "node:test";
+import { openSpool, type SpoolOptions } from "../../lib/spool/mod.ts";
+import type { Sink } from "../pipeline/queue.ts";
+import { SendQueue } from "../pipeline/queue.ts";
+import { forEachSignal } from "../pipeline/signals.ts";
+import type { Outcome } from "../send/send.ts";
+import { accept, folders, giveUp, until } from "../testing/run.ts";
+import { createSpooling, type Spooling } from "./spool.ts";
+import { defaultPlace, openCollectorSpool, SpoolError } from "./spool-place.ts";
+
+const folder = folders("spooling");
+const bytes = (text: string): Uint8Array => Buffer.from(text);
+
+/** A backend that answers when it is told to. */
+class Backend {
+  readonly taken: string[] = [];
+  readonly waiting: { readonly body: string; answer(outcome: Outcome): void }[] = [];
+  isOpen = false;
+  private isAborted = false;
+  readonly sink: Sink = {
+    send: (body) => {
+      const text = Buffer.from(body).toString();
+      if (this.isAborted) return Promise.resolve(giveUp(1));
+      if (this.isOpen) return this.taken.push(text), Promise.resolve(accept(1));
+      return new Promise((answer) => this.waiting.push({ body: text, answer }));
+    },
+    abort: () => {
+      this.isAborted = true;
+      for (const { answer } of this.waiting.splice(0)) answer(giveUp(1));
+    },
+    close: () => Promise.resolve(),
+  };
+  open(): void {
+    this.isOpen = true;
+    for (const { body, answer } of this.waiting.splice(0)) {
+      this.taken.push(body);
+      answer(accept(1));
+    }
+  }
+}
+
+interface Set {
+  readonly spooling: Spooling;
+  readonly backend: Backend;
+  readonly lines: string[];
+  store(text: string): Promise<Outcome>;
+  end(): Promise<void>;
+}
+
+function set(dir: string, options: SpoolOptions = {}): Set {
+  const backend = new Backend();
+  const lines: string[] = [];
+  const spooling = createSpooling(
+    openSpool(dir, options),
+    forEachSignal(() => backend.sink),
+    (level, message) => lines.push(`${level} ${message}`),
+  );
+  return {
+    spooling,
+    backend,
+    lines,
+    store: (text) => spooling.sinks.traces.send(bytes(text), 1),
+    async end() {
+      spooling.sinks.traces.abort("the end");
+      await Promise.all(Object.values(spooling.sinks).map((sink) => sink.close()));
+      spooling.close();
+    },
+  };
+}
+
+const STORED = { accepted: 0, rejected: 0, dropped: 0, stored: 1 };
+
+describe("a sink with a spool", () => {
+  it("answers when a request is stored, and sends in order, a few at a time", async () => {
+    const { spooling, backend, store, end } = set(folder());
+    for (let i = 0; i < 10; i++) assert.deepEqual(await store(String(i)), STORED);
+    assert.deepEqual(backend.waiting.map(({ body }) => body), ["0", "1"]);
+    assert.equal(spooling.left, 10);
+    assert.equal(spooling.sinks.traces.settled, false);
+    backend.open();
+    await until("all are taken", () => spooling.left === 0);
+    assert.deepEqual(backend.taken, [..."0123456789"]);
+    assert.equal(spooling.sinks.traces.settled, true);
+    await store("later");
+    await until("that too", () => spooling.left === 0);
+    await end();
+    assert.deepEqual(spooling.describe(), []);
+  });
+
+  it("does not care what becomes of the buffer of a request that is stored", async () => {
+    const { spooling, backend, end } = set(folder());
+    const body = bytes("as it was");
+    await spooling.sinks.traces.send(body, 1);
+    body.fill(0);
+    backend.open();
+    await until("it is taken", () => spooling.left === 0);
+    assert.deepEqual(backend.taken, ["as it was"]);
+    await end();
+  });
+
+  it("leaves to the next one what it could not send, each once and in order", async () => {
+    const dir = folder();
+    const first = set(dir);
+    for (const text of "abcde") await first.store(text);
+    const [a, b] = first.backend.waiting.splice(0);
+    b.answer(accept(1));
+    await until("b is acknowledged", () => first.spooling.left === 4);
+    a.answer(giveUp(1));
+    await first.end();
+    assert.match(first.spooling.describe()[0], /^4 spans \(4 requests\) are left in the spool/);
+    const second = set(dir);
+    assert.match(second.lines[0], /^info 4 requests of an earlier run wait in the spool/);
+    await second.store("f");
+    second.backend.open();
+    await until("all are taken", () => second.spooling.left === 0);
+    assert.deepEqual(second.backend.taken, [..."acdef"]);
+    await second.end();
+  });
+
+  it("tells the queue later what became of requests, and of none twice", async () => {
+    const { spooling, backend, end } = set(folder());
+    const answered: Outcome[] = [];
+    const queue = new SendQueue(
+      spooling.sinks.traces,
+      (_request, outcome) => answered.push(outcome),
+    );
+    const body = bytes("x");
+    for (let i = 0; i < 3; i++) queue.push({ buffer: body, length: 1, items: 1 } as never);
+    await until("all are stored", () => answered.length === 3);
+    assert.deepEqual(queue.totals.accepted + queue.totals.requests, 0);
+    const [refused] = backend.waiting.splice(0, 1);
+    refused.answer({ accepted: 0, rejected: 0, dropped: 1, reason: "bad" });
+    backend.open();
+    await until("all are sent", () => spooling.left === 0);
+    const { accepted, dropped, requests } = queue.totals;
+    assert.deepEqual([accepted, dropped, requests], [2, 1, 3]);
+    await end();
+  });
+
+  it("does not send again what was delivered of a request that was parted", async () => {
+    const dir = folder();
+    const { spooling, backend, store, end } = set(dir);
+    await store("both");
+    const part = { body: bytes("half"), items: 1 };
+    backend.waiting.splice(0)[0].answer({ ...giveUp(1), accepted: 1, left: [part] });
+    await until("it is given up", () => spooling.sinks.traces.settled === true);
+    assert.equal(spooling.left, 1);
+    await end();
+    const next = set(dir);
+    next.backend.open();
+    await until("the rest is taken", () => next.spooling.left === 0);
+    assert.deepEqual(next.backend.taken.concat(next.backend.waiting.map(({ body }) => body)), [
+      "half",
+    ]);
+    await next.end();
+  });
+
+  it("sends what it can't store without storing it, and says so once", async () => {
+    const { spooling, backend, lines, store, end } = set(folder(), { maxBytes: 1000 });
+    const large = "x".repeat(2000);
+    const sent = [store(large), store(large)];
+    assert.equal(spooling.left, 0);
+    backend.open();
+    assert.deepEqual(await Promise.all(sent), [accept(1), accept(1)]);
+    assert.deepEqual(await store("small"), STORED);
+    assert.equal(lines.length, 2, lines.join("\n"));
+    assert.match(lines[0], /^warn spans can't be stored .* larger than --spool-max-size/);
+    assert.match(lines[1], /^info spans are stored in the spool .* again/);
+    await end();
+  });
+
+  it("says what it drops for want of room", async () => {
+    const { spooling, lines, store, end } = set(folder(), { maxBytes: 4000, segmentBytes: 500 });
+    for (let i = 0; i < 100; i++) await store(`${i} `.repeat(20));
+    await until("it is said", () => lines.length > 0);
+    assert.match(lines[0], /^warn spans in the spool .* had no room \(see --spool-max-size\)/);
+    const { dropped, waiting, running } = spooling.spool.counts.traces;
+    assert.equal(dropped.size.requests + waiting.requests + running.requests, 100);
+    await end();
+    assert.match(
+      spooling.describe().join("\n"),
+      /dropped: \d+ spans \(\d+ requests\) that had no room/,
+    );
+  });
+
+  it("starts sending again when a sink that was full is not any more", async () => {
+    const dir = folder();
+    const backend = new Backend();
+    let full = true;
+    const sink = {
+      ...backend.sink,
+      get full() {
+        return full;
+      },
+    };
+    const spooling = createSpooling(openSpool(dir), forEachSignal(() => sink), () => {});
+    await spooling.sinks.traces.send(bytes("a"), 1);
+    assert.deepEqual(backend.waiting, []);
+    full = false;
+    backend.isOpen = true;
+    await until("it is taken", () => backend.taken.length === 1);
+    await Promise.all(Object.values(spooling.sinks).map((each) => each.close()));
+    spooling.close();
+  });
+});
+
+describe("the place of the spool", () => {
+  it("is the user's own", () => {
+    assert.equal(defaultPlace({ XDG_STATE_HOME: "/x", HOME: "/h" }, 0), "/x/otlp-mmap/spool");
+    assert.equal(
+      defaultPlace({ XDG_STATE_HOME: "x", HOME: "/h" }, 1),
+      "/h/.local/state/otlp-mmap/spool",
+    );
+    assert.equal(defaultPlace({ HOME: "/h" }, 0), "/var/lib/otlp-mmap/spool");
+    assert.equal(defaultPlace({}, 1), undefined);
+  });
+
+  it("is made with its parents, and one that was named must be usable", () => {
+    const dir = folder();
+    const limits = { maxBytes: 2 ** 20, maxAgeMs: 1000 };
+    const log = (): void => {};
+    const named = openCollectorSpool({ folder: join(dir, "a/b"), ...limits }, {}, log);
+    named!.close();
+    assert.deepEqual(readdirSync(join(dir, "a/b")).sort(), ["logs", "metrics", "traces"]);
+    assert.throws(
+      () => openCollectorSpool({ folder: "/proc/none", ...limits }, {}, log),
+      (error) => error instanceof SpoolError && /\/proc\/none.*ENOENT.*--spool/.test(error.message),
+    );
+    const lines: string[] = [];
+    const env = { XDG_STATE_HOME: "/proc/none" };
+    const say = (level: string, message: string): void => void lines.push(`${level} ${message}`);
+    assert.equal(openCollectorSpool({ folder: null, ...limits }, env, say), null);
+    assert.match(
+      lines[0],
+      /^warn the spool \/proc\/none\/otlp-mmap\/spool can't be used: .*ENOENT/,
+    );
+  });
+
+  if (process.platform === "linux") {
+    it("is not in memory unless that was named", () => {
+      const memory = mkdtempSync("/dev/shm/otlp-mmap-test-");
+      try {
+        const lines: string[] = [];
+        const log = (level: string, message: string): void =>
+          void lines.push(`${level} ${message}`);
+        const limits = { maxBytes: 2 ** 20, maxAgeMs: 1000 };
+        const env = { XDG_STATE_HOME: memory };
+        assert.equal(openCollectorSpool({ folder: null, ...limits }, env, log), null);
+        assert.match(lines[0], /^warn the spool .* would be in memory: .*--no-spool/);
+        const own = join(memory, "own");
+        mkdirSync(own);
+        openCollectorSpool({ folder: own, ...limits }, env, log)!.close();
+        assert.match(lines[1], /^warn the spool .* is in memory/);
+      } finally {
+        rmSync(memory, { recursive: true });
+      }
+    });
+  }
+});
