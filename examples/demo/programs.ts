@@ -45,7 +45,7 @@ export class Stage {
   collector(endpoint: string): Program {
     const main = join(ROOT, "collector/main.ts");
     return this.start("collector", denoPath(), [
-      ...["run", "-A", "--quiet", main, "collect", "--endpoint", endpoint],
+      ...["run", "-A", "--quiet", main, "collect", "--endpoint", endpoint, "--no-spool"],
     ]);
   }
 

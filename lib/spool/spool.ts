@@ -442,6 +442,7 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
   // ------------------------------------------------------------------------------------ what others left
 
   function adoptAll(): number {
+    if (isClosed) return 0;
     const files = adopt(folder, owner.name);
     const newest: Partial<Record<SpoolSignal, number>> = {};
     for (const { signal, was } of files) {

@@ -1,0 +1,199 @@
+/**
+ * An exporter for the SDK of OpenTelemetry that stores what it is given, and sends it from the disk.
+ *
+ * @module
+ */
+import { setTimeout } from "node:timers";
+import { context, diag } from "@opentelemetry/api";
+import { type ExportResult, ExportResultCode, suppressTracing } from "@opentelemetry/core";
+import type { SpoolSignal } from "./names.ts";
+import type { Spool, Stored } from "./spool.ts";
+
+/** What became of an attempt to send; what `IExporterTransport` of the OTLP exporters answers. */
+export interface Delivery {
+  /**
+   * `success`: it is delivered. `retryable`: it stays stored, and is tried again. `failure`: it would
+   * be refused again, and is dropped.
+   */
+  readonly status: "success" | "retryable" | "failure";
+  /** When to try again at the earliest, milliseconds. */
+  readonly retryInMillis?: number;
+  /** Why it did not work. */
+  readonly error?: Error;
+}
+
+/** How to store and send. */
+export interface SpoolExporterOptions<T> {
+  /** Where to store. Exporters of different signals may share it; who opened it closes it. */
+  readonly spool: Spool;
+  readonly signal: SpoolSignal;
+  /** What makes requests of items: one of `@opentelemetry/otlp-transformer`, such as `ProtobufTraceSerializer`. */
+  readonly serializer: { serializeRequest(items: T): Uint8Array | undefined };
+  /** Sends a request: {@linkcode postTo}, or the `send` of an `IExporterTransport`. */
+  send(body: Uint8Array, timeoutMs: number): Promise<Delivery>;
+  /** For one attempt, milliseconds. Default 10,000. */
+  readonly timeoutMs?: number;
+  /** Time between two attempts, doubled after each up to 64 times of it, milliseconds. Default 1,000. */
+  readonly retryMs?: number;
+}
+
+/** Fits where the SDK wants an exporter of spans, metrics or log records. */
+export interface SpoolExporter<T> {
+  /** Stores items. Succeeds once they are stored. */
+  export(items: T, resultCallback: (result: ExportResult) => void): void;
+  /** Resolves when everything is delivered, or an attempt has failed. */
+  forceFlush(): Promise<void>;
+  /** As {@linkcode SpoolExporter.forceFlush}; then nothing more is sent. What is left stays stored. */
+  shutdown(): Promise<void>;
+  /** Requests that the receiver refused for good. */
+  readonly refused: number;
+}
+
+const MAX_BACKOFF = 64;
+/** How often what dead processes left is looked for, milliseconds. */
+const ADOPT_MS = 60_000;
+
+/**
+ * Makes an exporter that stores first, and delivers from the disk, in order and one request at a time.
+ * What the process leaves behind is sent by the next one that opens the spool.
+ */
+export function spoolExporter<T>(options: SpoolExporterOptions<T>): SpoolExporter<T> {
+  const { spool, signal, serializer, timeoutMs = 10_000, retryMs = 1000 } = options;
+  let draining: Promise<void> | null = null;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let backoff = 1;
+  let isOver = false;
+  let refused = 0;
+  let adoptedAt = Date.now();
+
+  /** Sends until nothing is left or it does not work. */
+  function drain(): Promise<void> {
+    clearTimeout(timer);
+    draining ??= run().finally(() => draining = null);
+    return draining;
+  }
+
+  async function run(): Promise<void> {
+    if (Math.abs(Date.now() - adoptedAt) > ADOPT_MS) {
+      adoptedAt = Date.now();
+      spool.adopt();
+    }
+    for (let stored = spool.next(signal); stored !== null; stored = spool.next(signal)) {
+      const { status, retryInMillis = 0, error } = await attempt(stored);
+      if (status === "retryable") {
+        spool.giveBack(stored.id);
+        later(Math.max(retryInMillis, retryMs * backoff * (0.8 + Math.random() * 0.4)));
+        backoff = Math.min(2 * backoff, MAX_BACKOFF);
+        return;
+      }
+      if (status === "failure") {
+        refused++;
+        diag.warn(
+          `a request of ${stored.items} items (${signal}) was refused, and is dropped`,
+          error,
+        );
+      }
+      spool.acknowledge(stored.id);
+      backoff = 1;
+    }
+  }
+
+  async function attempt({ body }: Stored): Promise<Delivery> {
+    try {
+      // Sending is nothing to be traced.
+      const sent = context.with(
+        suppressTracing(context.active()),
+        () => options.send(body, timeoutMs),
+      );
+      return await sent;
+    } catch (error) {
+      return { status: "retryable", error: error as Error };
+    }
+  }
+
+  function later(ms: number): void {
+    clearTimeout(timer);
+    if (isOver) return;
+    timer = setTimeout(() => void drain(), ms);
+    // A process that has nothing else to do ends: what is stored, stays.
+    timer.unref();
+  }
+
+  // What was left.
+  later(0);
+  return {
+    export(items, resultCallback) {
+      const body = isOver ? undefined : serializer.serializeRequest(items);
+      if (body === undefined) {
+        const error = new Error(isOver ? "the exporter was shut down" : "nothing to send");
+        return resultCallback({ code: ExportResultCode.FAILED, error });
+      }
+      const placed = spool.put(signal, body, countOf(items));
+      if ("refused" in placed) {
+        const error = new Error(`not stored in ${spool.folder}: ${placed.refused}`, {
+          cause: spool.lastError,
+        });
+        return resultCallback({ code: ExportResultCode.FAILED, error });
+      }
+      resultCallback({ code: ExportResultCode.SUCCESS });
+      // While it does not work, the next attempt has its time.
+      if (backoff === 1) void drain();
+    },
+    async forceFlush() {
+      await draining;
+      await drain();
+    },
+    async shutdown() {
+      isOver = true;
+      await draining;
+      await drain();
+    },
+    get refused() {
+      return refused;
+    },
+  };
+}
+
+/** Spans or log records in a list, data points of metrics. */
+function countOf(items: unknown): number {
+  if (Array.isArray(items)) return items.length;
+  const { scopeMetrics = [] } = items as {
+    scopeMetrics?: { metrics: { dataPoints: unknown[] }[] }[];
+  };
+  let count = 0;
+  for (const { metrics } of scopeMetrics) {
+    for (const { dataPoints } of metrics) count += dataPoints.length;
+  }
+  return count;
+}
+
+/** Statuses after which OTLP/HTTP wants a request to be tried again. */
+const RETRYABLE: ReadonlySet<number> = new Set([429, 502, 503, 504]);
+
+/**
+ * Sends requests to an OTLP/HTTP receiver with `fetch`.
+ *
+ * @param url With its path, `http://localhost:4318/v1/traces` for one.
+ * @param headers Request headers, asked for before each attempt where that is a function.
+ */
+export function postTo(
+  url: string,
+  headers: Readonly<Record<string, string>> | (() => Readonly<Record<string, string>>) = {},
+): (body: Uint8Array, timeoutMs: number) => Promise<Delivery> {
+  return async (body, timeoutMs) => {
+    const given = typeof headers === "function" ? headers() : headers;
+    const response = await fetch(url, {
+      method: "POST",
+      headers: { ...given, "content-type": "application/x-protobuf" },
+      // Its own bytes: an attempt that took too long may still read them.
+      body: body.slice(),
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    await response.body?.cancel();
+    if (response.ok) return { status: "success" };
+    const error = new Error(`${new URL(url).host} answered ${response.status}`);
+    if (!RETRYABLE.has(response.status)) return { status: "failure", error };
+    const seconds = Number(response.headers.get("retry-after"));
+    return { status: "retryable", retryInMillis: seconds > 0 ? seconds * 1000 : 0, error };
+  };
+}
