@@ -1,0 +1,139 @@
+/** What is left of a process that is killed while it stores, and of files that are damaged at random. */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { spawn } from "node:child_process";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { describe, it } from "node:test";
+import { folders } from "../../collector/testing/run.ts";
+import { Random, seed } from "../../tests/support/random.ts";
+import { isFullSize, launchOf, ownRuntime } from "../../tests/support/runtimes.ts";
+import { ROOT } from "../../tools/runtimes.ts";
+import { openSpool, type Spool } from "./spool.ts";
+
+const folder = folders("spool-kill");
+
+function drain(spool: Spool): string[] {
+  const bodies: string[] = [];
+  for (let stored = spool.next("traces"); stored !== null; stored = spool.next("traces")) {
+    bodies.push(Buffer.from(stored.body).toString());
+    spool.acknowledge(stored.id);
+  }
+  return bodies;
+}
+
+const bodyOf = (i: number): string => `${i} `.repeat(1 + i % 100);
+
+describe("a process that is killed while it stores", () => {
+  it("leaves all that it was told is stored, once, and nothing that was acknowledged", async () => {
+    const dir = folder();
+    const random = new Random();
+    console.log(`seed ${seed}`);
+    let from = 1;
+    for (let turn = 0; turn < (isFullSize ? 50 : 6); turn++) {
+      const { command, args, env } = launchOf(ownRuntime, join(ROOT, "lib/spool/testing/put.ts"), [
+        ...[dir, String(from), "1000000"],
+      ]);
+      const child = spawn(command, args, { env, stdio: ["ignore", "pipe", "inherit"] });
+      const limit = 1 + random.below(3000);
+      let said = "";
+      child.stdout.setEncoding("latin1").on("data", (text: string) => {
+        said += text;
+        if (said.length > limit * 5 && child.pid !== undefined) process.kill(child.pid, "SIGKILL");
+      });
+      await new Promise((closed) => child.once("close", closed));
+      const told = said.split("\n").slice(0, -1);
+      const puts = told.filter((line) => line.startsWith("+")).length;
+      const acknowledged = told.length - puts;
+      assert.ok(puts > 0);
+      const spool = openSpool(dir);
+      const found = drain(spool);
+      const mark = Number(Buffer.from(spool.lastMark("traces")!).toString());
+      spool.close();
+      // It may have done one thing more, and not have said so.
+      const stored = mark - from + 1;
+      const unsaid = stored - puts + stored - acknowledged - found.length;
+      assert.ok(stored - puts >= 0 && unsaid >= 0 && unsaid <= 1, `turn ${turn}: ${unsaid}`);
+      const left = Array.from(
+        { length: found.length },
+        (_, i) => bodyOf(mark - found.length + 1 + i),
+      );
+      assert.deepEqual(found, left, `turn ${turn}`);
+      from = mark + 1;
+    }
+  });
+});
+
+describe("a segment with random damage", () => {
+  it("gives every record that was not hit, in order, once, and never another", () => {
+    const random = new Random();
+    console.log(`seed ${seed}`);
+    for (let turn = 0; turn < (isFullSize ? 5000 : 300); turn++) {
+      const dir = folder();
+      const first = openSpool(dir, { sync: "none" });
+      const bodies = Array.from(
+        { length: 2 + random.below(20) },
+        (_, i) => `${i}:`.repeat(1 + random.below(40)),
+      );
+      const ends: number[] = [];
+      let size = 0;
+      for (const body of bodies) {
+        first.put("traces", Buffer.from(body), 1, { mark: Buffer.from("m") });
+        ends.push(size = first.counts.traces.bytes);
+      }
+      first.close();
+      const path = join(dir, "traces", readdirSync(join(dir, "traces"))[0]);
+      let content: Buffer = readFileSync(path);
+      assert.equal(content.length, size);
+      const hit = new Set<number>();
+      const touch = (at: number): void => {
+        hit.add(ends.findIndex((end) => at < end));
+      };
+      // Changes first, then at most one cut, a hole, or an insertion.
+      for (let i = random.below(4); i > 0; i--) {
+        const at = random.below(size);
+        content[at] ^= 1 + random.below(255);
+        touch(at);
+      }
+      const at = random.below(size);
+      const length = Math.min(1 + random.below(60), size - at);
+      const kind = random.below(5);
+      if (kind === 0) {
+        content = content.subarray(0, at);
+        for (let i = at; i < size; i++) touch(i);
+      } else if (kind === 1) {
+        content = Buffer.concat([content.subarray(0, at), content.subarray(at + length)]);
+        for (let i = at; i < at + length; i++) touch(i);
+      } else if (kind === 2) {
+        content = Buffer.concat([
+          content.subarray(0, at),
+          Buffer.alloc(length, random.below(256)),
+          content.subarray(at),
+        ]);
+        // Between two records it hits neither.
+        if (at > 0 && !ends.includes(at)) touch(at);
+      } else if (kind === 3) {
+        content.fill(random.below(256), at, at + length);
+        for (let i = at; i < at + length; i++) touch(i);
+      }
+      writeFileSync(path, content);
+      const second = openSpool(dir, { sync: "none" });
+      const found = drain(second);
+      const message = `seed ${seed}, turn ${turn}, kind ${kind}`;
+      // One that was hit may still be whole: where it says that it was not acknowledged.
+      let place = 0;
+      bodies.forEach((body, i) => {
+        if (found[place] === body) place++;
+        else assert.ok(hit.has(i), `${message}: record ${i} of ${[...hit]}`);
+      });
+      assert.equal(place, found.length, message);
+      assert.equal(second.counts.traces.waiting.requests, 0, message);
+      assert.equal(second.counts.traces.running.requests, 0, message);
+      second.close();
+      const third = openSpool(dir, { sync: "none" });
+      assert.deepEqual(drain(third), [], message);
+      third.close();
+    }
+  });
+});
