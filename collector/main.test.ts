@@ -57,7 +57,7 @@ describe("collect", () => {
       assert.equal(logsReceivedBy(sink).length, 8);
       assert.equal(metricsReceivedBy(sink).flatMap(({ metric }) => pointsOf(metric)).length, 7);
       assert.deepEqual(lines, [
-        "otlp-mmap: 14 spans from 1 files (1 of them interrupted): 14 delivered, " +
+        "otlp-mmap: 14 spans from 1 file (1 of them interrupted): 14 delivered, " +
         "0 refused by the backend, 0 dropped",
         "otlp-mmap: 8 log records: 8 delivered, 0 refused by the backend, 0 dropped",
         "otlp-mmap: 7 data points of 42 measurements: 7 delivered, 0 refused by the backend, " +
@@ -122,7 +122,7 @@ describe("collect", () => {
       assert.deepEqual(
         (await collect([file, "--endpoint", sink.url])).lines.slice(0, 3),
         [
-          "otlp-mmap: 0 spans from 1 files: 0 delivered, 0 refused by the backend, 0 dropped",
+          "otlp-mmap: 0 spans from 1 file: 0 delivered, 0 refused by the backend, 0 dropped",
           "otlp-mmap: 0 log records: 0 delivered, 0 refused by the backend, 0 dropped",
           "otlp-mmap: 0 data points of 0 measurements: 0 delivered, 0 refused by the backend, " +
           "0 dropped",

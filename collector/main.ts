@@ -8,6 +8,12 @@ import process from "node:process";
 import { ArgumentsExit } from "./options/arguments.ts";
 import { log } from "./text/log.ts";
 import { parseProgram } from "./program.ts";
+import { explainDenied } from "../ffi/mod.ts";
+
+/** Of all commands: `run` starts programs. */
+const PERMISSIONS =
+  "--allow-env, --allow-ffi, --allow-net, --allow-read, --allow-run, --allow-sys " +
+  "and --allow-write (or -A)";
 
 try {
   process.exitCode = await parseProgram(process.argv.slice(2), process.env)();
@@ -17,7 +23,7 @@ try {
     else complain(error.message);
     process.exitCode = error.exitCode;
   } else {
-    log("error", (error as Error).message);
+    log("error", explainDenied(error, PERMISSIONS));
     process.exitCode = 2;
   }
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { PERMISSIONS } from "./permissions.ts";
 import type { Adapter, Libc, Pointer, Signature } from "./symbols.ts";
 
 type Call = (...args: unknown[]) => number | bigint;
@@ -27,7 +28,7 @@ export function bind(
     symbols[key] = { ...signature, name: signature.name ?? key };
   }
   if (deno.permissions.querySync({ name: "ffi" }).state !== "granted") {
-    throw new Error("permission denied: needs --allow-ffi");
+    throw new Error(`permission denied: needs --allow-ffi, and in all ${PERMISSIONS}`);
   }
   let failure: unknown;
   for (const library of libraries) {

@@ -12,6 +12,7 @@ export type { Runtime } from "./libc.ts";
 export { isLocked, lockFile } from "./lock.ts";
 export type { HeldLock, RefusedLock } from "./lock.ts";
 export { Mapping } from "./mapping.ts";
+export { explainDenied } from "./permissions.ts";
 export {
   descriptorLimit,
   fileSizeLimit,

@@ -135,7 +135,7 @@ async function checkAll(
   const said = (signal: Signal): string =>
     `${all[signal] - lost[signal]} delivered, 0 refused by the backend, ${lost[signal]} dropped\n`;
   const text = collector.text();
-  assert.ok(text.includes(`${recorded} spans from 1 files: ${said("traces")}`), text);
+  assert.ok(text.includes(`${recorded} spans from 1 file: ${said("traces")}`), text);
   assert.ok(text.includes(`${recorded} log records: ${said("logs")}`), text);
   assert.ok(text.includes(`${2 * recorded} measurements: ${said("metrics")}`), text);
   const again = attempts.filter((each) => !last.includes(each)).length;

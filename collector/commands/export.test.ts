@@ -181,7 +181,7 @@ describe("export", () => {
     const before = hashOf(file);
     const { code, err } = await command(["export", file, "--output", file]);
     assert.equal(code, 2);
-    assert.match(err, /--output: .*EEXIST/);
+    assert.match(err, /--output: \S+ is there already, .*: name a new file, or remove it\n$/);
     assert.equal(hashOf(file), before);
   });
 

@@ -288,7 +288,7 @@ describe("recover", () => {
     );
     assert.match(
       saved.err,
-      new RegExp(`${spans.length} spans from 1 files .*${spans.length} deliv`),
+      new RegExp(`${spans.length} spans from 1 file .*${spans.length} deliv`),
     );
     assert.match(saved.err, /unreadable, its length is wrong for its slot: 10/);
 

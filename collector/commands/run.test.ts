@@ -75,7 +75,7 @@ describe("run", () => {
       const name = String.raw`unknown_service:\S+`;
       const logs = Array.from(
         { length: 10 },
-        (_, i) => String.raw`  \S+Z INFO ${name} "step ${i + 2}" trace=\w{8}\n`,
+        (_, i) => String.raw`  \S+Z INFO ${name} "step ${i + 2}" trace=\w{32}\n`,
       );
       assert.match(
         report,
@@ -155,7 +155,7 @@ describe("run", () => {
       assert.match(running.text(), /^Lost:\n {2}5 spans not delivered\n {2}12 log records not/m);
       const collector = observe(ownRuntime, "collector/main.ts", ["collect", "--once", place]);
       assert.equal((await collector.ended).code, 0, collector.text());
-      assert.match(collector.text(), /^otlp-mmap: 0 spans from 1 files/m);
+      assert.match(collector.text(), /^otlp-mmap: 0 spans from 1 file/m);
     } finally {
       rmSync(dirname(place), { recursive: true });
     }

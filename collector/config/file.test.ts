@@ -155,7 +155,7 @@ extra: 1
     ]);
     assert.deepEqual(problemsOf("collect:\n  endpoint: localhost:4318"), [
       '2:13: collect.endpoint "localhost:4318" is invalid. "localhost:4318" is not a URL that ' +
-      "starts with http:// or https://.",
+      "starts with http:// or https://: write http://localhost:4318, or https:// with TLS.",
     ]);
     assert.match(problemsOf("a: [")[0], /not YAML/);
   });
@@ -179,7 +179,8 @@ extra: 1
       "processors: [{drop: {where: {kind: odd}}}]",
       "processors: [{drop: {where: {name: a}}, keep: {where: {name: a}}}]",
       "tail_sampling: {keep_probability: 2}",
-      "tail_sampling: {decision_wait: 5}",
+      "tail_sampling: {decision_wait: 5d}",
+      "collect: {flush_interval: soon}",
       "views: [{selector: {}}]",
       "views: [{selector: {}, stream: {aggregation: {sum: {a: 1}}}}]",
       "resource: {detect: [moon]}",
@@ -189,6 +190,27 @@ extra: 1
       // The program agrees.
       assert.notDeepEqual(problemsOf(yaml), [], yaml);
     }
+  });
+});
+
+describe("durations in a configuration file", () => {
+  it("are texts with a unit or plain numbers of milliseconds, wherever they are", () => {
+    const validate = new Ajv2020({ allowUnionTypes: true }).compile(configurationSchema());
+    for (const text of ["1500", '"1500"', "1500ms", "1.5s"]) {
+      const yaml = `collect: {flush_interval: ${text}}\n` +
+        `processors: [{drop: {where: {min_duration: ${text}}}}]\n` +
+        `tail_sampling: {decision_wait: ${text}, keep_slower_than: ${text}}\n`;
+      assert.ok(validate(parse(yaml)), JSON.stringify(validate.errors));
+      const { flushIntervalMs, tailSampling, processors } = read(yaml);
+      assert.deepEqual(
+        [flushIntervalMs, tailSampling?.decisionWaitMs, tailSampling?.policies.latency],
+        [1500, 1500, 1_500_000_000n],
+      );
+      assert.equal(processors[0].where?.[0].minDuration, 1_500_000_000n);
+    }
+    const said = JSON.stringify(configurationSchema()).split("a plain number is milliseconds");
+    // The flags that take one, and the four fields.
+    assert.ok(said.length > 6, String(said.length));
   });
 });
 

@@ -199,11 +199,14 @@ function readWanted(file: ConfigFile, of: Field | undefined): Wanted | undefined
   return [...readMap(file, of)].map(([key, field]) => [key, file.scalarText(field) ?? ""] as const);
 }
 
-/** Milliseconds of a duration such as `500ms`; undefined where it is missing or wrong. */
+/**
+ * Milliseconds of a duration such as `500ms`, or of a plain number, as flags have them; undefined
+ * where it is missing or wrong.
+ */
 export function readDuration(file: ConfigFile, field: Field | undefined): number | undefined {
-  const text = file.text(field);
+  const text = field === undefined ? undefined : file.scalarText(field);
   if (field === undefined || text === undefined) return undefined;
-  const ms = /[a-z]$/.test(text) ? parseDuration(text) : undefined;
+  const ms = parseDuration(text);
   if (ms === undefined) file.complain(field, `${JSON.stringify(text)} is no duration such as 10s`);
   return ms;
 }

@@ -6,6 +6,7 @@
  */
 import { Command } from "commander";
 import { INSTRUMENT_TYPES } from "../../lib/metrics/views.ts";
+import { duration } from "../options/arguments.ts";
 import { addCollect } from "../options/options.ts";
 import { SIGNALS } from "../pipeline/signals.ts";
 import { fileOptions, isRepeatable } from "./flags.ts";
@@ -20,9 +21,10 @@ const TEXT: Schema = { type: "string" };
 const SCALAR: Schema = { type: ["string", "number", "boolean"] };
 const BOOLEAN: Schema = { type: ["boolean", "null"] };
 const DURATION: Schema = {
-  type: "string",
-  pattern: "^[0-9]+([.][0-9]+)? *(ms|s|m|h)$",
-  description: "such as 500ms, 10s, 2m or 1h",
+  type: ["string", "number"],
+  pattern: "^[0-9]+([.][0-9]+)? *(ms|s|m|h)?$",
+  minimum: 0,
+  description: "such as 500ms, 10s, 2m or 1h; a plain number is milliseconds",
 };
 const PATTERNS: Schema = {
   type: "array",
@@ -64,7 +66,10 @@ export function configurationSchema(): Schema {
       meter_provider: { type: ["object", "null"], properties: { views: viewsSchema() } },
       processors: list(processorSchema()),
       tail_sampling: object({
-        decision_wait: { ...DURATION, description: "from a trace's first span on; default 10s" },
+        decision_wait: {
+          ...DURATION,
+          description: `from a trace's first span on; default 10s; ${DURATION.description}`,
+        },
         max_spans: { ...anInteger(1, 10_000_000), description: "held at most; default 100000" },
         keep_errors: BOOLEAN,
         keep_slower_than: DURATION,
@@ -86,6 +91,8 @@ function collectSchema(): Schema {
       ? { ...BOOLEAN, description }
       : isRepeatable(option)
       ? { type: ["string", "array"], items: TEXT, description }
+      : option.parseArg === duration
+      ? { ...DURATION, description: `${description}; ${DURATION.description}` }
       : { type: ["string", "number"], description };
   }
   return object(properties);

@@ -295,7 +295,7 @@ describe("a collector with several endpoints", () => {
       const at = (path: string): string => `${stuck}/v1/${path}`;
       for (
         const line of [
-          `${total} spans from 1 files`,
+          `${total} spans from 1 file`,
           `spans to ${at("traces")}: 0 delivered, 0 refused by the backend, ${total} dropped`,
           `spans to ${sink.url}/v1/traces: ${total} delivered, 0 refused by the backend, 0 dropped`,
           `log records to ${at("logs")}: 0 delivered, 0 refused by the backend, 0 dropped`,

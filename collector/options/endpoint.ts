@@ -35,7 +35,12 @@ export function withoutCredentials(text: string): string {
 function parseUrl(text: string): URL {
   const shown = withoutCredentials(text);
   if (!/^https?:\/\//i.test(text)) {
-    throw new Error(`"${shown}" is not a URL that starts with http:// or https://`);
+    // The form of gRPC endpoints, with a path perhaps.
+    const isBare = /^(\[[0-9a-f:.]+\]|[^\s:/?#@[\]]+)(:\d{1,5})?(\/[^\s?#@]*)?$/i.test(text);
+    throw new Error(
+      `"${shown}" is not a URL that starts with http:// or https://` +
+        (isBare ? `: write http://${text}, or https:// with TLS` : ""),
+    );
   }
   try {
     return new URL(text);

@@ -492,7 +492,7 @@ describe("once", () => {
     const { pipeline, lines } = await once([file]);
     const said = pipeline.describe();
     assert.deepEqual(said, [
-      "1 spans from 1 files: 1 delivered, 0 refused by the backend, 0 dropped",
+      "1 span from 1 file: 1 delivered, 0 refused by the backend, 0 dropped",
       "0 log records: 0 delivered, 0 refused by the backend, 0 dropped",
       "0 data points of 0 measurements: 0 delivered, 0 refused by the backend, 0 dropped",
       "records of the events rings: 1 claimed = 1 read + 0 torn + 0 unreadable",

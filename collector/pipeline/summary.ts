@@ -41,9 +41,9 @@ export function describe(counted: Counted): string[] {
   const more = notes.length > 0 ? ` (${notes.join(", ")})` : "";
   const lostLogs = spans.lostLogs > 0 ? ` (${spans.lostLogs} lost for want of memory)` : "";
   const lines = [
-    `${spans.spans} spans from ${files} files${more}${fateOf(queues.traces)}`,
-    `${spans.logs} log records${lostLogs}${fateOf(queues.logs)}`,
-    `${metrics.points} data points of ${metrics.measurements} measurements${
+    `${plural(spans.spans, "span")} from ${plural(files, "file")}${more}${fateOf(queues.traces)}`,
+    `${plural(spans.logs, "log record")}${lostLogs}${fateOf(queues.logs)}`,
+    `${plural(metrics.points, "data point")} of ${plural(metrics.measurements, "measurement")}${
       fateOf(queues.metrics)
     }`,
     ...SIGNALS.flatMap((signal) => fates(signal, queues[signal])),
@@ -98,4 +98,8 @@ export function fates(signal: Signal, { lanes }: Delivered): string[] {
 export function describeTotals({ accepted, rejected, dropped, filtered }: Totals): string {
   const apart = filtered > 0 ? `, ${filtered} left out as configured` : "";
   return `${accepted} delivered, ${rejected} refused by the backend, ${dropped} dropped${apart}`;
+}
+
+function plural(count: number, one: string): string {
+  return `${count} ${one}${count === 1 ? "" : "s"}`;
 }

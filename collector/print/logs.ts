@@ -27,8 +27,6 @@ import { DECODING } from "../send/decoding.ts";
 const ERROR = 17;
 const WARN = 13;
 const NAMES = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
-/** Hex digits of an id that tell it from its neighbours. */
-const SHORT_ID = 8;
 
 /** What a severity number is called (OpenTelemetry logs data model, "Severity Fields"). */
 export function severityName(number: number): string {
@@ -57,7 +55,7 @@ export function formatLog(log: LogRecord, service: string, style: PrintStyle): s
   if (body?.case === "stringValue") parts.push(quoted(body.value, MAX_BODY));
   else if (body !== undefined) parts.push(formatValue(log.body));
   if (log.traceId.length > 0) {
-    parts.push(paint(style, DIM, `trace=${hex(log.traceId).slice(0, SHORT_ID)}`));
+    parts.push(paint(style, DIM, `trace=${hex(log.traceId)}`));
   }
   if (log.attributes.length + log.droppedAttributesCount > 0) {
     parts.push(formatAttributes(log.attributes, log.droppedAttributesCount));
@@ -70,7 +68,7 @@ const MAX_BODY = 500;
 
 /**
  * A line for each log record of an ExportLogsServiceRequest: time (or when it was observed), severity,
- * service, event name, body, the start of the trace id, attributes.
+ * service, event name, body, trace id, attributes.
  */
 export function formatLogs(body: Uint8Array, style: PrintStyle): string {
   const request = fromBinary(ExportLogsServiceRequestSchema, body, DECODING);

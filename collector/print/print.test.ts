@@ -168,7 +168,7 @@ describe("printed log records", () => {
     assert.equal(
       text,
       '2026-11-21T09:30:00.123456Z warning shop stock.empty "no\\nstock\\x1b[2J" ' +
-        "trace=01234567 left=0 (2 attributes not shown)\n",
+        "trace=0123456789abcdef0123456789abcdef left=0 (2 attributes not shown)\n",
     );
   });
 

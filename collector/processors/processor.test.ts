@@ -321,7 +321,7 @@ describe("processors", () => {
   - redact: {attributes: []}
   - shrink: {attributes: [a]}
   - {drop: {where: {kind: odd}}, keep: {where: {name: a}}}
-  - drop: {where: {kind: odd, min_duration: 5}}
+  - drop: {where: {kind: odd, min_duration: []}}
   - drop: {where: {severity_below: loud, min_duration: 5x, nothing: 1}}
   - hash: {attributes: [a], secret_file: /nowhere/at/all}
   - set: {attributes: {a: [1]}}
@@ -337,7 +337,7 @@ describe("processors", () => {
       "and one only",
       `file.yaml:7:26: processors[5].drop.where.kind: "odd" is none of internal, server, client, ` +
       "producer or consumer",
-      "file.yaml:7:45: processors[5].drop.where.min_duration: must be a text, is 5: put it in quotes",
+      "file.yaml:7:45: processors[5].drop.where.min_duration: must be a text, a number, true or false, is a list",
       "file.yaml:8:60: processors[6].drop.where.nothing: no such field; there is signals, service, " +
       "resource, scope, name, attributes, kind, status, min_duration, severity_at_least, " +
       "severity_below or body",

@@ -28,7 +28,7 @@ describe("the log", () => {
   it("says what happened as text, from info on", async () => {
     const lines = await linesOf();
     assert.equal(lines[0], `otlp-mmap: error: ${join(root, "none.otlp")}: there is no such file`);
-    assert.match(lines[1], /^otlp-mmap: 1 spans from 1 files: 1 delivered/);
+    assert.match(lines[1], /^otlp-mmap: 1 span from 1 file: 1 delivered/);
     assert.ok(lines.every((line) => line.startsWith("otlp-mmap: ")), lines.join("\n"));
     assert.doesNotMatch(lines.join("\n"), /debug/);
   });
@@ -37,7 +37,7 @@ describe("the log", () => {
     const debug = (await linesOf("--log-level", "debug")).join("\n");
     assert.match(debug, /^otlp-mmap: debug: .*debug\.otlp: opened$/m);
     assert.match(debug, /^otlp-mmap: debug: .*debug\.otlp: closed$/m);
-    assert.match(debug, /^otlp-mmap: 1 spans/m);
+    assert.match(debug, /^otlp-mmap: 1 span /m);
     assert.deepEqual(await linesOf("--log-level", "error"), [
       `otlp-mmap: error: ${join(root, "none.otlp")}: there is no such file`,
     ]);

@@ -20,7 +20,7 @@ import {
   W3CBaggagePropagator,
   W3CTraceContextPropagator,
 } from "@opentelemetry/core";
-import { runtime } from "../../ffi/mod.ts";
+import { explainDenied, runtime } from "../../ffi/mod.ts";
 import type { FileSizes } from "../file/write.ts";
 import {
   type EnvironmentSettings,
@@ -142,7 +142,7 @@ export function start(options: StartOptions = {}): Sdk {
   try {
     return startUnguarded(options);
   } catch (error) {
-    return notRecording(`telemetry is off: ${messageOf(error)}`);
+    return notRecording(`telemetry is off: ${explainDenied(error)}`);
   }
 }
 
@@ -187,7 +187,7 @@ function startUnguarded(options: StartOptions): Sdk {
     };
     recorder = new Recorder(place, sizes, resource, spanLimits.limits);
   } catch (error) {
-    return notRecording(`telemetry is off: ${messageOf(error)}`, release);
+    return notRecording(`telemetry is off: ${explainDenied(error)}`, release);
   }
   // The API's own look-up costs as much as writing a record; ours is known to be the registered one.
   const activeContext = ownsContext ? () => manager.active() : () => context.active();
@@ -262,7 +262,8 @@ function startUnguarded(options: StartOptions): Sdk {
 }
 
 function notRecording(reason: string, release: () => void = () => {}, isProblem = true): Sdk {
-  if (isProblem) diag.error(reason);
+  // It stands among lines of the application.
+  if (isProblem) diag.error(`otlp-mmap: ${reason}`);
   else diag.info(`nothing is recorded: ${reason}`);
   return {
     recording: false,
@@ -288,8 +289,4 @@ function propagatorOf(
   return propagators.length === 0
     ? null
     : new CompositePropagator({ propagators: [...propagators] });
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
