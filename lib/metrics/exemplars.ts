@@ -212,9 +212,9 @@ export class ExemplarPool {
       place = from.wordWithin(place + 1, this.size[handle]);
       const at = SLOT_WORDS * this.takeSlot(handle, places, first + place);
       const { slots } = this;
-      for (let i = TIME; i <= FLAGS; i++) slots[at + i] = from.word();
+      for (let word = TIME; word <= FLAGS; word++) slots[at + word] = from.word();
       if ((slots[at + FLAGS] & HAS_SPAN) !== 0) {
-        for (let i = TRACE_ID; i < SPAN_ID + 2; i++) slots[at + i] = from.word();
+        for (let word = TRACE_ID; word < SPAN_ID + 2; word++) slots[at + word] = from.word();
       }
       const bytes = from.array();
       if (bytes.length > MAX_ATTRIBUTE_BYTES) from.fail(`an exemplar of ${bytes.length} bytes`);

@@ -67,13 +67,13 @@ export class Instruments {
   readonly streams: (Stream | null)[] = [];
   readonly processes: Map<number, ProcessMetrics> = new Map();
 
-  private readonly scopeOf: (source: Source, ref: number) => ScopeEntry;
   /** Streams that no instrument has any more: they go with the next collection. */
   readonly ending: Set<number> = new Set();
-
-  private readonly options: InstrumentOptions;
   /** Indexes of streams. */
   readonly numbers: Handles = new Handles();
+
+  private readonly scopeOf: (source: Source, ref: number) => ScopeEntry;
+  private readonly options: InstrumentOptions;
   private readonly sources = new WeakMap<Source, SourceMetrics>();
   private lastSource: Source | null = null;
   private last: SourceMetrics | null = null;
@@ -97,9 +97,7 @@ export class Instruments {
   removeProcess(process: number, release: (stream: Stream) => void): void {
     for (const scopes of this.processes.get(process)?.resources.values() ?? []) {
       for (const { streams } of scopes) {
-        for (const index of streams) {
-          this.removeStream(index, release);
-        }
+        for (const index of streams) this.removeStream(index, release);
       }
     }
     this.processes.delete(process);
@@ -169,15 +167,15 @@ export class Instruments {
     const read = readDefinition(source.dictionary, metricRef);
     const scope = this.scopeOf(source, read.scopeRef);
     const process = this.processes.get(scope.process)!;
-    const { scopeRef, created, ...said } = read;
+    const { scopeRef: _, created, ...said } = read;
     const key = `${scope.index} ${created} ${JSON.stringify(said)}`;
     const known = process.instruments.get(key);
     if (known !== undefined) return known;
     if (process.instruments.size >= MAX_INSTRUMENTS) throw TOO_MANY;
     // What was measured from its creation on is in points that are sent already: these start with
     // the first measurement that is seen.
-    const isSent = source.wasMeasured || process.renewed.delete(key);
-    const definition = isSent ? { ...said, scopeRef, created: 0n } : read;
+    const isSent = process.renewed.delete(key) || source.wasMeasured;
+    const definition = isSent ? { ...read, created: 0n } : read;
     let group = process.resources.get(scope.resource);
     if (group === undefined) process.resources.set(scope.resource, group = []);
     let inScope = group.find((each) => each.scope === scope);

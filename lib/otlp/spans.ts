@@ -89,11 +89,10 @@ export class SpanTable {
 
   /** Leaves of a span's words those out that mean something in one table only. */
   static forgetPlace(words: Int32Array, row: number): void {
-    words[row + HASH] =
-      words[row + NEXT] =
-      words[row + PREVIOUS] =
-      words[row + BLOCK] =
-        0;
+    words[row + HASH] = 0;
+    words[row + NEXT] = 0;
+    words[row + PREVIOUS] = 0;
+    words[row + BLOCK] = 0;
   }
 
   /** The hash of an id, for the calls below. */

@@ -363,6 +363,32 @@ describe("a saved assembler", () => {
     assert.ok(evicted[1] > 20 && evicted[2] > 20, `evicted ${evicted}`);
   });
 
+  it("has more in it than a new one has room for", () => {
+    const assembler = new Assembler(() => {});
+    const file = new FileBuilder();
+    const process = assembler.addProcess();
+    const source = assembler.addSource(1, process, file, file.dictionary, true, false);
+    const scopeRef = file.simpleScope("s");
+    for (let number = 1; number <= 3000; number++) {
+      const value = { name: `${number} `.repeat(200), startTimeUnixNano: BigInt(number) };
+      const init: SpanEventInit = { ...idsOf(number), scopeRef, event: { case: "start", value } };
+      const record = toBinary(SpanEventSchema, create(SpanEventSchema, init));
+      assembler.takeSpan(source, recordCopy(record), number);
+    }
+    const bytes = assembler.save();
+    assert.ok(bytes.length > 2 << 20);
+    const restored = new Assembler(() => {});
+    const [{ index }] = restored.restore(bytes);
+    assert.equal(Buffer.compare(restored.save(), bytes), 0);
+    const sent = [[assembler, process], [restored, restored.processes[index]!]] as const;
+    const [left, right] = sent.map(([each, own]) => {
+      assert.equal(each.interrupt(own, INTERRUPTIONS.died), 3000);
+      const request = each.spans.seal()!;
+      return request.buffer.subarray(0, request.length);
+    });
+    assert.equal(Buffer.compare(left, right), 0);
+  });
+
   it("has nothing when nothing was there", () => {
     const assembler = new Assembler(() => {});
     assert.deepEqual(assembler.restore(new Assembler(() => {}).save()), []);
