@@ -130,6 +130,7 @@ describe("a sink with a spool", () => {
       spooling.sinks.traces,
       (_request, outcome) => answered.push(outcome),
     );
+    spooling.sinks.traces.later!((outcome, seconds) => queue.count(outcome, seconds));
     const body = bytes("x");
     for (let i = 0; i < 3; i++) queue.push({ buffer: body, length: 1, items: 1 } as never);
     await until("all are stored", () => answered.length === 3);

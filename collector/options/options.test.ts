@@ -84,6 +84,27 @@ describe("collect", () => {
     });
   });
 
+  it("receives where it is told to", () => {
+    const { receiver } = collect([
+      "--otlp-receiver",
+      "--otlp-http-port",
+      "0",
+      "--otlp-grpc-port=14317",
+      "--otlp-allow-origin=https://Shop.example:443/",
+      "--otlp-allow-origin=*",
+    ]);
+    assert.deepEqual(receiver, {
+      host: "127.0.0.1",
+      httpPort: 0,
+      grpcPort: 14317,
+      origins: ["https://shop.example", "*"],
+      sources: { http: "--otlp-http-port", grpc: "--otlp-grpc-port" },
+    });
+    const everywhere = collect(["--otlp-receiver", "0.0.0.0", "dir"]);
+    assert.deepEqual([everywhere.receiver?.host, everywhere.paths], ["0.0.0.0", ["dir"]]);
+    assert.deepEqual([everywhere.receiver?.httpPort, everywhere.receiver?.grpcPort], [4318, 4317]);
+  });
+
   it("takes every flag", () => {
     const options = collect([
       "a.otlp",
@@ -117,12 +138,6 @@ describe("collect", () => {
       "--self-metrics",
       "--prometheus",
       "[::1]:9464",
-      "--otlp-receiver",
-      "--otlp-http-port",
-      "0",
-      "--otlp-grpc-port=14317",
-      "--otlp-allow-origin=https://Shop.example:443/",
-      "--otlp-allow-origin=*",
       "--spool",
       "/var/spool",
       "--spool-max-size",
@@ -158,13 +173,7 @@ describe("collect", () => {
       health: { address: { host: "0.0.0.0", port: 13133 }, source: "--health" },
       prometheus: { address: { host: "::1", port: 9464 }, source: "--prometheus" },
       selfMetrics: true,
-      receiver: {
-        host: "127.0.0.1",
-        httpPort: 0,
-        grpcPort: 14317,
-        origins: ["https://shop.example", "*"],
-        sources: { http: "--otlp-http-port", grpc: "--otlp-grpc-port" },
-      },
+      receiver: null,
       store: null,
       spool: { folder: "/var/spool", maxBytes: 1_500_000, maxAgeMs: 5_400_000 },
     });
