@@ -57,7 +57,9 @@ export async function startHttpReceiver(
     connectionsCheckingInterval: Math.min(1_000, requestTimeoutMs),
     keepAliveTimeout: KEEP_ALIVE_MS,
     maxHeaderSize: 16 << 10,
-  }, (request, response) => void handle(request, response));
+  }, (request, response) => {
+    handle(request, response).catch(() => response.destroy());
+  });
   server.maxConnections = MAX_CONNECTIONS;
   const onlyLocal = isLoopback(host);
 

@@ -7,7 +7,7 @@
 import type { Signal } from "../../lib/otlp/request.ts";
 import type { ReceivedRequest, SendQueue, Sink } from "../pipeline/queue.ts";
 import { forEachSignal, ITEMS } from "../pipeline/signals.ts";
-import { checkRequest, Malformed, TooMuch } from "./check.ts";
+import { checkRequest, TooMuch } from "./check.ts";
 import { type Refusal, type Reply, replyTo, TAKEN } from "./reply.ts";
 
 /** What requests come by. */
@@ -102,9 +102,8 @@ export function createIntake({ queues, sinks, isHeld, ending }: IntakeOptions): 
     try {
       count = checkRequest(signal, body);
     } catch (error) {
-      if (error instanceof TooMuch) return refuse(transport, "too_large", error.message);
-      if (error instanceof Malformed) return refuse(transport, "malformed", error.message);
-      throw error;
+      const kind = error instanceof TooMuch ? "too_large" : "malformed";
+      return refuse(transport, kind, (error as Error).message);
     }
     if (count === 0) return TAKEN;
     const reason = whyNot(signal);

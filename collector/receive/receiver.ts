@@ -54,13 +54,8 @@ export async function startReceiver(
     const what = name === "http" ? "OTLP/HTTP" : "OTLP/gRPC";
     try {
       const server = started[name] = await listen();
-      log(
-        "info",
-        `${what} is received at ${name}://${hostInUrl(host)}:${server.port}`.replace(
-          "grpc://",
-          "",
-        ),
-      );
+      const scheme = name === "http" ? "http://" : "";
+      log("info", `${what} is received at ${scheme}${hostInUrl(host)}:${server.port}`);
     } catch (error) {
       const where = `${sources[name]} ${hostInUrl(host)}:${port}`;
       log(
