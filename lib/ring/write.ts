@@ -31,6 +31,17 @@ export interface FileViews {
  */
 export const SEQUENCE_LIMIT = 0x7fff0000;
 
+/** More frames of the stack than publishing takes. */
+const ASSURED_FRAMES = 24;
+
+/**
+ * Throws where the stack is about to end: before a slot is claimed, rather than between that and its
+ * publishing, where the slot would hold up the reader for as long as this process lives.
+ */
+function assureStack(frames: number): number {
+  return frames === 0 ? 0 : assureStack(frames - 1) + 1;
+}
+
 /** One ring of a file that this isolate writes. */
 export class RingWriter {
   /** Views to fill the reserved place through: the mapping's, or with many producers a scratch's. */
@@ -143,6 +154,7 @@ export class RingWriter {
 
   private claimAndCopy(end: number): boolean {
     const { i32, i64, u8 } = this.file;
+    assureStack(ASSURED_FRAMES);
     let next: number;
     for (;;) {
       const last = Atomics.load(i32, this.writerWord);
