@@ -236,6 +236,7 @@ function spanColumns(db: DatabaseSync, window: number, count: number): SpanColum
 
 function ingest(open: Open, { signal, body, items }: Incoming): Stored {
   const { tails, origins } = open;
+  tails.span.last = tails.log.last = Date.now();
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
   let origin = -1;
   let taken = 0;

@@ -58,6 +58,8 @@ export interface Tail {
   bytes: number;
   /** When its first item came, unix milliseconds; for one that was loaded, when that was. */
   since: number;
+  /** When its newest item came. */
+  last: number;
   readonly time: Float64Array<ArrayBuffer>;
   readonly origin: Uint32Array<ArrayBuffer>;
   readonly meta: Uint8Array<ArrayBuffer>;
@@ -97,6 +99,7 @@ export function createTail(kind: WindowKind, first: number): Tail {
     count: 0,
     bytes: 0,
     since: Date.now(),
+    last: Date.now(),
     time: new Float64Array(WINDOW_ITEMS),
     origin: new Uint32Array(WINDOW_ITEMS),
     meta: new Uint8Array(WINDOW_ITEMS),
@@ -118,7 +121,7 @@ export function createTail(kind: WindowKind, first: number): Tail {
 export function clearTail(tail: Tail, first: number): void {
   tail.first = first;
   tail.count = tail.bytes = tail.termCount = 0;
-  tail.since = Date.now();
+  tail.since = tail.last = Date.now();
   tail.names.clear();
   tail.moreNames = false;
   tail.keys.clear();

@@ -4,6 +4,7 @@
  * @module
  */
 import { originsOf, type Reader, resourceOf } from "../read/reader.ts";
+import { milliseconds } from "../time.ts";
 import { EVERYTHING, scan } from "../read/scan.ts";
 import { type SpanRow, spanRows, toSpan, toSummary } from "../read/spans.ts";
 import { META_INTERRUPTED } from "../window.ts";
@@ -65,7 +66,7 @@ export function crash(reader: Reader, resourceId: number, seconds = 30): CrashRe
   open.push(...spanRows(reader, ids));
   const last = lastSign(reader, resourceId, origins, open);
   const from = last - BigInt(Math.round(seconds * 1e9));
-  const range = { fromMs: Number(from) / 1e6, toMs: Number(last) / 1e6 + 1 };
+  const range = { fromMs: milliseconds(from), toMs: milliseconds(last) + 1 };
 
   const ended: number[] = [];
   const inTime = {
@@ -125,9 +126,10 @@ function byStart(a: SpanRow, b: SpanRow): number {
 }
 
 /** See {@linkcode StoreQueries}. */
-export function losses(reader: Reader, { fromMs = 0, toMs = Infinity }: TimeRange): Loss[] {
-  return reader.db.prepare(
+export function losses(reader: Reader, range: TimeRange): Loss[] {
+  const rows = reader.db.prepare(
     `SELECT time AS timeMs, process, file, ring, reason, count FROM loss
       WHERE time >= ? AND time < ? ORDER BY time DESC LIMIT 10000`,
-  ).all(fromMs, toMs === Infinity ? Number.MAX_SAFE_INTEGER : toMs) as unknown as Loss[];
+  ).all(range.fromMs ?? 0, range.toMs ?? Number.MAX_SAFE_INTEGER) as unknown as Loss[];
+  return rows.map((row) => ({ ...row }));
 }

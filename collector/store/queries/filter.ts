@@ -6,8 +6,9 @@
 import { Buffer } from "node:buffer";
 import { hashBytes } from "../hash.ts";
 import type { Plan, PlanTerm } from "../read/scan.ts";
+import { milliseconds } from "../time.ts";
 import { originsOf, type Reader, resourceOf, scopeOf } from "../read/reader.ts";
-import { decodeRest, KINDS, type SpanRow, STATUSES } from "../read/spans.ts";
+import { decodeRest, KINDS, nameOf, type SpanRow, STATUSES } from "../read/spans.ts";
 import { isAmong, toAttributes, toWanted, type Wanted } from "../read/values.ts";
 import {
   META_INTERRUPTED,
@@ -74,10 +75,10 @@ export function compile(reader: Reader, filter: SpanFilter): SpanMatcher {
         (row.interrupted === 0 ? 0 : META_INTERRUPTED) | (row.parent === null ? META_ROOT : 0);
       if ((bits & mask) !== meta) return false;
       if (plan.origins !== null && !plan.origins.has(row.origin)) return false;
-      const ms = Number(row.start) / 1e6;
+      const ms = milliseconds(BigInt(row.start));
       if (!(ms >= plan.from && ms < plan.to)) return false;
-      if (filter.name !== undefined && row.name !== filter.name) return false;
-      if (part !== undefined && !row.name.toLowerCase().includes(part)) return false;
+      if (filter.name !== undefined && nameOf(row) !== filter.name) return false;
+      if (part !== undefined && !nameOf(row).toLowerCase().includes(part)) return false;
       if (wanted.length === 0) return true;
       const own = toAttributes(decodeRest(row)?.attributes ?? []);
       return wanted.every((each, i) =>

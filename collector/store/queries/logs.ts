@@ -10,6 +10,7 @@ import { DECODING } from "../../send/decoding.ts";
 import { sqliteCode } from "../database.ts";
 import { hashTrace } from "../hash.ts";
 import { originsOf, type Reader } from "../read/reader.ts";
+import { milliseconds } from "../time.ts";
 import { EVERYTHING, type Plan, scan } from "../read/scan.ts";
 import { hex } from "../read/spans.ts";
 import { isAmong, toAttributes, toValue, type Wanted } from "../read/values.ts";
@@ -32,13 +33,14 @@ interface LogRow {
   readonly severity: number;
   readonly trace: Uint8Array | null;
   readonly span: Uint8Array | null;
-  readonly body: string | null;
+  /** As bytes, since a NUL is the end of a text to some. */
+  readonly body: Uint8Array | null;
   readonly rest: Uint8Array;
 }
 
 const LOG_COLUMNS =
   "logs.id AS id, origin, CAST(time AS TEXT) AS time, CAST(observed AS TEXT) AS observed, severity, " +
-  "trace, span, logs.body AS body, rest";
+  "trace, span, CAST(logs.body AS BLOB) AS body, rest";
 
 interface LogMatcher {
   readonly plan: Plan;
@@ -76,7 +78,7 @@ function compile(reader: Reader, filter: LogFilter): LogMatcher {
     matches: (row) => {
       if (row.severity < plan.minMeta) return false;
       if (origins !== null && !origins.has(row.origin)) return false;
-      const ms = Number(row.time) / 1e6;
+      const ms = milliseconds(BigInt(row.time));
       if (!(ms >= plan.from && ms < plan.to)) return false;
       if (trace !== null && (row.trace === null || Buffer.compare(row.trace, trace) !== 0)) {
         return false;
@@ -179,7 +181,7 @@ export function logHistogram(
     });
   } else {
     search(reader, filter, Infinity, (row) => {
-      count(Number(row.time) / 1e6, row.severity);
+      count(milliseconds(BigInt(row.time)), row.severity);
       return true;
     });
   }
@@ -208,7 +210,7 @@ function toLog(reader: Reader, row: LogRow): Log {
       ? toValue(message.body)
       : row.body === null
       ? {}
-      : { stringValue: row.body },
+      : { stringValue: new TextDecoder().decode(row.body) },
     attributes: toAttributes(message?.attributes ?? []),
     traceId: row.trace === null ? "" : hex(row.trace),
     spanId: row.span === null ? "" : hex(row.span),

@@ -55,6 +55,8 @@ export interface Reader {
   version: number;
 }
 
+const decoder = new TextDecoder();
+
 /** Columns that stay in memory: those of some 2 million spans. */
 const MAX_COLUMN_BYTES = 32 << 20;
 
@@ -182,10 +184,10 @@ export function originsOf(reader: Reader): Map<number, Origin> {
   const { origins, db } = reader;
   if (origins.size === 0) {
     const rows = db.prepare(
-      `SELECT origins.id, resource, scope, service FROM origins
+      `SELECT origins.id, resource, scope, CAST(service AS BLOB) AS service FROM origins
         JOIN resources ON resources.id = resource`,
-    ).all() as unknown as Origin[];
-    for (const row of rows) origins.set(row.id, row);
+    ).all() as unknown as (Omit<Origin, "service"> & { service: Uint8Array })[];
+    for (const row of rows) origins.set(row.id, { ...row, service: decoder.decode(row.service) });
   }
   return origins;
 }
@@ -194,12 +196,15 @@ export function originsOf(reader: Reader): Map<number, Origin> {
 export function resourceOf(reader: Reader, id: number): Resource {
   let resource = reader.resources.get(id);
   if (resource === undefined) {
-    const row = statement(reader, "SELECT service, body FROM resources WHERE id = ?").get(id) as
-      | { service: string; body: Uint8Array }
+    const row = statement(
+      reader,
+      "SELECT CAST(service AS BLOB) AS service, body FROM resources WHERE id = ?",
+    ).get(id) as
+      | { service: Uint8Array; body: Uint8Array }
       | undefined;
     resource = {
       id,
-      service: row?.service ?? "",
+      service: row === undefined ? "" : decoder.decode(row.service),
       attributes: row === undefined
         ? []
         : read(() => fromBinary(ResourceSchema, row.body, DECODING)),

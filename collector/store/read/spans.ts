@@ -31,7 +31,8 @@ export interface SpanRow {
   readonly trace: Uint8Array;
   readonly span: Uint8Array;
   readonly parent: Uint8Array | null;
-  readonly name: string;
+  /** As bytes, since a NUL is the end of a text to some. */
+  readonly name: Uint8Array;
   readonly kind: number;
   readonly status: number;
   readonly interrupted: number;
@@ -43,7 +44,7 @@ export interface SpanRow {
 
 /** The columns of a row, for SELECT. */
 export const SPAN_COLUMNS =
-  "id, origin, trace, span, parent, name, kind, status, interrupted, CAST(start AS TEXT) AS start, " +
+  "id, origin, trace, span, parent, CAST(name AS BLOB) AS name, kind, status, interrupted, CAST(start AS TEXT) AS start, " +
   "duration, rest";
 
 /** Reads rows by their ids; those that are gone are left out. */
@@ -60,7 +61,7 @@ export function toSummary(reader: Reader, row: SpanRow): SpanSummary {
     traceId: hex(row.trace),
     spanId: hex(row.span),
     parentSpanId: row.parent === null ? "" : hex(row.parent),
-    name: row.name,
+    name: nameOf(row),
     service: origin?.service ?? "",
     kind: KINDS[row.kind],
     status: STATUSES[row.status],
@@ -69,6 +70,13 @@ export function toSummary(reader: Reader, row: SpanRow): SpanSummary {
     interrupted: row.interrupted !== 0,
     resourceId: origin?.resource ?? -1,
   };
+}
+
+const decoder = new TextDecoder();
+
+/** Its name as text. */
+export function nameOf({ name }: SpanRow): string {
+  return decoder.decode(name);
 }
 
 /** A span with its details. */
@@ -110,8 +118,7 @@ export function decodeRest({ rest }: SpanRow): OtlpSpanMessage | null {
 
 /** The whole span as OTLP has it. */
 export function toOtlp(row: SpanRow): Uint8Array {
-  const { trace, span, parent, kind, start, duration, rest } = row;
-  const name = Buffer.from(row.name);
+  const { trace, span, parent, name, kind, start, duration, rest } = row;
   const out = new Uint8Array(80 + name.length + rest.length);
   const view = new DataView(out.buffer);
   let at = 0;

@@ -22,7 +22,9 @@ import {
 
 /** A value as OTLP/JSON writes it. */
 export function toValue(value: AnyValue | undefined): Value {
-  return value === undefined ? {} : toJson(AnyValueSchema, value) as Value;
+  return value === undefined
+    ? {}
+    : toJson(AnyValueSchema, value, { alwaysEmitImplicit: true }) as Value;
 }
 
 /** Attributes as OTLP/JSON writes them. */

@@ -8,6 +8,7 @@ import { fromBinary, toJsonString } from "@bufbuild/protobuf";
 import { AnyValueSchema } from "../../../proto/gen/otlp_pb.ts";
 import { DECODING } from "../../send/decoding.ts";
 import { hashTrace } from "../hash.ts";
+import { milliseconds } from "../time.ts";
 import { createParsedLog, parseLog } from "../parse/logs.ts";
 import { addTailTerm, type Tail } from "../window.ts";
 
@@ -61,7 +62,7 @@ export function createAddLog(db: DatabaseSync, tail: Tail): AddLog {
     const traceHash = trace < 0 ? 0 : hashTrace(bytes, trace);
     if (traceHash !== 0) addTailTerm(tail, traceHash);
     for (let i = 0; i < terms.count; i++) addTailTerm(tail, terms.hashes[i]);
-    tail.time[count] = Number(timeNs) / 1e6;
+    tail.time[count] = milliseconds(timeNs);
     tail.origin[count] = origin;
     tail.meta[count] = severity;
     tail.trace[count] = traceHash;

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { Buffer } from "node:buffer";
 import type { DatabaseSync } from "node:sqlite";
 import { BYTES, OtlpLogRecord, OtlpSpan, tag } from "../../../lib/format/fields.ts";
 import {
@@ -14,6 +13,7 @@ import {
   type SpanColumns,
 } from "../figures.ts";
 import { hashBytes, hashIdentity, hashTrace } from "../hash.ts";
+import { msOf } from "../time.ts";
 import { forEachMessage } from "../parse/request.ts";
 import { addTerm, createTerms } from "../parse/terms.ts";
 import {
@@ -68,7 +68,7 @@ export function writeWindow(
     id,
     first,
     count,
-    Date.now(),
+    tail.last,
     min,
     max,
     longest,
@@ -103,7 +103,8 @@ interface SpanRow {
   trace: Uint8Array;
   span: Uint8Array;
   parent: Uint8Array | null;
-  name: string;
+  /** As bytes, since a NUL is the end of a text to some. */
+  name: Uint8Array;
   kind: number;
   status: number;
   interrupted: number;
@@ -132,15 +133,17 @@ export function loadTail(db: DatabaseSync, tail: Tail): void {
   };
   if (tail.kind === "span") {
     const rows = db.prepare(
-      `SELECT origin, trace, span, parent, name, kind, status, interrupted, start / 1e6 AS startMs,
+      `SELECT origin, trace, span, parent, CAST(name AS BLOB) AS name, kind, status, interrupted, ${
+        msOf("start")
+      } AS startMs,
         duration, rest FROM spans WHERE id >= ? ORDER BY id`,
     ).iterate(from) as Iterable<unknown> as Iterable<SpanRow>;
     for (const row of rows) {
       const trace = hashTrace(row.trace);
       addTailTerm(tail, trace);
       addTerms(row.rest, SPAN_ATTRIBUTE);
-      const name = hashBytes(Buffer.from(row.name));
-      noteName(tail, name, row.origin, () => row.name);
+      const name = hashBytes(row.name);
+      noteName(tail, name, row.origin, () => new TextDecoder().decode(row.name));
       const { count } = tail;
       tail.time[count] = row.startMs;
       tail.origin[count] = row.origin;
@@ -155,7 +158,7 @@ export function loadTail(db: DatabaseSync, tail: Tail): void {
     }
   } else {
     const rows = db.prepare(
-      `SELECT origin, time / 1e6 AS timeMs, severity, trace, length(body) AS length, rest
+      `SELECT origin, ${msOf("time")} AS timeMs, severity, trace, length(body) AS length, rest
         FROM logs WHERE id >= ? ORDER BY id`,
     ).iterate(from) as Iterable<unknown> as Iterable<LogRow>;
     for (const row of rows) {

@@ -4,6 +4,7 @@
  * @module
  */
 import type { DatabaseSync } from "node:sqlite";
+import { milliseconds } from "../time.ts";
 import { hashBytes, hashIdentity, hashTrace } from "../hash.ts";
 import { addKnown, type Known } from "../known.ts";
 import { createParsedSpan, parseSpan } from "../parse/spans.ts";
@@ -71,7 +72,7 @@ export function createAddSpan(
     for (let i = 0; i < terms.count; i++) addTailTerm(tail, terms.hashes[i]);
     const nameHash = hashBytes(bytes, nameFrom, nameTo);
     noteName(tail, nameHash, origin, () => name);
-    tail.time[count] = Number(startNs) / 1e6;
+    tail.time[count] = milliseconds(startNs);
     tail.origin[count] = origin;
     tail.meta[count] = spanMeta(kind, status, interrupted, parent < 0);
     tail.duration[count] = duration;
