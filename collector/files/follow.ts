@@ -6,11 +6,7 @@
 import { statSync, unlinkSync } from "node:fs";
 import process from "node:process";
 import { type HeldLock, lockFile } from "../../ffi/mod.ts";
-import {
-  type Extension,
-  readExtension,
-  writeReader,
-} from "../../lib/file/extension.ts";
+import { type Extension, readExtension, writeReader } from "../../lib/file/extension.ts";
 import { type Geometry, readGeometry } from "../../lib/file/geometry.ts";
 import { MappedFile } from "../../lib/file/mapped.ts";
 import { READER_SUFFIX } from "../../lib/file/places.ts";
