@@ -7,12 +7,25 @@ import { allNodes, type CommandNode, type Values } from "./tree.ts";
 
 /** A script to be sourced, or to be put into `~/.config/fish/completions/otlp-mmap.fish`. */
 export function fishCompletions(program: CommandNode): string {
+  const nodes = allNodes(program);
+  const keys = nodes.filter(({ path }) => path.length > 0).map((node) => quote(keyOf(node)));
+  // Words further on may be those of commands, too, and are none there.
   const lines = [
     "# otlp-mmap: completions for fish. Use: otlp-mmap completions fish | source",
+    "function __otlp_mmap_at",
+    "  set -l command",
+    "  for word in (commandline -opc)[2..-1]",
+    '    switch "$command $word"',
+    `      case ${keys.join(" ")}`,
+    '        set command "$command $word"',
+    "    end",
+    "  end",
+    '  test "$command" = "$argv[1]"',
+    "end",
     "complete -c otlp-mmap -f",
   ];
-  for (const node of allNodes(program)) {
-    const when = quote(conditionOf(node));
+  for (const node of nodes) {
+    const when = quote(`__otlp_mmap_at "${keyOf(node)}"`);
     for (const { commands: _, path, description } of node.commands) {
       const name = quote(path[path.length - 1]);
       lines.push(`complete -c otlp-mmap -n ${when} -a ${name} -d ${quote(description)}`);
@@ -34,15 +47,8 @@ export function fishCompletions(program: CommandNode): string {
   return lines.join("\n") + "\n";
 }
 
-/** When the command line has come to this command and to none below it. */
-function conditionOf({ commands, path }: CommandNode): string {
-  if (path.length === 0) return "__fish_use_subcommand";
-  const seen = path.map((name) => `__fish_seen_subcommand_from ${name}`);
-  if (commands.length > 0) {
-    const names = commands.map((each) => each.path[each.path.length - 1]).join(" ");
-    seen.push(`not __fish_seen_subcommand_from ${names}`);
-  }
-  return seen.join("; and ");
+function keyOf({ path }: CommandNode): string {
+  return path.map((name) => ` ${name}`).join("");
 }
 
 function takes(values: Values): string {
