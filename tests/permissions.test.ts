@@ -5,7 +5,6 @@ import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { denoPath, ROOT } from "../tools/runtimes.ts";
-import { ownRuntime } from "./support/runtimes.ts";
 
 /** What a program says with these permissions. */
 function said(permissions: readonly string[], ...args: string[]): string {
@@ -18,36 +17,34 @@ function said(permissions: readonly string[], ...args: string[]): string {
   return stdout + stderr;
 }
 
-if (ownRuntime === "deno") {
-  describe("without all permissions", () => {
-    const WITHOUT_FFI = ["--allow-env", "--allow-read"];
-    const WITHOUT_WRITE = ["--allow-env", "--allow-read", "--allow-ffi"];
+describe("without all permissions", () => {
+  const WITHOUT_FFI = ["--allow-env", "--allow-read"];
+  const WITHOUT_WRITE = ["--allow-env", "--allow-read", "--allow-ffi"];
 
-    it("the collector names all that it needs", () => {
-      const main = join(ROOT, "collector/main.ts");
-      assert.match(
-        said(["--allow-read"], main, "collect", "--once", "x"),
-        /^otlp-mmap: error: Requires env access .*; in all it needs --allow-env, --allow-ffi, --allow-net, .* \(or -A\)$/m,
-      );
-      assert.match(
-        said(WITHOUT_FFI, main, "collect", "--once", "x"),
-        /^otlp-mmap: error: .*needs --allow-ffi, and in all --allow-env, .* \(or -A\)$/m,
-      );
-    });
-
-    it("an application is told whose complaint it is, and all that is needed, and goes on", () => {
-      const app = [
-        `--preload=${join(ROOT, "register.ts")}`,
-        join(ROOT, "tests/testdata/permissions.ts"),
-      ];
-      for (const permissions of [WITHOUT_FFI, WITHOUT_WRITE]) {
-        const text = said(permissions, ...app);
-        assert.match(
-          text,
-          /^otlp-mmap: telemetry is off: .*in all (it needs )?--allow-env, --allow-ffi, --allow-read, --allow-sys and --allow-write \(or -A\)$/m,
-        );
-        assert.match(text, /^it goes on$/m);
-      }
-    });
+  it("the collector names all that it needs", () => {
+    const main = join(ROOT, "collector/main.ts");
+    assert.match(
+      said(["--allow-read"], main, "collect", "--once", "x"),
+      /^otlp-mmap: error: Requires env access .*; in all it needs --allow-env, --allow-ffi, --allow-net, .* \(or -A\)$/m,
+    );
+    assert.match(
+      said(WITHOUT_FFI, main, "collect", "--once", "x"),
+      /^otlp-mmap: error: .*needs --allow-ffi, and in all --allow-env, .* \(or -A\)$/m,
+    );
   });
-}
+
+  it("an application is told whose complaint it is, and all that is needed, and goes on", () => {
+    const app = [
+      `--preload=${join(ROOT, "register.ts")}`,
+      join(ROOT, "tests/testdata/permissions.ts"),
+    ];
+    for (const permissions of [WITHOUT_FFI, WITHOUT_WRITE]) {
+      const text = said(permissions, ...app);
+      assert.match(
+        text,
+        /^otlp-mmap: telemetry is off: .*in all (it needs )?--allow-env, --allow-ffi, --allow-read, --allow-sys and --allow-write \(or -A\)$/m,
+      );
+      assert.match(text, /^it goes on$/m);
+    }
+  });
+});

@@ -1,4 +1,4 @@
-/** What zsh and fish themselves offer with our scripts, where they are. */
+/** What shells themselves offer with our scripts: bash, and zsh and fish where they are. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -54,6 +54,21 @@ function check(offered: (line: string, index: number) => string[]): void {
     assert.deepEqual([...new Set(offered(line, index))].sort(), [...offers], `otlp-mmap ${line}`);
   });
 }
+
+it("bash offers what our script says", async () => {
+  const { script, files } = await prepare("bash");
+  check((line) => {
+    // As bash parts it, which takes an equals sign for a word.
+    const words = line.split(/ |(=)/).filter((word) => word !== undefined);
+    if (line.endsWith("=")) words.pop();
+    const commands = `source '${script}'; cd '${files}'; ` +
+      `COMP_WORDS=(otlp-mmap ${words.map((word) => `'${word}'`).join(" ")}); ` +
+      `COMP_CWORD=${words.length}; _otlp_mmap; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const { status, stdout, stderr } = spawnSync("bash", ["-c", commands], { encoding: "utf8" });
+    assert.deepEqual([status, stderr], [0, ""]);
+    return stdout.split("\n").filter((offer) => offer !== "");
+  });
+});
 
 if (has("fish")) {
   it("fish offers what our script says", async () => {
