@@ -314,8 +314,8 @@ const OPTIONS: AggregatorOptions[] = [
 describe("a saved aggregator", () => {
   it(`goes on as if it had not been saved (seed ${seed})`, () => {
     let overflowed = 0;
-    let refused = 0;
-    for (const [turn, options] of [...OPTIONS, ...OPTIONS].entries()) {
+    const refused = { nonFinite: 0, negative: 0, dropped: 0 };
+    for (const [turn, options] of OPTIONS.entries()) {
       const twins = new Twins(new Random(seed + turn), options);
       for (let step = 0; step < 1500; step++) {
         twins.step();
@@ -326,11 +326,14 @@ describe("a saved aggregator", () => {
       for (let i = 0; i < 20; i++) twins.collect();
       twins.check(`seed ${seed + turn}, at its end`);
       const { counts } = twins.sides[1].aggregator;
-      assert.ok(counts.measurements > 500 && counts.points > 100, `${counts.points} points`);
+      assert.ok(counts.measurements > 300 && counts.points > 50, JSON.stringify(counts));
       overflowed += counts.overflowed;
-      refused += Math.min(counts.nonFinite, counts.negative, counts.dropped);
+      refused.nonFinite += counts.nonFinite;
+      refused.negative += counts.negative;
+      refused.dropped += counts.dropped;
     }
-    assert.ok(overflowed > 100 && refused > 0, `${overflowed} overflowed, ${refused} refused`);
+    assert.ok(overflowed > 50, `${overflowed} overflowed`);
+    assert.ok(Object.values(refused).every((count) => count > 0), JSON.stringify(refused));
   });
 
   it("exports once what views and options make otherwise now, and begins it anew", () => {

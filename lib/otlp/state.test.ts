@@ -342,7 +342,7 @@ function someState(random: Random): Uint8Array {
 describe("a saved assembler", () => {
   it(`goes on as if it had not been saved (seed ${seed})`, () => {
     const evicted: number[] = [];
-    for (const [turn, limits] of [...LIMITS, ...LIMITS].entries()) {
+    for (const [turn, limits] of LIMITS.entries()) {
       const twins = new Twins(new Random(seed + turn), limits);
       for (let step = 0; step < 1500; step++) {
         twins.step();
