@@ -17,6 +17,7 @@ import { Reader } from "../lib/reader.ts";
 import { ROOT } from "../tools/runtimes.ts";
 import { startSink } from "./peers/sink.ts";
 import { metricsReceivedBy, plainAttributes, receivedBy } from "./support/collector.ts";
+import { afterDeath } from "./support/death.ts";
 import { COLLECTOR_TABLE, groupSteps, READER_TABLE } from "./support/kill-table.ts";
 import { hex } from "./support/records.ts";
 import { commandLineOf, ownRuntime, plainEnvironment } from "./support/runtimes.ts";
@@ -108,7 +109,7 @@ describe("a reader that is killed after any of its steps", () => {
         assert.ok(killed, message);
         const taken = text === "" ? [] : JSON.parse(text) as string[];
         const next = Reader.open(path);
-        assert.equal(next.owner(), "dead");
+        assert.equal(await afterDeath(next), "dead");
         const rest = next.poll().map(({ ring, sequence }) => `${ring} ${sequence}`);
         next.release();
         assert.equal(

@@ -13,6 +13,7 @@ import { after, describe, it } from "node:test";
 import { closes, totalOf } from "../lib/file/ledger.ts";
 import { Reader } from "../lib/reader.ts";
 import { ROOT } from "../tools/runtimes.ts";
+import { afterDeath } from "./support/death.ts";
 import { groupSteps, KILL_TABLE, type Row } from "./support/kill-table.ts";
 import { commandLineOf, isFullSize, ownRuntime, plainEnvironment } from "./support/runtimes.ts";
 
@@ -42,7 +43,9 @@ async function runWriter(path: string, operation: string, step: number): Promise
 }
 
 /** What readers make of all files at a path, once their writer is dead. */
-function take(path: string): { offered: number; delivered: number; torn: number; refused: number } {
+async function take(
+  path: string,
+): Promise<{ offered: number; delivered: number; torn: number; refused: number }> {
   const sum = { offered: 0, delivered: 0, torn: 0, refused: 0 };
   const [name, folder] = [path.slice(path.lastIndexOf("/") + 1), join(path, "..")];
   const names = readdirSync(folder).filter((each) =>
@@ -50,7 +53,7 @@ function take(path: string): { offered: number; delivered: number; torn: number;
   );
   for (const each of names) {
     const reader = Reader.open(join(folder, each));
-    assert.notEqual(reader.owner(), "writing", each);
+    assert.notEqual(await afterDeath(reader), "writing", each);
     const records = reader.poll();
     for (const record of records) assert.ok(!("unreadable" in record), String(record.sequence));
     reader.release();
@@ -100,7 +103,7 @@ describe("a writer that is killed after any of its steps", () => {
         torn,
         refused,
       });
-      assert.deepEqual(take(trace), expected(known.at(-1)!), "all steps");
+      assert.deepEqual(await take(trace), expected(known.at(-1)!), "all steps");
 
       const kills = groups.flatMap(({ first, last }, i) =>
         chosen(names, first, last).map((step) => ({ step, row: known[i] }))
@@ -110,7 +113,7 @@ describe("a writer that is killed after any of its steps", () => {
         for (const { step, row } of next) {
           const path = newPath();
           await runWriter(path, operation, step);
-          assert.deepEqual(take(path), expected(row), `killed after step ${step}, ${row[0]}`);
+          assert.deepEqual(await take(path), expected(row), `killed after step ${step}, ${row[0]}`);
         }
       };
       await Promise.all(Array.from({ length: AT_ONCE }, work));

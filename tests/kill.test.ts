@@ -6,18 +6,22 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import { CALLS_PER_SPAN, expectedAfter, type ExpectedSpan } from "./support/calls.ts";
+import { Mapping } from "../ffi/mod.ts";
+import { readGeometry } from "../lib/file/geometry.ts";
+import { closes, readLedger } from "../lib/file/ledger.ts";
+import { RING_NAMES } from "../lib/format/layout.ts";
+import { CALLS_PER_SPAN, expectedAfter, type ExpectedSpan, recordsAfter } from "./support/calls.ts";
 import type { CollectedSpan } from "./support/collect.ts";
 import { collectOnce, observe, plainAttributes } from "./support/collector.ts";
 import { Journal } from "./support/journal.ts";
 import { Random, seed } from "./support/random.ts";
 import { hex } from "./support/records.ts";
-import { otherRuntime, ownRuntime } from "./support/runtimes.ts";
+import { isFullSize, otherRuntime, ownRuntime } from "./support/runtimes.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "otlp-mmap-kill-"));
 after(() => rmSync(directory, { recursive: true }));
 
-const KILLS = 100;
+const KILLS = isFullSize ? 1000 : 100;
 /** Files that one collector finds. */
 const GROUP = 10;
 /** Their records fit into the rings: 6 of a span are in the spans ring, 2 in the events ring. */
@@ -56,6 +60,39 @@ async function killWriter(place: string, name: string, random: Random): Promise<
     journal.close();
     rmSync(path);
   }
+}
+
+/** Of the files of a place, by ring: what was offered, and what was claimed. */
+function count(place: string): { offered: number; claimed: number[] } {
+  let offered = 0;
+  const claimed = [0, 0, 0];
+  for (const name of readdirSync(place)) {
+    const mapping = Mapping.open(join(place, name));
+    const geometry = readGeometry(name, mapping.u8, mapping.size);
+    assert.ok("rings" in geometry);
+    for (const ring of geometry.rings) {
+      const ledger = readLedger(mapping, ring);
+      assert.ok(closes(ledger), JSON.stringify(ledger));
+      assert.equal(ledger.pending, ledger.claimed, "nobody has read it");
+      offered += ledger.offered;
+      claimed[ring.ring] += ledger.claimed;
+    }
+    mapping.close();
+  }
+  return { offered, claimed };
+}
+
+/** What the collector says became of what was claimed in a ring; both equations must hold. */
+function checkSummary(text: string, ring: string, claimed: number): void {
+  const line = new RegExp(`ledger of the ${ring} rings.*: (.*) offered.*`).exec(text)?.[0];
+  if (claimed === 0) return assert.equal(line, undefined);
+  assert.ok(line !== undefined && !line.includes("does not close"), text);
+  const number = (what: string): number => Number(new RegExp(`(\\d+) ${what}`).exec(line)![1]);
+  assert.equal(number("claimed"), claimed);
+  assert.equal(number("offered"), claimed + number("refused"));
+  const parts = ["delivered", "torn", "rejected", "discarded", "pending"].map(number);
+  assert.equal(parts.reduce((sum, part) => sum + part, 0), claimed);
+  assert.deepEqual([number("rejected"), number("pending")], [0, 0]);
 }
 
 /** What arrived of a span, in the words of `expectedAfter`. */
@@ -116,7 +153,7 @@ function compare(
 describe("a process killed while it records", () => {
   it(
     `has everything delivered that it recorded, ${KILLS} times`,
-    { timeout: 300_000 },
+    { timeout: isFullSize ? 3_000_000 : 300_000 },
     async () => {
       const random = new Random();
       let inside = 0;
@@ -127,13 +164,26 @@ describe("a process killed while it records", () => {
         const place = join(directory, `place-${group}`);
         mkdirSync(place);
         const killed: Killed[] = [];
+        let offered = 0;
+        let claimed: number[] = [];
         for (let i = 0; i < GROUP; i++) {
-          killed.push(await killWriter(place, `writer ${group * GROUP + i}`, random));
+          const each = await killWriter(place, `writer ${group * GROUP + i}`, random);
+          const all = count(place);
+          const added = all.offered - offered;
+          const { entered, returned } = each;
+          // The record of the call that was under way was claimed, or was not.
+          assert.ok(
+            [recordsAfter(returned), recordsAfter(entered)].includes(added),
+            `${added} records were offered by ${returned} calls, or ${entered}`,
+          );
+          ({ offered, claimed } = all);
+          killed.push(each);
         }
         const { spans, text } = await collectOnce(
           [place],
           group % 2 === 0 ? ownRuntime : otherRuntime,
         );
+        RING_NAMES.forEach((ring, i) => checkSummary(text, ring, claimed[i]));
         let compared = 0;
         for (const each of killed) {
           calls += each.returned;

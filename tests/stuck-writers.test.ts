@@ -15,6 +15,7 @@ import { Reader } from "../lib/reader.ts";
 import { startSink } from "./peers/sink.ts";
 import { FileBuilder } from "./support/build.ts";
 import { isInterrupted, observe, startCollector, waitForSpans } from "./support/collector.ts";
+import { afterDeath } from "./support/death.ts";
 import { type Program, startProgram } from "./support/programs.ts";
 import { isFullSize, ownRuntime } from "./support/runtimes.ts";
 
@@ -85,7 +86,7 @@ describe("a Worker terminated inside a write", () => {
           assert.equal(drain(others)[SPANS].delivered, 4, "another file goes on");
         }
         await owner.stop("kill");
-        assert.equal(reader.owner(), "dead");
+        assert.equal(await afterDeath(reader), "dead");
         const last = drain(reader)[SPANS];
         assert.deepEqual(
           [last.delivered, last.torn, last.pending],
@@ -126,7 +127,7 @@ describe("a stack overflow inside a write", () => {
             refused,
           );
           await owner.stop("kill");
-          assert.equal(reader.owner(), "dead");
+          assert.equal(await afterDeath(reader), "dead");
           for (const { torn, pending } of drain(reader)) assert.deepEqual([torn, pending], [0, 0]);
           reader.close();
         }, "overflowing.ts"),
@@ -155,7 +156,7 @@ if (ownRuntime === "deno" || process.platform === "linux") {
         assert.notEqual(code, 0);
         assert.match(program.text(), /out of memory|memory is exhausted/i);
         const reader = Reader.open(path);
-        assert.equal(reader.owner(), "dead");
+        assert.equal(await afterDeath(reader), "dead");
         const { delivered, torn, claimed } = drain(reader)[SPANS];
         assert.deepEqual([claimed, delivered, torn], [2, 2, 0]);
         reader.close();
@@ -174,7 +175,7 @@ describe("an owner", () => {
         assert.equal(reader.owner(), "writing");
         await owner.stop("kill");
         assert.ok(processIsAlive(child));
-        assert.equal(reader.owner(), "dead");
+        assert.equal(await afterDeath(reader), "dead");
         reader.close();
       } finally {
         process.kill(child, "SIGKILL");
@@ -194,7 +195,7 @@ describe("an owner", () => {
       writeFileSync(`${path}.reader`, `${process.pid}\n`);
       const reader = Reader.open(path);
       assert.equal(reader.extension!.ownerPid, process.pid);
-      assert.equal(reader.owner(), "dead");
+      assert.equal(await afterDeath(reader), "dead");
       assert.equal(drain(reader)[SPANS].delivered, 2);
       reader.close();
     }));
@@ -273,7 +274,7 @@ describe("an owner", () => {
           assert.equal(reader.poll().length, look === 0 ? 2 : 0);
         }
         await holder.stop("SIGKILL");
-        assert.equal(reader.owner(), "dead");
+        assert.equal(await afterDeath(reader), "dead");
         assert.equal(reader.poll().length, 2, "those behind the torn one");
         reader.close();
       } finally {

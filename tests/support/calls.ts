@@ -236,6 +236,17 @@ export function makeCalls(
 
 // ------------------------------------------------------------------------------- what must be there
 
+/** How many records calls 0 to `count` - 1 offer: one each, but for `setStatus`, which the end tells. */
+export function recordsAfter(count: number): number {
+  let records = 0;
+  for (let call = 0; call < count; call++) {
+    const kind = call % CALLS_PER_SPAN;
+    const isMade = Math.floor(call / CALLS_PER_SPAN) >= kind;
+    if (isMade && KINDS[kind] !== "setStatus") records++;
+  }
+  return records;
+}
+
 function plain(value: unknown): Plain {
   if (Array.isArray(value)) return value.map(plain);
   return typeof value === "number" && Number.isInteger(value) ? BigInt(value) : value as Plain;
