@@ -401,7 +401,7 @@ describe("tail sampling", () => {
     const policies = sampling({ probability: 1 });
     const sink = createTailSamplingSink(inner, () => policies, 3, () => 0);
     const answers = [sink.send(requestOf(Array.from({ length: 7 }, () => span(220))), 7)];
-    const large = "x".repeat(3 << 20);
+    const large = "x".repeat(2 << 20);
     answers.push(sink.send(requestOf(Array.from({ length: 3 }, () => span(221, { large }))), 3));
     sink.flush!();
     const [small, big] = await Promise.all(answers);
