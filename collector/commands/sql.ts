@@ -31,7 +31,8 @@ statement in the language of SQLite, with its functions for JSON, over these vie
 ${views}
 
 A whole view is read from its beginning to its end: name what you want of it, with LIMIT, or with
-"id > (SELECT max(id) FROM spans) - 100000" for what came last.
+"id > (SELECT max(id) FROM spans) - 100000" for what came last. The answer is in memory before it is
+printed.
 
 Examples:
   otlp-mmap sql "SELECT start, service, name, duration_ms FROM spans ORDER BY id DESC LIMIT 10"
@@ -75,7 +76,8 @@ function run(path: string, statement: string, format: Format): number {
     const prepared = db.prepare(statement);
     prepared.setReadBigInts(true);
     const columns = prepared.columns().map(({ name }) => name ?? "");
-    printRows(columns, cellsOf(prepared.iterate(), columns), format, print);
+    // All at once: an iterator of Deno's node:sqlite ends at an error as if that were all.
+    printRows(columns, cellsOf(prepared.all(), columns), format, print);
     return 0;
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };

@@ -89,7 +89,10 @@ describe("the database of a store", () => {
       "CREATE INDEX spans_note ON spans (note)",
     ];
     // A step that fails leaves the version before it, and nothing of itself.
-    const broken = [...later.slice(0, -1), "CREATE INDEX spans_note ON spans (note); SELECT nothing"];
+    const broken = [
+      ...later.slice(0, -1),
+      "CREATE INDEX spans_note ON spans (note); SELECT nothing",
+    ];
     assert.throws(() => migrate(db, VERSION, broken));
     const version = (): number =>
       (db.prepare("PRAGMA user_version").get() as { user_version: number }).user_version;

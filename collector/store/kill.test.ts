@@ -15,7 +15,9 @@ const folder = folders("kill");
 
 /** Lets a process store spans, and kills it after some transactions. The number it said last. */
 async function killed(path: string, transactions: number, wait: number): Promise<number> {
-  const [command, ...args] = commandLineOf(ownRuntime, "collector/store/testing/writing.ts", [path]);
+  const [command, ...args] = commandLineOf(ownRuntime, "collector/store/testing/writing.ts", [
+    path,
+  ]);
   const child = spawn(command, args, {
     stdio: ["ignore", "pipe", "inherit"],
     env: plainEnvironment() as NodeJS.ProcessEnv,
@@ -58,7 +60,10 @@ describe(`a store whose process is killed (seed ${seed})`, () => {
       }
       const seen = new Set<string>();
       for (let cursor: string | null = null;;) {
-        const page = queries.searchSpans({}, { limit: 1_000, ...(cursor === null ? {} : { cursor }) });
+        const page = queries.searchSpans({}, {
+          limit: 1_000,
+          ...(cursor === null ? {} : { cursor }),
+        });
         for (const { spanId } of page.rows) seen.add(spanId);
         cursor = page.next;
         if (cursor === null) break;

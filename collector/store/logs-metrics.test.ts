@@ -159,7 +159,14 @@ describe("metrics", () => {
             value: {
               aggregationTemporality: 1,
               dataPoints: [
-                point(1, { count: 3n, sum: 6, min: 1, max: 3, bucketCounts: [1n, 2n], explicitBounds: [1] }),
+                point(1, {
+                  count: 3n,
+                  sum: 6,
+                  min: 1,
+                  max: 3,
+                  bucketCounts: [1n, 2n],
+                  explicitBounds: [1],
+                }),
               ],
             },
           },
@@ -170,7 +177,12 @@ describe("metrics", () => {
             case: "exponentialHistogram",
             value: {
               dataPoints: [
-                point(1, { count: 3n, scale: 2, zeroCount: 1n, positive: { offset: -3, bucketCounts: [2n] } }),
+                point(1, {
+                  count: 3n,
+                  scale: 2,
+                  zeroCount: 1n,
+                  positive: { offset: -3, bucketCounts: [2n] },
+                }),
               ],
             },
           },
@@ -180,11 +192,19 @@ describe("metrics", () => {
           data: {
             case: "summary",
             value: {
-              dataPoints: [point(1, { count: 2n, sum: 4, quantileValues: [{ quantile: 0.5, value: 2 }] })],
+              dataPoints: [
+                point(1, { count: 2n, sum: 4, quantileValues: [{ quantile: 0.5, value: 2 }] }),
+              ],
             },
           },
         },
-        { name: "queue", data: { case: "gauge", value: { dataPoints: [point(1, { value: { case: "asDouble", value: 1.5 } })] } } },
+        {
+          name: "queue",
+          data: {
+            case: "gauge",
+            value: { dataPoints: [point(1, { value: { case: "asDouble", value: 1.5 } })] },
+          },
+        },
       ] as never);
       assert.deepEqual(store.ingest([request, request]).map(({ taken }) => taken), [8, 8]);
       for (const asked of queries()) {

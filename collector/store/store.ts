@@ -207,10 +207,10 @@ function firstRow(db: DatabaseSync, kind: WindowKind): number {
 function rememberSpans(open: Open): void {
   const { db, tails: { span } } = open;
   open.known = createKnown();
-  const rows = db.prepare(
-    `SELECT data FROM span_columns WHERE id % ${COLUMNS} = ${COLUMN.identity}`,
-  ).iterate() as Iterable<unknown> as Iterable<{ data: Uint8Array }>;
-  for (const { data } of rows) {
+  const get = db.prepare("SELECT data FROM span_columns WHERE id = ?");
+  const windows = db.prepare("SELECT id FROM span_windows ORDER BY id").all() as { id: number }[];
+  for (const { id } of windows) {
+    const { data } = get.get(id * COLUMNS + COLUMN.identity) as { data: Uint8Array };
     for (const identity of new Uint32Array(data.slice().buffer)) addKnown(open.known, identity);
   }
   for (let i = 0; i < span.count; i++) addKnown(open.known, span.identity[i]);

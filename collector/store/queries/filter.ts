@@ -132,9 +132,9 @@ function namesWith(reader: Reader, part: string): Set<number> {
 /** The names that windows list, with the origin that has them. */
 export function* allNames(reader: Reader): Iterable<{ origin: number; name: string }> {
   yield* reader.tails.span.names.values();
-  const rows = reader.db.prepare("SELECT DISTINCT names FROM span_windows").iterate() as Iterable<
-    unknown
-  > as Iterable<{ names: string }>;
+  const rows = reader.db.prepare("SELECT DISTINCT names FROM span_windows").all() as {
+    names: string;
+  }[];
   for (const { names } of rows) {
     for (const [origin, name] of JSON.parse(names) as [number, string][]) yield { origin, name };
   }

@@ -9,7 +9,7 @@ import { type LogRecord, LogRecordSchema } from "../../../proto/gen/otlp_pb.ts";
 import { DECODING } from "../../send/decoding.ts";
 import { sqliteCode } from "../database.ts";
 import { hashTrace } from "../hash.ts";
-import { originsOf, type Reader } from "../read/reader.ts";
+import { originsOf, type Reader, statement } from "../read/reader.ts";
 import { milliseconds } from "../time.ts";
 import { EVERYTHING, type Plan, scan } from "../read/scan.ts";
 import { hex } from "../read/spans.ts";
@@ -41,6 +41,9 @@ interface LogRow {
 const LOG_COLUMNS =
   "logs.id AS id, origin, CAST(time AS TEXT) AS time, CAST(observed AS TEXT) AS observed, severity, " +
   "trace, span, CAST(logs.body AS BLOB) AS body, rest";
+
+/** Rows that are read at a time. */
+const CHUNK = 200;
 
 interface LogMatcher {
   readonly plan: Plan;
@@ -104,33 +107,43 @@ function search(
 ): void {
   const { plan, matches } = compile(reader, filter);
   const { afterId, text } = filter;
-  const { db } = reader;
-  const limit = Math.min(before, Number.MAX_SAFE_INTEGER);
   if (text === undefined && afterId === undefined) {
-    const get = db.prepare(`SELECT ${LOG_COLUMNS} FROM logs WHERE id = ?`);
+    const get = statement(reader, `SELECT ${LOG_COLUMNS} FROM logs WHERE id = ?`);
     scan(reader, "log", plan, before, (id) => {
       const row = get.get(id) as unknown as LogRow | undefined;
       return row === undefined || !matches(row) || take(row);
     });
     return;
   }
-  const order = afterId === undefined ? "DESC" : "ASC";
-  try {
-    const rows = text === undefined
-      ? db.prepare(
-        `SELECT ${LOG_COLUMNS} FROM logs WHERE id > ? AND id < ? ORDER BY id ${order}`,
-      ).iterate(afterId!, limit)
-      : db.prepare(
-        `SELECT ${LOG_COLUMNS} FROM logs_text JOIN logs ON logs.id = logs_text.rowid
-          WHERE logs_text MATCH ? AND logs_text.rowid > ? AND logs_text.rowid < ?
-          ORDER BY logs_text.rowid ${order}`,
-      ).iterate(text, afterId ?? -1, limit);
-    for (const row of rows as Iterable<unknown> as Iterable<LogRow>) {
-      if (matches(row) && !take(row)) break;
+  const ahead = afterId !== undefined;
+  const order = ahead ? "ASC" : "DESC";
+  const get = text === undefined
+    ? statement(
+      reader,
+      `SELECT ${LOG_COLUMNS} FROM logs WHERE id > ? AND id < ? ORDER BY id ${order} LIMIT ${CHUNK}`,
+    )
+    : statement(
+      reader,
+      `SELECT ${LOG_COLUMNS} FROM logs_text JOIN logs ON logs.id = logs_text.rowid
+        WHERE logs_text.rowid > ? AND logs_text.rowid < ? AND logs_text MATCH ?
+        ORDER BY logs_text.rowid ${order} LIMIT ${CHUNK}`,
+    );
+  let low = afterId ?? -1;
+  let high = Math.min(before, Number.MAX_SAFE_INTEGER);
+  for (;;) {
+    let rows: LogRow[];
+    try {
+      rows = get.all(...[low, high, ...text === undefined ? [] : [text]]) as unknown as LogRow[];
+    } catch (error) {
+      if (text === undefined || sqliteCode(error) !== 1) throw error;
+      throw new InvalidQuery(
+        `the text to look for can't be understood: ${(error as Error).message}`,
+      );
     }
-  } catch (error) {
-    if (text === undefined || sqliteCode(error) !== 1) throw error;
-    throw new InvalidQuery(`the text to look for can't be understood: ${(error as Error).message}`);
+    for (const row of rows) if (matches(row) && !take(row)) return;
+    if (rows.length < CHUNK) return;
+    if (ahead) low = rows.at(-1)!.id;
+    else high = rows.at(-1)!.id;
   }
 }
 

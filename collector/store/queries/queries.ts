@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ask, openReader } from "../read/reader.ts";
+import { ask, loadFilters, openReader } from "../read/reader.ts";
 import type { Tails } from "../store.ts";
 import { crash, crashes, losses } from "./crashes.ts";
 import { logHistogram, searchLogs } from "./logs.ts";
@@ -21,6 +21,8 @@ import type { StoreQueries } from "./types.ts";
  */
 export function openQueries(path: string, tails?: Tails): StoreQueries {
   const reader = openReader(path, tails);
+  // Read now: the first question for a trace would wait for it.
+  ask(reader, () => loadFilters(reader));
   return {
     state: () => ask(reader, () => state(reader)),
     services: () => ask(reader, () => services(reader)),

@@ -166,6 +166,13 @@ export function traceFilter(reader: Reader, kind: WindowKind, window: number): U
   return filter;
 }
 
+/** Reads the filters of all windows. */
+export function loadFilters(reader: Reader): void {
+  for (const kind of ["span", "log"] as const) {
+    for (const { id } of reader.windows[kind]) traceFilter(reader, kind, id);
+  }
+}
+
 function readData(reader: Reader, kind: WindowKind, window: number, column: number): Uint8Array {
   const row = statement(reader, `SELECT data FROM ${kind}_columns WHERE id = ?`)
     .get(window * COLUMNS + column);

@@ -122,7 +122,10 @@ interface LogRow {
   rest: Uint8Array;
 }
 
-/** Adds the rows to the tail that are in the database and not in it. */
+/**
+ * Adds the rows to the tail that are in the database and not in it. Not row by row: an iterator of
+ * Deno's `node:sqlite` ends at an error as if that were all.
+ */
 export function loadTail(db: DatabaseSync, tail: Tail): void {
   const terms = createTerms();
   const from = tail.first + tail.count;
@@ -137,7 +140,7 @@ export function loadTail(db: DatabaseSync, tail: Tail): void {
         msOf("start")
       } AS startMs,
         duration, rest FROM spans WHERE id >= ? ORDER BY id`,
-    ).iterate(from) as Iterable<unknown> as Iterable<SpanRow>;
+    ).all(from) as unknown as SpanRow[];
     for (const row of rows) {
       const trace = hashTrace(row.trace);
       addTailTerm(tail, trace);
@@ -160,7 +163,7 @@ export function loadTail(db: DatabaseSync, tail: Tail): void {
     const rows = db.prepare(
       `SELECT origin, ${msOf("time")} AS timeMs, severity, trace, length(body) AS length, rest
         FROM logs WHERE id >= ? ORDER BY id`,
-    ).iterate(from) as Iterable<unknown> as Iterable<LogRow>;
+    ).all(from) as unknown as LogRow[];
     for (const row of rows) {
       const trace = row.trace === null ? 0 : hashTrace(row.trace);
       if (trace !== 0) addTailTerm(tail, trace);
