@@ -240,6 +240,13 @@ describe("metrics", () => {
         assert.equal(seriesOf("queue")[0].points[0].value, 1.5);
         assert.equal(asked.state().points, 8);
       }
+      // By when they came, not by their time, which is long ago.
+      assert.equal(store.retain(), false);
+      const later = Date.now() + 1e12 + 1;
+      while (store.retain(later)) { /* One portion at a time. */ }
+      for (const asked of queries()) assert.equal(asked.state().points, 0);
+      store.ingest([request]);
+      for (const asked of queries()) assert.equal(asked.state().points, 8);
     });
   });
 });

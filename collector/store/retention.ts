@@ -23,7 +23,7 @@ const SWEEP_EVERY = 16;
 interface Oldest {
   readonly kind: WindowKind | "point" | "loss";
   readonly time: number;
-  /** Of the window; of points the last that goes. */
+  /** Of the window; of points the first of the batch, of losses the last that goes. */
   readonly id: number;
   readonly first: number;
   readonly count: number;
@@ -43,7 +43,12 @@ export function createRetention(
       "SELECT id, first, count, written AS time FROM log_windows ORDER BY id LIMIT 1",
     ),
   };
-  const firstPoint = db.prepare("SELECT id, time / 1e6 AS time FROM points ORDER BY id LIMIT 1");
+  const firstBatch = db.prepare(
+    "SELECT first, written AS time FROM point_batches ORDER BY first LIMIT 1",
+  );
+  const nextBatch = db.prepare(
+    "SELECT min(first) AS first FROM point_batches WHERE first > ?",
+  );
   const firstLoss = db.prepare("SELECT id, time FROM loss ORDER BY id LIMIT 1");
   let dropped = 0;
 
@@ -53,16 +58,9 @@ export function createRetention(
       const row = windows[kind].get() as Omit<Oldest, "kind"> | undefined;
       if (row !== undefined) candidates.push({ ...row, kind });
     }
-    const point = firstPoint.get() as { id: number; time: number } | undefined;
-    if (point !== undefined) {
-      const id = point.id + WINDOW_ITEMS - 1;
-      candidates.push({
-        kind: "point",
-        time: point.time,
-        id,
-        first: point.id,
-        count: WINDOW_ITEMS,
-      });
+    const batch = firstBatch.get() as { first: number; time: number } | undefined;
+    if (batch !== undefined) {
+      candidates.push({ ...batch, kind: "point", id: batch.first, count: 0 });
     }
     const loss = firstLoss.get() as { id: number; time: number } | undefined;
     if (loss !== undefined) {
@@ -77,11 +75,9 @@ export function createRetention(
 
   const remove = ({ kind, id, first, count }: Oldest, before: number): void => {
     if (kind === "point") {
-      // Not the newest points, where these are younger than that.
-      db.prepare("DELETE FROM points WHERE id <= ? AND time < ?").run(
-        id,
-        BigInt(before) * 1_000_000n,
-      );
+      const { first: next } = nextBatch.get(id) as { first: number | null };
+      db.prepare("DELETE FROM points WHERE id < ?").run(next ?? Number.MAX_SAFE_INTEGER);
+      db.prepare("DELETE FROM point_batches WHERE first = ?").run(id);
       return;
     }
     if (kind === "loss") {

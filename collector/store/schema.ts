@@ -75,6 +75,7 @@ export const MIGRATIONS: readonly string[] = [
     start INTEGER NOT NULL, value, rest BLOB
   );
   CREATE UNIQUE INDEX points_series ON points (series, time);
+  CREATE TABLE point_batches (first INTEGER PRIMARY KEY, written REAL NOT NULL);
 
   CREATE TABLE loss (
     id INTEGER PRIMARY KEY, time REAL NOT NULL, process TEXT NOT NULL, file TEXT NOT NULL,

@@ -124,7 +124,7 @@ function createStore(options: StoreOptions, db: DatabaseSync, close: () => void)
     retention: createRetention(db, options),
     addSpan: createAddSpan(db, tails.span, () => open.known, lookup.has),
     addLog: createAddLog(db, tails.log),
-    addMetric: createAddMetric(db),
+    addMetric: createAddMetric(db, options.maxAgeMs / 64),
     known: createKnown(),
     before: null,
     nextWindow: { span: 0, log: 0 },
@@ -241,6 +241,7 @@ function ingest(open: Open, { signal, body, items }: Incoming): Stored {
   let origin = -1;
   let taken = 0;
   let reason: string | undefined;
+  if (signal === "metrics") open.addMetric.begin();
   try {
     walkRequest(body, (block) => {
       origin = origins.of(body, block);

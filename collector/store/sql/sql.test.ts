@@ -78,9 +78,9 @@ describe("sql", () => {
     assert.equal(csv.text, 'name\n"a""b,\u001b[31m\n<script>"\n');
     const json = await sql("--store", path, "--json", "SELECT attributes ->> 'n' AS n FROM spans");
     assert.equal(json.text, '[\n{"n":9007199254740993}\n]\n');
-    const wrong = await sql("--store", path, "SELECT nothing FROM spans");
+    const wrong = await sql("--store", path, "SELECT no_such FROM spans");
     assert.equal(wrong.code, 1);
-    assert.match(wrong.text, /no such column: nothing/);
+    assert.match(wrong.text, /no such column: no_such/);
     // In the middle of an answer.
     const late = await sql("--store", path, "SELECT json(name) FROM spans");
     assert.deepEqual([late.code, /malformed JSON/.test(late.text)], [1, true]);

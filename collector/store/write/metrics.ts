@@ -52,14 +52,27 @@ interface AnyPoint {
 /** Adds one metric of a request. Throws when it can't be read. */
 export interface AddMetric {
   (bytes: Uint8Array, from: number, to: number, origin: number): number;
+  /** Notes, once in a while, when the points that are added from here on came. */
+  begin(): void;
   /** Forgets what was found: after a transaction that failed. */
   clear(): void;
 }
 
+/** Points of which one time of arrival is noted. */
+export const BATCH_POINTS: number = 1 << 14;
+
 const MAX_REMEMBERED = 1 << 14;
 
-/** @param db Open for writing. */
-export function createAddMetric(db: DatabaseSync): AddMetric {
+/**
+ * @param db Open for writing.
+ * @param batchMs For so long it is one batch.
+ */
+export function createAddMetric(db: DatabaseSync, batchMs: number): AddMetric {
+  const lastPoint = db.prepare("SELECT max(id) AS id FROM points");
+  const lastBatch = db.prepare(
+    "SELECT first, written FROM point_batches ORDER BY first DESC LIMIT 1",
+  );
+  const addBatch = db.prepare("INSERT OR REPLACE INTO point_batches VALUES (?, ?)");
   const findStream = db.prepare(
     `SELECT id FROM streams WHERE origin = ? AND name = ? AND unit = ? AND description = ?
       AND kind = ? AND temporality = ? AND monotonic = ?`,
@@ -140,7 +153,15 @@ export function createAddMetric(db: DatabaseSync): AddMetric {
     }
     return points.length;
   };
-  return Object.assign(add, { clear: () => known.clear() });
+  const begin = (): void => {
+    const next = ((lastPoint.get() as { id: number | null }).id ?? 0) + 1;
+    const batch = lastBatch.get() as { first: number; written: number } | undefined;
+    const now = Date.now();
+    if (
+      batch === undefined || next - batch.first >= BATCH_POINTS || now - batch.written > batchMs
+    ) addBatch.run(next, now);
+  };
+  return Object.assign(add, { begin, clear: () => known.clear() });
 }
 
 function temporality({ data }: Metric): number {
