@@ -3,7 +3,7 @@
  * acknowledged, and the same bytes are written to one file with `node:fs`, in turns and without
  * waiting for the disk.
  *
- *     deno task bench spool [--quick] [--batches 100000] [--rounds 3] [--runtime deno|bun]
+ *     deno task bench spool [--quick] [--batches 100000] [--rounds 5] [--runtime deno|bun]
  *                           [--dir DIR]
  *
  * With fewer batches first it shows whether draining is linear.
@@ -24,7 +24,7 @@ const { values } = parseArgs({
   args: process.argv.slice(2),
   options: {
     batches: { type: "string", default: "100000" },
-    rounds: { type: "string", default: "3" },
+    rounds: { type: "string", default: "5" },
     runtime: { type: "string", default: "both" },
     dir: { type: "string", default: tmpdir() },
     quick: { type: "boolean", default: false },
@@ -36,11 +36,18 @@ const BATCH_BYTES = 20_000;
 const rounds = Number(values.rounds);
 const batches = values.quick ? 10_000 : Number(values.batches);
 
-/** Milliseconds of each part. */
+/** Milliseconds of each part, and CPU time of this process. */
 interface Times {
   plain: number;
   store: number;
   drain: number;
+  plainCpu: number;
+  spoolCpu: number;
+}
+
+function cpu(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }
 
 function body(): Uint8Array {
@@ -91,12 +98,20 @@ function measure(count: number): Times {
   const batch = body();
   const all: Times[] = [];
   for (let round = 0; round < rounds; round++) {
+    const began = cpu();
     const plain = writePlainly(count, batch);
+    const between = cpu();
     const [store, drain] = storeAndDrain(count, batch);
-    all.push({ plain, store, drain });
+    all.push({ plain, store, drain, plainCpu: between - began, spoolCpu: cpu() - between });
   }
   const of = (part: keyof Times): number => median(all.map((times) => times[part]));
-  return { plain: of("plain"), store: of("store"), drain: of("drain") };
+  return {
+    plain: of("plain"),
+    store: of("store"),
+    drain: of("drain"),
+    plainCpu: of("plainCpu"),
+    spoolCpu: of("spoolCpu"),
+  };
 }
 
 async function main(): Promise<void> {
@@ -108,13 +123,15 @@ async function main(): Promise<void> {
     "stored",
     "drained",
     "stored and drained / plainly",
+    "the same in CPU time",
   ]));
   for (const runtime of RUNTIMES) {
     if (values.runtime !== "both" && values.runtime !== runtime) continue;
     for (const count of [batches / 10, batches]) {
       const args = ["--worker", "--batches", String(count), "--rounds", values.rounds];
       const worker = start(runtime, "bench/spool.ts", [...args, "--dir", values.dir]);
-      const { plain, store, drain } = JSON.parse(await worker.hear()) as Times;
+      const times = JSON.parse(await worker.hear()) as Times;
+      const { plain, store, drain, plainCpu, spoolCpu } = times;
       await worker.stop();
       const each = (ms: number): string => ((ms * 1000) / count).toFixed(1);
       console.log(row([
@@ -123,11 +140,13 @@ async function main(): Promise<void> {
         each(store),
         each(drain),
         ((store + drain) / plain).toFixed(2),
+        (spoolCpu / plainCpu).toFixed(2),
       ]));
     }
   }
   console.log(
-    `\nMedians of ${rounds} rounds. Draining reads, checks, acknowledges and removes everything.`,
+    `\nMedians of ${rounds} rounds. Draining reads, checks, acknowledges and removes everything. CPU ` +
+      "time is of the process, with what it takes to remove the plain file.",
   );
 }
 

@@ -10,6 +10,7 @@ import { folders } from "../../collector/testing/run.ts";
 import { Random, seed } from "../../tests/support/random.ts";
 import { isFullSize, launchOf, ownRuntime } from "../../tests/support/runtimes.ts";
 import { ROOT } from "../../tools/runtimes.ts";
+import { HEADER_BYTES } from "./record.ts";
 import { openSpool, type Spool } from "./spool.ts";
 
 const folder = folders("spool-kill");
@@ -80,7 +81,7 @@ describe("a segment with random damage", () => {
       let size = 0;
       for (const body of bodies) {
         first.put("traces", Buffer.from(body), 1, { mark: Buffer.from("m") });
-        ends.push(size = first.counts.traces.bytes);
+        ends.push(size += HEADER_BYTES + 1 + body.length);
       }
       first.close();
       const path = join(dir, "traces", readdirSync(join(dir, "traces"))[0]);

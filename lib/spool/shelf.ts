@@ -18,6 +18,7 @@ import {
   removePath,
   removeSoon,
   type Segment,
+  trim,
 } from "./segment.ts";
 
 /** Why something that was stored is not delivered. */
@@ -149,11 +150,11 @@ function unlink(shelf: Shelf, segment: Segment): void {
 }
 
 /** Begins a segment. Throws the system's error. */
-export function begin(shelf: Shelf): Segment {
+export function begin(shelf: Shelf, claimTo: number): Segment {
   const number = shelf.nextNumber;
   const salt = newSalt();
   const name = formatName({ number, salt, owner: shelf.owner, ending: "tmp" });
-  const segment = newSegment(join(shelf.folder, name), number, salt);
+  const segment = newSegment(join(shelf.folder, name), number, salt, claimTo);
   createFile(segment);
   insert(shelf, segment);
   return shelf.writing = segment;
@@ -167,10 +168,13 @@ export function complete(shelf: Shelf): void {
   segment.isOpen = false;
   const path = segment.path.replace(/tmp$/, "seg");
   try {
+    const before = segment.bytes;
+    trim(segment);
+    shelf.counts.bytes -= before - segment.bytes;
     renameSync(segment.path, path);
     segment.path = path;
   } catch {
-    // It is ours under this name too.
+    // It is ours as it is, too.
   }
   if (shelf.cursor !== segment) closeFile(segment);
   if (isDone(segment)) remove(shelf, segment);

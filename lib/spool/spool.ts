@@ -16,6 +16,7 @@ import {
   after,
   append,
   type Chunk,
+  CLAIM_BYTES,
   closeFile,
   leave,
   newSegment,
@@ -23,6 +24,7 @@ import {
   removePath,
   scan,
   type Segment,
+  sizeWith,
   syncFile,
 } from "./segment.ts";
 import {
@@ -175,6 +177,7 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
   const fileLimit = fileSizeLimit();
   const usual = Math.min(DEFAULT_SEGMENT_BYTES, maxBytes / 8);
   const segmentBytes = Math.min(options.segmentBytes ?? usual, fileLimit);
+  const claimTo = segmentBytes >= 4 * CLAIM_BYTES ? segmentBytes : 0;
   for (const signal of SPOOL_SIGNALS) {
     mkdirSync(join(folder, signal), { recursive: true, mode: 0o700 });
   }
@@ -221,14 +224,17 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
     try {
       dropOld(shelf, time);
       if (shelf.writing !== null && shelf.writing.end + bytes > segmentBytes) roll(shelf);
-      makeRoom(bytes);
-      const segment = shelf.writing ?? begin(shelf);
+      makeRoom(bytes, shelf);
+      const segment = shelf.writing ?? begin(shelf, claimTo);
       passOn(shelf);
       const isNext = shelf.cursor === segment && segment.readAt === segment.end;
       const at = segment.end;
       const size = segment.bytes;
-      append(segment, mark, body, items, time, sync === "record");
-      counts.bytes += segment.bytes - size;
+      try {
+        append(segment, mark, body, items, time, sync === "record");
+      } finally {
+        counts.bytes += segment.bytes - size;
+      }
       count(counts.stored, 1, items);
       if (mark.length > 0) noteMark(shelf, segment, true);
       count(counts.waiting, 1, items);
@@ -249,15 +255,16 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
     if (sync !== "none") syncFolder(join(folder, shelf.signal));
   }
 
-  function makeRoom(bytes: number): void {
+  function makeRoom(bytes: number, { writing }: Shelf): void {
+    const before = writing ?? { bytes: 0, end: 0, claimTo };
     for (;;) {
-      let used = 0;
+      let used = sizeWith(before, bytes) - before.bytes;
       let largest = all[0];
       for (const shelf of all) {
         used += shelf.counts.bytes;
         if (shelf.counts.bytes > largest.counts.bytes) largest = shelf;
       }
-      if (used + bytes <= maxBytes || largest.first === null) return;
+      if (used <= maxBytes || largest.first === null) return;
       drop(largest, largest.first, "size");
     }
   }
@@ -459,7 +466,7 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
       try {
         // The last may not have come to the disk before the power failed.
         const verify = was.ending === "tmp" || was.number === newest[signal];
-        if (scan(segment, statSync(path).size, verify) > 0) shelf.counts.torn++;
+        if (scan(segment, statSync(path).size, verify)) shelf.counts.torn++;
       } catch (error) {
         failed(error);
         continue;
