@@ -80,7 +80,7 @@ function storeAndDrain(count: number, batch: Uint8Array): number[] {
   return timed((folder) => {
     const maxBytes = 2 * count * BATCH_BYTES;
     const began = performance.now();
-    const spool = openSpool(folder, { maxBytes, segmentBytes: 4 << 20, sync: "none" });
+    const spool = openSpool(folder, { maxBytes, sync: "none" });
     for (let i = 0; i < count; i++) spool.put("traces", batch, 50);
     const stored = performance.now();
     let drained = 0;

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
@@ -63,6 +64,21 @@ describe("a process that is killed while it stores", () => {
       assert.deepEqual(found, left, `turn ${turn}`);
       from = mark + 1;
     }
+  });
+});
+
+describe("a process that may only write files of some size", () => {
+  it("is refused what is too large, and not ended", async () => {
+    const program = join(ROOT, "lib/spool/testing/large.ts");
+    const { command, args, env } = launchOf(ownRuntime, program, [folder()]);
+    const child = spawn("sh", ["-c", 'ulimit -f 131072 && exec "$0" "$@"', command, ...args], {
+      env,
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let text = "";
+    child.stdout.setEncoding("latin1").on("data", (piece: string) => text += piece);
+    const [code] = await once(child, "close");
+    assert.deepEqual([code, text], [0, "stored large stored 150\n"]);
   });
 });
 

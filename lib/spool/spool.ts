@@ -53,7 +53,7 @@ export interface SpoolOptions {
   readonly maxBytes?: number;
   /**
    * A segment is completed before it gets larger than this. A request that is larger has one of its
-   * own. Default 4 MiB, at most an eighth of `maxBytes`.
+   * own. Default 16 MiB, at most an eighth of `maxBytes`.
    */
   readonly segmentBytes?: number;
   /** What has waited for longer is dropped, and counted; milliseconds. Default 24 hours. */
@@ -149,7 +149,7 @@ export interface Spool {
 
 const MiB = 2 ** 20;
 const DEFAULT_BYTES = 64 * MiB;
-const DEFAULT_SEGMENT_BYTES = 4 * MiB;
+const DEFAULT_SEGMENT_BYTES = 16 * MiB;
 const DEFAULT_AGE_MS = 24 * 3_600_000;
 const NO_MARK = new Uint8Array(0);
 
