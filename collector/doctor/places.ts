@@ -6,6 +6,7 @@
 import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import process from "node:process";
+import { networkProblem } from "../../lib/file/network.ts";
 import { untrusted } from "../../lib/file/places.ts";
 import { isForeign } from "../files/ownership.ts";
 import { inspect, type Inspection } from "../inspect/inspect.ts";
@@ -36,7 +37,12 @@ export function checkPlace({ path, uid }: Place, bytes: number): Check[] {
             "or set OTLP_MMAP_DIR to another directory, for applications and collector",
         );
     }
-    return [checked, checkSpace(there, bytes)];
+    const network = networkProblem(there);
+    return [
+      checked,
+      ...(network === null ? [] : [bad("place", printable(network, 4096))]),
+      checkSpace(there, bytes),
+    ];
   } catch (error) {
     return [bad("place", `${shown} can't be looked at: ${printable((error as Error).message)}`)];
   }

@@ -42,11 +42,15 @@ export function createInPlace(place: Place, options: FileOptions): FileWriter {
     mkdirSync(dirname(place.file), { recursive: true, mode: 0o700 });
     const path = exactFilePath(place.file, names, false);
     const file = FileWriter.create(path, options);
-    return publish(
-      file,
-      path,
-      () => setAside(path) ? path : exactFilePath(place.file!, names, true),
-    );
+    let wanted = path;
+    let { isolate } = names;
+    return publish(file, path, () => {
+      // A leftover gives way: also one of this process, which may have recorded here before.
+      if (setAside(wanted)) return wanted;
+      wanted = exactFilePath(place.file!, { ...names, isolate }, true);
+      isolate += OTHER_ISOLATE;
+      return wanted;
+    });
   }
   let directory = place.directory;
   if (directory === undefined) {
@@ -59,10 +63,13 @@ export function createInPlace(place: Place, options: FileOptions): FileWriter {
   // Taken: a thread number that another Worker had before. Its file may still be undrained.
   let { isolate } = names;
   return publish(file, path, () => {
-    isolate += 0x400000;
+    isolate += OTHER_ISOLATE;
     return join(directory, fileName({ ...names, isolate }));
   });
 }
+
+/** Added to a thread's number where the name with it is taken: more than any system gives out. */
+const OTHER_ISOLATE = 0x400000;
 
 /** Publishes under `path`, or under what `other` says as long as that is taken, too. */
 function publish(file: FileWriter, path: string, other: () => string): FileWriter {

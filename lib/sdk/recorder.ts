@@ -6,6 +6,7 @@
 import { unlinkSync } from "node:fs";
 import { diag } from "@opentelemetry/api";
 import { identity } from "../file/identity.ts";
+import { networkProblem } from "../file/network.ts";
 import type { FileSizes, FileWriter } from "../file/write.ts";
 import {
   EXT_READER_HEARTBEAT,
@@ -73,6 +74,7 @@ export class Recorder {
     this.sizes = sizes;
     this.resource = resource;
     this.file = this.create();
+    this.sayWhere(this.file.mapping.path);
     onAttributeProblem(
       once((key) =>
         `attribute ${key}: cut to fit a slot of the file (OTLP_MMAP_SPANS_SLOT_BYTES and its like)`
@@ -184,6 +186,16 @@ export class Recorder {
         new RangeError(`${path}: the resource does not fit: set OTLP_MMAP_DICTIONARY_BYTES higher`);
     }
     return file;
+  }
+
+  /** Where that is not where a person expects it. */
+  private sayWhere(path: string): void {
+    const { file } = this.place;
+    if (file !== undefined && this.owner.isolate === 0 && path !== file) {
+      diag.warn(`${file} is written by another process that lives: this one writes ${path}`);
+    }
+    const problem = networkProblem(path);
+    if (problem !== null) diag.warn(problem);
   }
 
   /** Starts the next generation. */

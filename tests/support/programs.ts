@@ -25,13 +25,26 @@ export function startProgram(program: string, ...args: string[]): Promise<Progra
 }
 
 /** Starts a program on a runtime and waits for its first line. */
-export async function startProgramOn(
+export function startProgramOn(
   runtime: RuntimeName,
   program: string,
   ...args: string[]
 ): Promise<Program> {
+  return startProgramIn(undefined, runtime, program, args);
+}
+
+/** The same through `sh -c` after a command line, for example `ulimit -n 200`. */
+export async function startProgramIn(
+  shell: string | undefined,
+  runtime: RuntimeName,
+  program: string,
+  args: readonly string[] = [],
+): Promise<Program> {
   const file = join(ROOT, "tests/testdata", program);
-  const [command, ...rest] = commandLineOf(runtime, file, args);
+  const line = commandLineOf(runtime, file, args);
+  const [command, ...rest] = shell === undefined
+    ? line
+    : ["sh", "-c", `${shell} && exec "$0" "$@"`, ...line];
   const env = plainEnvironment();
   const child = spawn(command, rest, { stdio: ["pipe", "pipe", "inherit"], env });
   const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
