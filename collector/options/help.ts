@@ -86,6 +86,12 @@ Secrets: the file of --bearer-token-file holds a token and nothing else; it is s
 "authorization: Bearer …". It and the files with certificates and keys are looked at once a second
 at most; while a new one is unreadable or bad, the one before is used.
 
+Store: --store keeps everything in a database (SQLite), beside the endpoints or, where there is none,
+alone; ask it with "otlp-mmap sql". Its file is $XDG_STATE_HOME/otlp-mmap/store.db, by default in
+~/.local/state, root's /var/lib/otlp-mmap/store.db, or what is named: as --store=FILE, since a path
+after a space might be one to read. One collector writes it. The oldest goes first, by
+--store-max-age and --store-max-size (500MB, 1GiB). While its disk is full, records stay in the files.
+
 Retrying: while the backend can't be reached or answers 429, 502, 503 or 504, batches are tried
 again, for ever while following, for up to 60 seconds with --once. Other refusals are final. With
 gRPC these are CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS, and
@@ -122,5 +128,5 @@ Exit codes:
   0  everything was delivered, or following was ended by SIGINT or SIGTERM
   1  something could not be delivered
   2  a bad argument or variable, an address that can't be listened at, or a named file that is
-     missing (with --once) or can't be read
+     missing (with --once) or can't be read, or a store that can't be used
 `;

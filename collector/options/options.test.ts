@@ -144,6 +144,11 @@ describe("collect", () => {
       "1.5 MB",
       "--spool-max-age",
       "90m",
+      "--store=/tmp/kept.db",
+      "--store-max-size",
+      "1.5GiB",
+      "--store-max-age",
+      "12h",
     ]);
     assert.deepEqual(options, {
       paths: ["a.otlp", "dir"],
@@ -174,7 +179,7 @@ describe("collect", () => {
       prometheus: { address: { host: "::1", port: 9464 }, source: "--prometheus" },
       selfMetrics: true,
       receiver: null,
-      store: null,
+      store: { path: "/tmp/kept.db", maxBytes: 1.5 * 2 ** 30, maxAgeMs: 43_200_000 },
       spool: { folder: "/var/spool", maxBytes: 1_500_000, maxAgeMs: 5_400_000 },
     });
   });

@@ -23,6 +23,7 @@ import {
   isFull,
   type Tail,
   WINDOW_BYTES,
+  WINDOW_ITEMS,
   type WindowKind,
 } from "./window.ts";
 import { createAddLog } from "./write/logs.ts";
@@ -163,6 +164,7 @@ function createStore(options: StoreOptions, db: DatabaseSync, close: () => void)
         }
         const dropped = open.retention.step(now, tails);
         if (dropped) {
+          forgetSpans(open);
           // What it removed may have been remembered.
           lookup.forget();
           open.origins.clear();
@@ -214,6 +216,15 @@ function rememberSpans(open: Open): void {
     for (const identity of new Uint32Array(data.slice().buffer)) addKnown(open.known, identity);
   }
   for (let i = 0; i < span.count; i++) addKnown(open.known, span.identity[i]);
+}
+
+/** What was removed need not be remembered, once that is most of it. */
+function forgetSpans(open: Open): void {
+  const { db, known, tails } = open;
+  const { stored } = db.prepare("SELECT total(count) AS stored FROM span_windows").get() as {
+    stored: number;
+  };
+  if (known.count > 2 * (stored + tails.span.count) + WINDOW_ITEMS) rememberSpans(open);
 }
 
 /** The columns of a written window. */

@@ -115,6 +115,13 @@ function refresh(reader: Reader): void {
         low: number | null;
         high: number | null;
       };
+    if ((list.at(-1)?.id ?? -1) > (ends.high ?? -1)) {
+      // All were removed, and their numbers are used again.
+      list.length = 0;
+      reader.filters[kind].clear();
+      reader.columns.clear();
+      reader.columnBytes = 0;
+    }
     const gone = list.findIndex(({ id }) => ends.low !== null && id >= ends.low);
     for (const { id } of list.splice(0, gone < 0 ? list.length : gone)) {
       reader.filters[kind].delete(id);
