@@ -19,6 +19,8 @@ import { POINTS } from "../write/metrics.ts";
 
 /** Functions for SQL by name: each takes what its columns hold, and returns text. */
 export const FUNCTIONS: Readonly<Record<string, (...args: never[]) => string | null>> = {
+  /** Text with NULs, at which Deno's `node:sqlite` ends a text: they become U+2400. */
+  without_nul: (text: Uint8Array) => new TextDecoder().decode(text).replaceAll("\0", "\u2400"),
   span_attributes: (rest: Uint8Array) => json(() => object(span(rest).attributes)),
   span_events: (rest: Uint8Array) =>
     json(() =>

@@ -105,6 +105,7 @@ describe("sql", () => {
         status: { code: 2, message: "no" },
         events: [{ name: "e", timeUnixNano: T0 }],
         links: [{ traceId: id(16, 2), spanId: id(8, 3) }],
+        name: "a\u0000b",
       })]),
       logs("s", [{ timeUnixNano: T0, attributes: keyValues(value), severityText: "INFO" }]),
       metrics("s", 1, [{
@@ -126,6 +127,7 @@ describe("sql", () => {
       assert.deepEqual(Object.keys(row.get()!), Object.keys(columns), name);
     }
     const one = (query: string): unknown => Object.values(db.prepare(query).get()!)[0];
+    assert.equal(one("SELECT name FROM spans"), "a\u2400b");
     assert.equal(one("SELECT attributes FROM spans"), '{"a":true,"b":1.0,"c":[1]}');
     assert.equal(one("SELECT attributes FROM logs"), '{"a":true,"b":1.0,"c":[1]}');
     assert.equal(one("SELECT parent_id FROM spans"), "0000000000000009");

@@ -18,6 +18,9 @@ interface View {
 const names = (column: string, of: readonly string[]): string =>
   `CASE ${column} ${of.map((name, i) => `WHEN ${i} THEN '${name}'`).join(" ")} END`;
 const time = (seconds: string): string => `strftime('%Y-%m-%dT%H:%M:%fZ', ${seconds}, 'unixepoch')`;
+const text = (column: string): string =>
+  `CASE WHEN instr(CAST(${column} AS BLOB), x'00') THEN without_nul(CAST(${column} AS BLOB)) ` +
+  `ELSE ${column} END`;
 const ORIGIN = `JOIN main.origins o ON o.id = origin JOIN main.resources r ON r.id = o.resource
   JOIN main.scopes s ON s.id = o.scope`;
 
@@ -46,7 +49,7 @@ export const VIEWS: Readonly<Record<string, View>> = {
     },
     query: `SELECT lower(hex(trace)) AS trace_id, lower(hex(span)) AS span_id,
       CASE WHEN parent IS NULL THEN NULL ELSE lower(hex(parent)) END AS parent_id,
-      t.name AS name, r.service AS service, ${names("kind", KINDS)} AS kind,
+      ${text("t.name")} AS name, r.service AS service, ${names("kind", KINDS)} AS kind,
       ${names("status", STATUSES)} AS status, span_message(rest) AS message,
       ${time("start / 1e9")} AS start, start AS start_ns, duration / 1e6 AS duration_ms,
       interrupted, span_attributes(rest) AS attributes, span_events(rest) AS events,
@@ -71,7 +74,7 @@ export const VIEWS: Readonly<Record<string, View>> = {
       id: "in the order of arrival; for full text: id IN (SELECT rowid FROM logs_text('timeout'))",
     },
     query: `SELECT ${time("time / 1e9")} AS time, time AS time_ns, severity,
-      log_severity(rest) AS severity_text, r.service AS service, t.body AS body,
+      log_severity(rest) AS severity_text, r.service AS service, ${text("t.body")} AS body,
       log_event(rest) AS event_name,
       CASE WHEN trace IS NULL THEN NULL ELSE lower(hex(trace)) END AS trace_id,
       CASE WHEN span IS NULL THEN NULL ELSE lower(hex(span)) END AS span_id,
