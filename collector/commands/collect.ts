@@ -85,7 +85,7 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
     log("error", error.message);
     return 2;
   }
-  const spooling = spool && createSpooling(spool, delivery.sinks, log);
+  const spooling = spool && createSpooling(spool, delivery.sinks, options.once, log);
   const sinks = spooling?.sinks ?? delivery.sinks;
   const pipeline = new Pipeline({
     scan: discovery.scan,

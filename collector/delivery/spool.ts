@@ -2,15 +2,15 @@
  * Requests by way of the disk: each is stored, and answered as soon as it is; then it is sent, and
  * stays stored until that has worked, through ends of the backend and of the collector.
  *
- * Those of a signal are sent in the order in which they were stored, a few at a time. One that comes
- * while nothing waits is sent from memory.
+ * Those of a signal are sent in the order in which they were stored, one after the other where what
+ * is behind has no queue of its own. One that comes while nothing waits is sent from memory.
  *
  * @module
  */
 import { clearInterval, setInterval } from "node:timers";
 import type { Signal } from "../../lib/otlp/request.ts";
 import type { DropReason, RefusalReason, Spool } from "../../lib/spool/mod.ts";
-import { MAX_RUNNING, type Sink } from "../pipeline/queue.ts";
+import type { Sink } from "../pipeline/queue.ts";
 import { forEachSignal, ITEMS, SIGNALS } from "../pipeline/signals.ts";
 import type { Log } from "../send/problems.ts";
 import type { Outcome } from "../send/send.ts";
@@ -18,8 +18,11 @@ import { leftOf } from "../send/split.ts";
 import { printable } from "../text/text.ts";
 
 /** Between two looks whether a sink that was full takes something again, and at dead collectors, ms. */
-const LOOK_MS = 100;
+const LOOK_MS = 250;
 const ADOPT_MS = 30_000;
+
+/** Bytes of requests on their way, of which some wait behind for what is theirs alone (tail sampling). */
+const MAX_BYTES = 64 << 20;
 
 /** What stores before it sends. */
 export interface Spooling {
@@ -45,14 +48,21 @@ const REFUSED: Readonly<Record<RefusalReason, string>> = {
   failed: "the system refuses it",
 };
 
-/** Puts a spool before sinks. What earlier collectors left in it is sent first. */
+/**
+ * Puts a spool before sinks. What earlier collectors left in it is sent first.
+ *
+ * @param isPatient At the end, go on trying until it is given up; otherwise only while it works.
+ */
 export function createSpooling(
   spool: Spool,
   behind: Readonly<Record<Signal, Sink>>,
+  isPatient: boolean,
   log: Log,
 ): Spooling {
   const place = printable(spool.folder, 200);
-  const drainers = forEachSignal((signal) => createDrainer(signal, spool, behind[signal], log));
+  const drainers = forEachSignal((signal) =>
+    createDrainer(signal, spool, behind[signal], isPatient, log)
+  );
   const said = new Set<string>();
   const look = setInterval(() => {
     for (const signal of SIGNALS) {
@@ -126,9 +136,16 @@ interface Drainer {
   pump(): void;
 }
 
-function createDrainer(signal: Signal, spool: Spool, behind: Sink, log: Log): Drainer {
+function createDrainer(
+  signal: Signal,
+  spool: Spool,
+  behind: Sink,
+  isPatient: boolean,
+  log: Log,
+): Drainer {
   const { waiting } = spool.counts[signal];
   const sending = new Set<Promise<void>>();
+  let bytes = 0;
   let report: (outcome: Outcome, seconds: number) => void = () => {};
   let isStopped = false;
   /** Trying was given up, which ends some time: with `--once`. */
@@ -136,8 +153,8 @@ function createDrainer(signal: Signal, spool: Spool, behind: Sink, log: Log): Dr
   let isRefused = false;
 
   const hasRoom = (): boolean =>
-    !isStopped && !hasGivenUp && sending.size < (behind.concurrency ?? MAX_RUNNING) &&
-    behind.full !== true;
+    !isStopped && !hasGivenUp && sending.size < (behind.concurrency ?? 1) &&
+    bytes < MAX_BYTES && behind.full !== true;
 
   function pump(): void {
     while (hasRoom()) {
@@ -148,8 +165,10 @@ function createDrainer(signal: Signal, spool: Spool, behind: Sink, log: Log): Dr
   }
 
   function start(id: number, body: Uint8Array, items: number): void {
+    bytes += body.length;
     const done = deliver(id, body, items).finally(() => {
       sending.delete(done);
+      bytes -= body.length;
       pump();
     });
     sending.add(done);
@@ -212,7 +231,8 @@ function createDrainer(signal: Signal, spool: Spool, behind: Sink, log: Log): Dr
     },
     flush: () => behind.flush?.(),
     get settled() {
-      const isWorking = behind.endpoints?.every(({ state }) => state?.ok !== false) !== false;
+      const isWorking = isPatient ||
+        behind.endpoints?.every(({ state }) => state?.ok !== false) !== false;
       return isStopped || hasGivenUp || (sending.size === 0 && waiting.requests === 0)
         ? sending.size === 0
         : !isWorking;
