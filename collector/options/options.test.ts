@@ -184,6 +184,19 @@ describe("collect", () => {
     });
   });
 
+  it("has a spool where something is sent, with --once only where it is named", () => {
+    const folderOf = (args: string[], env: Record<string, string> = {}): unknown =>
+      collect(["--endpoint", "http://h:1", ...args], env).spool?.folder;
+    assert.equal(folderOf([]), null);
+    assert.equal(folderOf(["--no-spool"]), undefined);
+    assert.equal(folderOf(["--once"]), undefined);
+    assert.equal(folderOf(["--once", "--spool", "/a"]), "/a");
+    assert.equal(folderOf([], { OTLP_MMAP_SPOOL: "/b" }), "/b");
+    assert.equal(folderOf([], { OTLP_MMAP_SPOOL: "none" }), undefined);
+    assert.equal(folderOf(["--spool", "/a"], { OTLP_MMAP_SPOOL: "none" }), "/a");
+    assert.equal(collect(["--spool", "/a"]).spool, null);
+  });
+
   it("takes a flag before a variable, and a variable for a signal before one for all of them", () => {
     const all = {
       [`${E}_ENDPOINT`]: "http://all:1/base",
@@ -357,6 +370,9 @@ describe("bad arguments", () => {
     [["--health", "1:2:3"], {}, /--health.*1:2:3.*HOST:PORT/],
     [[], { OTLP_MMAP_HEALTH: "65536" }, /OTLP_MMAP_HEALTH.*65536.*from 0 to 65535/],
     [["--prometheus", "localhost"], {}, /--prometheus.*localhost.*HOST:PORT/],
+    [["--spool-max-size", "5KB"], {}, /--spool-max-size.*5KB.*from 1MiB/],
+    [["--spool-max-size", "much"], {}, /--spool-max-size.*much.*no size such as 500MB/],
+    [["--spool-max-age", "1ms"], {}, /--spool-max-age.*1ms.*from 1s/],
     [["--log-format", "xml"], {}, /--log-format.*xml.*text or json/],
     [["--timeout", "soon"], {}, /--timeout.*duration/],
     [["--timeout", "0"], {}, /--timeout.*from 1ms/],
