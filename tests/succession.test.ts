@@ -284,7 +284,7 @@ describe("a file that can't be made", () => {
       resource: { long: "x".repeat(2000) },
     });
     assert.equal(sdk.recording, false);
-    assert.match(sdk.reason!, /the resource does not fit: use more dictionaryBytes/);
+    assert.match(sdk.reason!, /the resource does not fit: set OTLP_MMAP_DICTIONARY_BYTES higher/);
     assert.deepEqual(names(place), []);
     void sdk.shutdown();
   });
