@@ -1,0 +1,44 @@
+/**
+ * Spans that are still open, in a trace.
+ *
+ * @module
+ */
+import { useEffect, useMemo, useState } from "preact/hooks";
+import type { Span } from "../../../store/queries/types.ts";
+import { toMs } from "../logic/time.ts";
+import type { TreeSpan } from "../logic/tree.ts";
+import type { OpenSpan } from "./answers.ts";
+import { question, useAnswer } from "./api.ts";
+import { useLive } from "./live.ts";
+
+/** The spans of a trace with those that are open now, whose durations grow. */
+export function useGrowing(
+  traceId: string,
+  stored: readonly Span[] | undefined,
+): { spans: readonly TreeSpan[]; open: number } {
+  const live = useLive();
+  const any = live?.processes.some(({ openSpans }) => openSpans > 0) ?? false;
+  // `live` is new each second: so is the question, while there is anything to ask for.
+  const { data } = useAnswer<readonly OpenSpan[]>(
+    any ? question(["open-spans"], { limit: 1000 }) : null,
+    live,
+  );
+  const known = useMemo(() => new Set(stored?.map(({ spanId }) => spanId)), [stored]);
+  const open = (data ?? []).filter((span) => span.traceId === traceId && !known.has(span.spanId));
+  const [now, setNow] = useState(Date.now());
+  const growing = open.length > 0;
+  useEffect(() => {
+    if (!growing) return;
+    const timer = setInterval(() => setNow(Date.now()), 250);
+    return () => clearInterval(timer);
+  }, [growing]);
+  const spans = useMemo<readonly TreeSpan[]>(() => [
+    ...stored ?? [],
+    ...open.map((span) => ({
+      ...span,
+      open: true,
+      durationNs: Math.max(0, now - toMs(span.startNs)) * 1e6,
+    })),
+  ], [stored, growing ? data : null, growing ? now : 0]);
+  return { spans, open: open.length };
+}
