@@ -119,36 +119,49 @@ function anyOf(value: PlainValue): AnyValue["value"] {
   }
 }
 
-/** By ring and reason, where there are any. */
+/** What a file lost over its life, of one ring and for one reason. */
+export interface LostRecords {
+  readonly ring: (typeof RING_NAMES)[number];
+  readonly reason: string;
+  readonly count: number;
+}
+
+/** By ring and reason, where there are any; nothing of a file without the extension block. */
+export function lostRecords(file: FollowedFile): LostRecords[] {
+  if (file.extension === null) return [];
+  return RING_NAMES.flatMap((name, ring) => {
+    const all = REFUSAL_REASONS.map(({ name, reason }): [string, number] => [
+      name,
+      lossOf(file, ring, reason),
+    ]);
+    all.push(["discarded", Number(file.file.i64[EXT_DISCARDED / 8 + ring])]);
+    const { counts } = file.drain.rings[ring];
+    if (counts !== null) {
+      all.push(["torn", notedBad(counts, READ_TORN)]);
+      REJECT_NAMES.forEach((name, reason) => {
+        all.push([`unreadable_${name}`, notedBad(counts, READ_REJECTED + reason)]);
+      });
+    }
+    return all.filter(([, count]) => count > 0)
+      .map(([reason, count]) => ({ ring: name, reason, count }));
+  });
+}
+
 function pointsOf(file: FollowedFile): NumberDataPoint[] {
   const { extension, geometry } = file;
-  if (extension === null) return [];
   const timeUnixNano = BigInt(Date.now()) * 1_000_000n;
-  const points: NumberDataPoint[] = [];
-  for (let ring = 0; ring < RING_NAMES.length; ring++) {
-    const add = (reason: string, count: number): void => {
-      if (count <= 0) return;
-      points.push(create(NumberDataPointSchema, {
-        attributes: keyValues({
-          "otlp_mmap.ring": RING_NAMES[ring],
-          "otlp_mmap.reason": reason,
-          "otlp_mmap.process.uid": extension.processUid,
-          "otlp_mmap.file.uid": extension.fileUid,
-          "process.pid": extension.ownerPid,
-        }),
-        startTimeUnixNano: geometry.timeUnixNano,
-        timeUnixNano,
-        value: { case: "asInt", value: BigInt(count) },
-      }));
-    };
-    for (const { name, reason } of REFUSAL_REASONS) add(name, lossOf(file, ring, reason));
-    add("discarded", Number(file.file.i64[EXT_DISCARDED / 8 + ring]));
-    const { counts } = file.drain.rings[ring];
-    if (counts === null) continue;
-    add("torn", notedBad(counts, READ_TORN));
-    REJECT_NAMES.forEach((name, reason) => {
-      add(`unreadable_${name}`, notedBad(counts, READ_REJECTED + reason));
-    });
-  }
-  return points;
+  return lostRecords(file).map(({ ring, reason, count }) =>
+    create(NumberDataPointSchema, {
+      attributes: keyValues({
+        "otlp_mmap.ring": ring,
+        "otlp_mmap.reason": reason,
+        "otlp_mmap.process.uid": extension!.processUid,
+        "otlp_mmap.file.uid": extension!.fileUid,
+        "process.pid": extension!.ownerPid,
+      }),
+      startTimeUnixNano: geometry.timeUnixNano,
+      timeUnixNano,
+      value: { case: "asInt", value: BigInt(count) },
+    })
+  );
 }

@@ -80,6 +80,8 @@ export interface Store {
   retain(now?: number): boolean;
   /** Notes what was lost. Rows with a count of 0 are not stored. */
   recordLoss(losses: readonly Loss[]): void;
+  /** What was noted of a file so far, by ring and reason. */
+  lossesOf(file: string): Pick<Loss, "ring" | "reason" | "count">[];
   close(): void;
 }
 
@@ -182,6 +184,9 @@ function createStore(options: StoreOptions, db: DatabaseSync, close: () => void)
         }
       });
     },
+    lossesOf: (file) =>
+      db.prepare("SELECT ring, reason, sum(count) AS count FROM loss WHERE file = ? GROUP BY 1, 2")
+        .all(file) as unknown as Pick<Loss, "ring" | "reason" | "count">[],
     close,
   };
 }

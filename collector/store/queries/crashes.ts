@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { labelOf } from "../../files/names.ts";
 import { originsOf, type Reader, resourceOf } from "../read/reader.ts";
 import { milliseconds } from "../time.ts";
 import { EVERYTHING, scan } from "../read/scan.ts";
@@ -10,7 +11,14 @@ import { type SpanRow, spanRows, toSpan, toSummary } from "../read/spans.ts";
 import { META_INTERRUPTED } from "../window.ts";
 import { searchLogs } from "./logs.ts";
 import { metricSeries, metricStreams } from "./metrics.ts";
-import { type Crash, type CrashReport, InvalidQuery, type Loss, type TimeRange } from "./types.ts";
+import {
+  type Crash,
+  type CrashReport,
+  InvalidQuery,
+  type Loss,
+  type Resource,
+  type TimeRange,
+} from "./types.ts";
 
 /** Processes in the list, and interrupted spans that are looked at for it. */
 const MAX_CRASHES = 100;
@@ -90,8 +98,16 @@ export function crash(reader: Reader, resourceId: number, seconds = 30): CrashRe
     ended: spanRows(reader, ended).sort(byStart).map((row) => toSummary(reader, row)),
     logs: [...logs].sort((a, b) => BigInt(a.timeNs) < BigInt(b.timeNs) ? -1 : 1),
     metrics,
-    losses: losses(reader, range),
+    losses: losses(reader, range).filter(isOf(resourceOf(reader, resourceId))),
   };
+}
+
+/** Whether something was lost of the process with a resource; everything where that can't be told. */
+function isOf({ service, attributes }: Resource): (loss: Loss) => boolean {
+  const pid = attributes.findLast(({ key }) => key === "process.pid")?.value.intValue;
+  if (pid === undefined) return () => true;
+  const label = labelOf({ service, pid });
+  return ({ process }) => process === label;
 }
 
 /** The latest time in anything it left. */

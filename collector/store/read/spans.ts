@@ -81,10 +81,18 @@ export function nameOf({ name }: SpanRow): string {
 
 /** A span with its details. */
 export function toSpan(reader: Reader, row: SpanRow): Span {
-  const message = decodeRest(row);
   return {
     ...toSummary(reader, row),
     scopeId: originsOf(reader).get(row.origin)?.scope ?? -1,
+    ...toDetails(decodeRest(row)),
+  };
+}
+
+/** The details of a span as OTLP has it; null: of one that can't be read. */
+export function toDetails(
+  message: OtlpSpanMessage | null,
+): Omit<Span, "scopeId" | keyof SpanSummary> {
+  return {
     statusMessage: message?.status?.message ?? "",
     traceState: message?.traceState ?? "",
     flags: message?.flags ?? 0,

@@ -118,8 +118,8 @@ export const VIEWS: Readonly<Record<string, View>> = {
   loss: {
     columns: {
       time: "text, UTC, to the millisecond",
-      process: "",
-      file: "",
+      process: "its service and process id",
+      file: "uid of the file",
       ring: "",
       reason: "",
       count: "records lost since the row before",

@@ -1,0 +1,67 @@
+/**
+ * Questions to the store as they go to the thread that reads it, and the answers as JSON.
+ *
+ * @module
+ */
+import type { Identity } from "../files/names.ts";
+import { toOtlpJson } from "../text/otlp-json.ts";
+import type { Resource, StoreQueries } from "../store/queries/types.ts";
+import { toPerfetto } from "./perfetto.ts";
+
+/** What is asked for beside what the store answers as it is. */
+interface MoreAnswers {
+  /** The store's state, and what else is known of the collector. */
+  stateAnd(more: object): object;
+  /** The numbers of the newest resources that are these; null where there is none. */
+  find(identities: readonly Identity[]): (number | null)[];
+  /** JSON text. */
+  otlpJson(traceId: string): string | null;
+  perfetto(traceId: string): object | null;
+}
+
+type Answers = Omit<StoreQueries, "close"> & MoreAnswers;
+
+/** A question: what, and the arguments. */
+export type Question = {
+  [Name in keyof Answers]: readonly [name: Name, ...args: Parameters<Answers[Name]>];
+}[keyof Answers];
+
+/**
+ * Answers a question with JSON text; null when there is no such thing.
+ *
+ * @throws InvalidQuery when it can't be asked.
+ */
+export function answer(queries: StoreQueries, [name, ...args]: Question): string | null {
+  const answers: Answers = { ...queries, ...moreAnswers(queries) };
+  const result = (answers[name] as (...args: readonly unknown[]) => unknown)(...args);
+  if (name === "otlpJson" || result === null) return result as string | null;
+  return JSON.stringify(result);
+}
+
+function moreAnswers(queries: StoreQueries): MoreAnswers {
+  return {
+    stateAnd: (more) => ({ ...queries.state(), ...more }),
+    find(identities) {
+      const resources = queries.resources();
+      return identities.map((wanted) =>
+        resources.find((resource) => isOf(resource, wanted))?.id ?? null
+      );
+    },
+    otlpJson(traceId) {
+      const bytes = queries.traceAsOtlp(traceId);
+      return bytes === null ? null : toOtlpJson("traces", bytes);
+    },
+    perfetto(traceId) {
+      const trace = queries.trace(traceId);
+      return trace === null ? null : toPerfetto(trace);
+    },
+  };
+}
+
+function isOf(resource: Resource, { instance, pid, service }: Identity): boolean {
+  const valueOf = (key: string) =>
+    resource.attributes.findLast((attribute) => attribute.key === key)?.value;
+  const known = valueOf("service.instance.id")?.stringValue;
+  if (instance !== "" && known !== undefined) return known === instance;
+  return resource.service === service && valueOf("process.pid")?.intValue === String(pid);
+}
