@@ -16,7 +16,8 @@ import { type AddCommand, parseWith } from "../program.ts";
 import { createIntake } from "../receive/intake.ts";
 import { type Receiver, startReceiver } from "../receive/receiver.ts";
 import { startServers } from "../serve/servers.ts";
-import { createSinks } from "../delivery/sinks.ts";
+import { createPrinters, createSinks } from "../delivery/sinks.ts";
+import { createShowing } from "../page/showing.ts";
 import { type OpenedStore, openStoreSinks } from "../store/settings.ts";
 import { createSpooling } from "../delivery/spool.ts";
 import { openCollectorSpool, SpoolError } from "../delivery/spool-place.ts";
@@ -64,18 +65,22 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
     log: options.once ? (): void => {} : log,
     places: { userTempDirectory },
   });
-  let opened: OpenedStore | null;
+  let opened: OpenedStore | null = null;
   try {
     const { store, giveUpAfterMs } = options;
-    opened = store === null ? null : openStoreSinks(store, { giveUpAfterMs, log });
+    if (store !== null) opened = openStoreSinks(store, { giveUpAfterMs, log });
   } catch (error) {
     log("error", (error as Error).message);
-    return 2;
+    if (options.destinations === null && !options.print) return 2;
+    log("warn", "nothing is stored, and no page is served; all else goes on");
   }
+  const others = [
+    ...(opened === null ? [] : [opened.sinks]),
+    ...(options.print ? [createPrinters()] : []),
+  ];
   const delivery = createDelivery(
     options,
-    ({ destinations, giveUpAfterMs }) =>
-      createSinks(destinations, giveUpAfterMs, opened?.sinks ?? null),
+    ({ destinations, giveUpAfterMs }) => createSinks(destinations, giveUpAfterMs, others),
   );
   let spool: Spool | null;
   try {
@@ -87,7 +92,8 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
   }
   const spooling = spool && createSpooling(spool, delivery.sinks, options.once, log);
   const sinks = spooling?.sinks ?? delivery.sinks;
-  const pipeline = new Pipeline({
+  const showing = opened && createShowing(opened.store, () => pipeline);
+  const pipeline: Pipeline = new Pipeline({
     scan: discovery.scan,
     sinks,
     batchSize: options.batchSize,
@@ -105,13 +111,14 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
     once: options.once,
     keep: options.keep,
     otherUsers: options.otherUsers,
+    onClose: (file) => showing?.noteFile(file),
     log,
   });
-  const { once, destinations } = options;
+  const { once, print } = options;
   let endProgress = (): void => {};
   const showProgress = (): void => {
     const remaining = (): number => pipeline.remaining;
-    endProgress = startProgress("delivering", remaining, destinations === null);
+    endProgress = startProgress("delivering", remaining, print);
   };
   if (once) showProgress();
   let signals = 0;
@@ -139,6 +146,11 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
   let receiver: Receiver | undefined;
   try {
     if (intake !== undefined) receiver = await startReceiver(options.receiver!, intake, log);
+    if (options.page !== null) {
+      const receivers = receiver?.addresses ?? [];
+      const said = { log, format: options.log.format };
+      await showing?.serve(options.page, () => ({ ...delivery.options, receivers }), said);
+    }
     const code = await pipeline.run();
     for (const line of spooling?.describe() ?? []) log("info", line);
     return code || (options.once && spooling !== null && spooling.left > 0 ? 1 : 0);
@@ -146,6 +158,7 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
     await receiver?.close();
     endProgress();
     servers.close();
+    showing?.close();
     spooling?.close();
     opened?.close();
   }

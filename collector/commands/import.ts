@@ -18,7 +18,7 @@ import type { AddCommand } from "../program.ts";
 import { SendQueue } from "../pipeline/queue.ts";
 import { MAX_REQUEST_BYTES } from "../pipeline/requests.ts";
 import { forEachSignal, ITEMS, SIGNALS } from "../pipeline/signals.ts";
-import { createSinks } from "../delivery/sinks.ts";
+import { createPrinters, createSinks } from "../delivery/sinks.ts";
 import { splitRequest } from "../send/split.ts";
 import { describeTotals, fates } from "../pipeline/summary.ts";
 import { firstLine, printable, whyNotRead } from "../text/text.ts";
@@ -74,7 +74,8 @@ async function run(
 ): Promise<number> {
   // Whoever reads our lines may go away (`| head`): each write says so.
   process.stdout.on("error", () => {});
-  const sinks = createSinks(destinations, ONCE_GIVES_UP_AFTER_MS);
+  const others = destinations === null ? [createPrinters()] : [];
+  const sinks = createSinks(destinations, ONCE_GIVES_UP_AFTER_MS, others);
   let wake = (): void => {};
   const queues = forEachSignal((signal) => new SendQueue(sinks[signal], () => wake()));
   const pause = (): Promise<void> => new Promise((resolve) => wake = resolve);

@@ -38,6 +38,8 @@ const FIXED: readonly (readonly [keyof CollectOptions, string])[] = [
   ["selfMetrics", "self_metrics"],
   ["receiver", "otlp_receiver"],
   ["store", "store"],
+  ["page", "ui"],
+  ["print", "print"],
   ["spool", "spool"],
 ];
 

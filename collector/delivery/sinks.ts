@@ -83,29 +83,29 @@ export function createJsonSinks(stream: TextStream): Record<Signal, Sink> {
 }
 
 /**
- * Sinks for the destinations of all signals; without any destinations, printers. Files that several
- * of them name are watched once.
+ * Sinks for the destinations of all signals, and for whatever else takes everything. Files that several
+ * destinations name are watched once.
  *
+ * @param destinations Null: nothing is sent.
  * @param giveUpAfterMs A batch is given up after this many milliseconds of trying.
- * @param store Sinks that take everything besides, or instead of printers.
+ * @param others Printers, a store.
  * @throws Error when such a file can't be used.
  */
 export function createSinks(
   destinations: Readonly<Record<Signal, readonly Destination[]>> | null,
   giveUpAfterMs: number,
-  store: Readonly<Record<Signal, Sink>> | null = null,
+  others: readonly Readonly<Record<Signal, Sink>>[] = [],
 ): Readonly<Record<Signal, Sink>> {
-  if (destinations === null) return store ?? createPrinters();
   const connect = createConnector(giveUpAfterMs, log);
   // Who gives up after a while, to end some time, can wait for so long.
   const mayDrop = giveUpAfterMs === Infinity;
   return forEachSignal((signal) => {
-    const sinks = destinations[signal].map((destination): Sink => {
+    const sinks = (destinations?.[signal] ?? []).map((destination): Sink => {
       const sender = connect(signal, destination);
       const name = parseTarget(destination.url).url.replace(/\/$/, "");
       return { ...sender, endpoints: [{ name, state: sender.state }] };
     });
-    if (store !== null) sinks.push(store[signal]);
+    sinks.push(...others.map((each) => each[signal]));
     if (sinks.length === 0) return createRefusal(signal);
     return sinks.length === 1 ? sinks[0] : createFanOut(signal, sinks, { mayDrop, log });
   });

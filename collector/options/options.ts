@@ -17,6 +17,7 @@ import {
   type SendFlags,
 } from "./destinations.ts";
 import { helpText } from "./help.ts";
+import { addPageFlags, choosePage, type PageFlags } from "./page.ts";
 import { addReceiverFlags, chooseReceiver, type ReceiverFlags } from "./receiver.ts";
 import { DEFAULT_LOG, LEVELS, type LogFormat, type LogSettings } from "../text/log.ts";
 import type { Level } from "../send/problems.ts";
@@ -39,7 +40,7 @@ export interface CollectOptions {
   readonly paths: readonly string[];
   /** There is a configuration file. */
   readonly hasConfig: boolean;
-  /** Where each signal goes, nowhere for one that is not to be sent; null: print them all. */
+  /** Where each signal goes, nowhere for one that is not to be sent; null: nothing is sent. */
   readonly destinations: Readonly<Record<Signal, readonly Destination[]>> | null;
   /** Spans or log records in a request at most. */
   readonly batchSize: number;
@@ -57,6 +58,8 @@ export interface CollectOptions {
   readonly keep: boolean;
   /** Read files of other users, wherever they are. */
   readonly otherUsers: boolean;
+  /** Print everything as lines. */
+  readonly print: boolean;
   /** A batch is given up after this many milliseconds of trying: Infinity unless `once`. */
   readonly giveUpAfterMs: number;
   /** What is said on standard error, and how. */
@@ -71,6 +74,8 @@ export interface CollectOptions {
   readonly receiver: ReceiverOptions | null;
   /** The database that keeps everything; null: none. */
   readonly store: StoreSettings | null;
+  /** Where to serve the page that shows what is in the database; null: nowhere. */
+  readonly page: Listener | null;
   /** Where requests wait for an endpoint; null: nowhere, or there is none. */
   readonly spool: SpoolSettings | null;
 }
@@ -85,7 +90,7 @@ const DEFAULT_METRICS_MS = 10_000;
 /** A batch of a program that ends by itself is given up after this many milliseconds. */
 export const ONCE_GIVES_UP_AFTER_MS = 60_000;
 
-interface Flags extends SendFlags, ReceiverFlags, StoreFlags, SpoolFlags {
+interface Flags extends SendFlags, ReceiverFlags, StoreFlags, PageFlags, SpoolFlags {
   batchSize: number;
   flushInterval?: number;
   metricsInterval?: number;
@@ -93,6 +98,7 @@ interface Flags extends SendFlags, ReceiverFlags, StoreFlags, SpoolFlags {
   once?: boolean;
   keep?: boolean;
   otherUsers?: boolean;
+  print?: boolean;
   logLevel: Level;
   logFormat: LogFormat;
   health?: ListenAddress;
@@ -136,6 +142,10 @@ function combine(
 ): CollectOptions {
   const { once = false, keep = false, otherUsers = false } = flags;
   const destinations = chooseDestinations(flags, env, nameOf);
+  // Whoever has no backend looks at a page, or at lines where it is a matter of a moment.
+  const nowhere = destinations === null && flags.store === undefined;
+  const print = flags.print ?? (nowhere && once);
+  const page = choosePage(flags, nowhere && !print, nameOf);
   return {
     paths,
     hasConfig: flags.config !== undefined,
@@ -149,6 +159,7 @@ function combine(
     once,
     keep,
     otherUsers,
+    print,
     giveUpAfterMs: once ? ONCE_GIVES_UP_AFTER_MS : Infinity,
     log: { level: flags.logLevel, format: flags.logFormat },
     health: chooseHealth(flags, nameOf, env),
@@ -157,7 +168,8 @@ function combine(
       : { address: flags.prometheus, source: nameOf("prometheus") },
     selfMetrics: flags.selfMetrics ?? false,
     receiver: chooseReceiver(flags, Object.values(destinations ?? {}).flat(), nameOf),
-    store: storeSettings(flags, env),
+    store: storeSettings(flags, env, page !== null || (nowhere && !print)),
+    page,
     spool: destinations === null ? null : chooseSpool(flags, once, env),
   };
 }
@@ -231,10 +243,13 @@ export function addCollect(
   choose: (options: CollectOptions) => void,
 ): void {
   const command = program.command("collect")
-    .description("follow files, and send their spans, logs and metrics as OTLP (or print them)")
+    .description(
+      "follow files, and show their spans, logs and metrics on a page, or send them as OTLP",
+    )
     .argument("[paths...]", "files, directories or globs");
-  addSpool(addStoreFlags(addReceiverFlags(addSending(command))))
+  addSpool(addPageFlags(addStoreFlags(addReceiverFlags(addSending(command)))))
     .option("--once", "drain what is there, send it, and end")
+    .option("--print", "print each span, log record and data point as a line")
     .option("--keep", "don't remove the drained files of dead owners")
     .option("--other-users", "also files of other users (root: in directories not theirs)")
     .option(

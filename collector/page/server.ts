@@ -61,7 +61,6 @@ export async function servePage(
 ): Promise<PageServer> {
   const token = createToken();
   const events = createEvents(sources.asker, sources.live);
-  let guard: Guard;
   const server = http.createServer({
     requestTimeout: REQUEST_TIMEOUT_MS,
     headersTimeout: REQUEST_TIMEOUT_MS,
@@ -92,7 +91,7 @@ export async function servePage(
   // Whoever looks never keeps the collector from ending.
   server.unref();
   const actual = (server.address() as AddressInfo).port;
-  guard = createGuard(host, actual, token);
+  const guard = createGuard(host, actual, token);
   return {
     url: `http://${name(actual)}/`,
     token,

@@ -27,6 +27,8 @@ export interface ReceiverOptions {
 export interface Receiver {
   /** The port of each that does; of one that can't, none. */
   readonly ports: Readonly<Partial<Record<TransportName, number>>>;
+  /** Where that is, as it was said. */
+  readonly addresses: readonly string[];
   /** Ends it, after what is being answered. */
   close(): Promise<void>;
 }
@@ -45,6 +47,7 @@ export async function startReceiver(
   const { host, httpPort, grpcPort, origins, sources } = options;
   const { requestTimeoutMs = REQUEST_TIMEOUT_MS } = options;
   const started: Partial<Record<TransportName, Receiving>> = {};
+  const addresses: string[] = [];
 
   async function start(
     name: TransportName,
@@ -55,7 +58,9 @@ export async function startReceiver(
     try {
       const server = started[name] = await listen();
       const scheme = name === "http" ? "http://" : "";
-      log("info", `${what} is received at ${scheme}${hostInUrl(host)}:${server.port}`);
+      const address = `${scheme}${hostInUrl(host)}:${server.port}`;
+      addresses.push(address);
+      log("info", `${what} is received at ${address}`);
     } catch (error) {
       const where = `${sources[name]} ${hostInUrl(host)}:${port}`;
       log(
@@ -79,6 +84,7 @@ export async function startReceiver(
     ports: Object.fromEntries(
       Object.entries(started).map(([name, { port }]) => [name, port]),
     ),
+    addresses,
     async close() {
       await Promise.all(Object.values(started).map((server) => server.close()));
     },

@@ -22,14 +22,19 @@ export async function withEntry<T>(build: (entry: string) => T | Promise<T>): Pr
   try {
     bundle(join(ROOT, "register.ts"), join(folder, "register.js"));
     const entry = join(folder, "main.ts");
-    // The import of main.ts is the last, and dynamic: it starts the program.
+    // The imports that start something are the last, and dynamic. A thread has the same program: there it
+    // is the one that reads the store for the page.
     writeFileSync(
       entry,
       [
         'import register from "./register.js" with { type: "text" };',
         `import { bundled } from ${JSON.stringify(join(ROOT, "collector/run/sdk.ts"))};`,
+        `import { bundled as page } from ${JSON.stringify(join(ROOT, "collector/page/asker.ts"))};`,
+        'import { isMainThread } from "node:worker_threads";',
         "bundled.register = register;",
-        `await import(${JSON.stringify(join(ROOT, "collector/main.ts"))});`,
+        "page.url = import.meta.url;",
+        `if (isMainThread) await import(${JSON.stringify(join(ROOT, "collector/main.ts"))});`,
+        `else await import(${JSON.stringify(join(ROOT, "collector/page/worker.ts"))});`,
       ].join("\n"),
     );
     return await build(entry);
