@@ -3,16 +3,26 @@
  *
  * @module
  */
-import { Buffer } from "node:buffer";
-import { ASSETS } from "./gen/assets.ts";
-import type { Assets } from "./server.ts";
+import { gzipSync } from "node:zlib";
+import { assets } from "./gen/assets.ts";
+
+/** A file of the app. */
+export interface Asset {
+  readonly type: string;
+  readonly body: Uint8Array;
+  /** The same, compressed with gzip. */
+  readonly gzip: Uint8Array;
+}
+
+/** The files of the app by path: `/` is the page itself, names of others have a hash in them. */
+export type Assets = ReadonlyMap<string, Asset>;
 
 /** The files of the app. */
 export function loadAssets(): Assets {
-  return Object.fromEntries(
-    Object.entries(ASSETS).map(([path, { type, body }]) => [
-      path,
-      { type, body: Buffer.from(body, "base64"), gzip: true },
-    ]),
+  return new Map(
+    [...assets].map(([path, { text, type }]) => {
+      const body = new TextEncoder().encode(text);
+      return [path, { type, body, gzip: gzipSync(body) }];
+    }),
   );
 }

@@ -7,22 +7,12 @@ import http from "node:http";
 import { type AddressInfo, isIPv6 } from "node:net";
 import { InvalidQuery } from "../store/queries/types.ts";
 import { explain, type Listener } from "../serve/serve.ts";
+import type { Asset, Assets } from "./assets.ts";
 import { createEvents, type Events } from "./events.ts";
 import { describeApi } from "./openapi.ts";
 import { readQuery } from "./parameters.ts";
 import { findRoute, type Found, type Sources } from "./routes.ts";
 import { createGuard, createToken, type Guard, HEADERS } from "./security.ts";
-
-/** A file of the app. */
-export interface Asset {
-  readonly type: string;
-  readonly body: Uint8Array;
-  /** The body is compressed with gzip. */
-  readonly gzip?: boolean;
-}
-
-/** The files of the app by path: `/` is the page itself, names of others have a hash in them. */
-export type Assets = Readonly<Record<string, Asset>>;
 
 /** A server that runs. */
 export interface PageServer {
@@ -129,7 +119,8 @@ async function handle(
     return { status: 303, headers: home, body: "" };
   }
   if (!guard.isKnown(headers)) return unknown(path, token !== null);
-  if (Object.hasOwn(assets, path)) return file(assets[path], path, headers);
+  const asset = assets.get(path);
+  if (asset !== undefined) return file(asset, path, accepts(headers));
   const found = findRoute(path);
   if (found === undefined) return failure(404, "there is no such page");
   if (found.route.special === "events") {
@@ -190,22 +181,17 @@ function unknown(path: string, isWrong: boolean): Answer {
   };
 }
 
-function file(
-  { body, gzip, type }: Asset,
-  path: string,
-  headers: http.IncomingHttpHeaders,
-): Answer {
-  const packed = gzip === true && accepts(headers);
-  if (gzip === true && !packed) return failure(406, "this is sent compressed with gzip only");
+function file({ body, gzip, type }: Asset, path: string, packed: boolean): Answer {
   return {
     status: 200,
     headers: {
       "content-type": type,
+      "vary": "accept-encoding",
       ...(packed ? { "content-encoding": "gzip" } : {}),
       // Names have hashes in them, but for that of the page itself.
       ...(path === "/" ? {} : { "cache-control": "private, max-age=31536000, immutable" }),
     },
-    body,
+    body: packed ? gzip : body,
   };
 }
 

@@ -25,6 +25,8 @@ const MAX_CRASHES = 100;
 const MAX_INTERRUPTED = 10_000;
 /** Ended spans and log records of a report. */
 const MAX_ITEMS = 200;
+/** Its last points are made when its death is noticed, or at the end of an interval before that. */
+const LAST_POINTS_MS = 60_000;
 /** Open spans of a report. */
 const MAX_OPEN = 1_000;
 
@@ -86,9 +88,10 @@ export function crash(reader: Reader, resourceId: number, seconds = 30): CrashRe
   };
   scan(reader, "span", inTime, Infinity, (id) => ended.push(id) < MAX_ITEMS);
   const logs = searchLogs(reader, { resourceId, ...range }, { limit: MAX_ITEMS }).rows;
+  const inMetrics = { ...range, toMs: range.toMs + LAST_POINTS_MS };
   const metrics = metricStreams(reader)
     .filter((stream) => stream.resourceId === resourceId && stream.lastMs >= range.fromMs)
-    .map((stream) => ({ stream, series: metricSeries(reader, stream.id, range) }))
+    .map((stream) => ({ stream, series: metricSeries(reader, stream.id, inMetrics) }))
     .filter(({ series }) => series.length > 0);
   return {
     resource: resourceOf(reader, resourceId),
