@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { faultsOf, guard, unguard } from "./bus-errors.ts";
 import { assertSupported, errnoOf, SystemError } from "./errors.ts";
 import {
   allocate,
@@ -22,7 +23,8 @@ import { MAP_SHARED, MS_SYNC, O_NOFOLLOW, O_RDWR, PROT_READ_WRITE } from "./symb
 
 /**
  * A shared mapping of a file, with address space reserved for growth. Bytes of the views past
- * {@link Mapping.size} must not be touched: that is a bus error, which ends the process.
+ * {@link Mapping.size} must not be touched: that is a bus error, which ends the process unless the
+ * mapping is guarded.
  */
 export class Mapping {
   /** The file's descriptor; no child inherits it. */
@@ -37,6 +39,7 @@ export class Mapping {
   #temporary: string | null;
   #address: number;
   #size: number;
+  #guard: number;
   #closed = false;
 
   private constructor(
@@ -45,6 +48,7 @@ export class Mapping {
     temporary: string | null,
     size: number,
     reserve: number,
+    guarded = false,
   ) {
     this.fd = fd;
     this.#path = path;
@@ -56,6 +60,7 @@ export class Mapping {
     this.u8 = new Uint8Array(this.buffer);
     this.i32 = new Int32Array(this.buffer, 0, Math.floor(reserve / 4));
     this.i64 = new BigInt64Array(this.buffer, 0, Math.floor(reserve / 8));
+    this.#guard = guarded ? guard(this.#address, reserve) : -1;
   }
 
   /**
@@ -81,18 +86,22 @@ export class Mapping {
 
   /**
    * Opens a file for reading and writing and maps its length or `reserve` bytes, whichever is more
-   * (nothing for an empty file without `reserve`). `follow: false` refuses a symbolic link (ELOOP).
+   * (nothing for an empty file without `reserve`). `follow: false` refuses a symbolic link (ELOOP);
+   * `guarded` has bus errors contained where this process does that (see `containBusErrors`).
    * Throws {@link SystemError}; ENODEV for anything but a regular file.
    */
-  static open(path: string, options: { reserve?: number; follow?: boolean } = {}): Mapping {
+  static open(
+    path: string,
+    options: { reserve?: number; follow?: boolean; guarded?: boolean } = {},
+  ): Mapping {
     assertSupported("open", path);
-    const { reserve = 0, follow = true } = options;
+    const { reserve = 0, follow = true, guarded = false } = options;
     checkBytes("reserve", reserve, 0);
     const fd = openFile(path, O_RDWR | (follow ? 0 : O_NOFOLLOW));
     try {
       const status = statusOf(fd, path);
       if (!status.isFile) throw new SystemError("mmap", path, errnoOf("ENODEV"));
-      return new Mapping(fd, path, null, status.size, Math.max(status.size, reserve));
+      return new Mapping(fd, path, null, status.size, Math.max(status.size, reserve), guarded);
     } catch (error) {
       closeFile(fd);
       throw error;
@@ -112,6 +121,11 @@ export class Mapping {
   /** True after {@link Mapping.close}. */
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** Pages of a guarded mapping that were touched when the file had no such page any more. */
+  get faults(): number {
+    return faultsOf(this.#guard);
   }
 
   /** Asks for the file's length in bytes now, which another process may have changed. */
@@ -201,6 +215,9 @@ export class Mapping {
     const bytes = this.buffer.byteLength;
     // Moves nothing: the memory goes to a new ArrayBuffer that nobody keeps, the views become empty.
     this.buffer.transfer();
+    // Before the addresses may be somebody else's.
+    unguard(this.#guard);
+    this.#guard = -1;
     if (bytes > 0) libc.munmap(this.#address, bytes);
     closeFile(this.fd);
   }

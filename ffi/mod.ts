@@ -4,6 +4,7 @@
  *
  * @module
  */
+export { busErrors, containBusErrors } from "./bus-errors.ts";
 export { clockWords, now } from "./clock.ts";
 export { SystemError } from "./errors.ts";
 export { onExit } from "./exit.ts";

@@ -73,6 +73,12 @@ const linuxOnly = {
   posix_fallocate: { parameters: ["i32", "i64", "i64"], result: "i32" },
   // pid_t gettid(void);
   gettid: { parameters: [], result: "i32" },
+  // int getpagesize(void);
+  getpagesize: { parameters: [], result: "i32" },
+  // int mprotect(void *addr, size_t length, int prot);
+  mprotect: { parameters: ["usize", "usize", "i32"], result: "i32" },
+  // int sigaction(int signum, const struct sigaction *act, struct sigaction *oldact);
+  sigaction: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
 } as const satisfies Record<string, Signature>;
 
 const macOnly = {
@@ -150,9 +156,17 @@ export const LOCK_NB = 4;
 // <sys/mman.h>
 export const PROT_READ = 1;
 export const PROT_READ_WRITE = 3;
+export const PROT_READ_EXECUTE = 5;
 export const MAP_SHARED = 1;
 export const MAP_PRIVATE_ANONYMOUS: number = isMac ? 0x1002 : 0x22;
 export const MS_SYNC: number = isMac ? 0x10 : 4;
+
+// <signal.h> of Linux: struct sigaction { handler; sigset_t mask (128 bytes); i32 flags; restorer; }
+export const SIGBUS = 7;
+export const SA_SIGINFO = 4;
+export const SA_ONSTACK = 0x0800_0000;
+export const SIGACTION_BYTES = 152;
+export const SIGACTION_FLAGS = 136;
 
 // <sys/resource.h>: struct rlimit { rlim_t current, max; } of two u64; "no limit" is 2^63 - 1 or more
 export const RLIMIT_FSIZE = 1;

@@ -5,7 +5,7 @@
  * @module
  */
 import { descriptorLimit, SystemError } from "../../ffi/mod.ts";
-import { FormatError } from "../../lib/file/geometry.ts";
+import { FormatError, holdsGeometry } from "../../lib/file/geometry.ts";
 import { readLoss } from "../../lib/file/extension.ts";
 import { addLedgers, readLedger, type RingLedger } from "../../lib/file/ledger.ts";
 import { ownerState } from "../../lib/file/owner.ts";
@@ -294,15 +294,14 @@ export class Files {
     if (!failed) this.asking.recovered(() => "it is known again which owners live");
   }
 
-  /** Tells every writer that somebody reads, and notices files that were truncated. */
+  /** Tells every writer that somebody reads, and gives up files that were truncated or overwritten. */
   look(): void {
     for (const file of this.followed.values()) {
-      // Nothing protects a mapping against somebody who makes the file shorter: notice what can be.
-      if (file.file.mapping.refresh() >= file.geometry.dictionary) {
+      if (isSound(file)) {
         beat(file);
         continue;
       }
-      const what = "the file was truncated; it is given up";
+      const what = "the file was truncated or overwritten while it was read; it is given up";
       this.options.log("error", `${printable(file.path)}: ${what}`);
       this.abandon(file);
       this.watchlist.finished(file.path, false);
@@ -380,6 +379,15 @@ export class Files {
     this.options.log("debug", `${printable(file.path)}: closed${remove ? " and removed" : ""}`);
     if (!remove) this.watchlist.finished(file.path, file.owner === "replaced");
   }
+}
+
+/**
+ * Is the file still what was opened? One that became shorter and long again since has only zeros where
+ * there was something; other writers may make theirs anew in place.
+ */
+function isSound({ file, geometry, extension }: FollowedFile): boolean {
+  if (file.faulted || file.mapping.refresh() < geometry.dictionary) return false;
+  return extension === null || holdsGeometry(file.u8, geometry);
 }
 
 /** Records that a file's writer counted as lost, by `RING_*` and `LOSS_*`; 0 where it counts none. */

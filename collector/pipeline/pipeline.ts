@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { busErrors, containBusErrors } from "../../ffi/mod.ts";
 import { RING_EVENTS, RING_MEASUREMENTS, RING_SPANS } from "../../lib/format/layout.ts";
 import type { AggregatorOptions } from "../../lib/metrics/aggregate.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../lib/otlp/assemble.ts";
@@ -99,6 +100,7 @@ export class Pipeline {
   private finishing = false;
   private wake: (() => void) | null = null;
   private open = 0;
+  private busErrors = 0;
   /** When the last round ended, milliseconds of `performance.now()`. */
   turnedAt = performance.now();
   /** It has looked for files, and goes on doing so. */
@@ -125,6 +127,12 @@ export class Pipeline {
 
   /** Runs until `stop`, or with `once` until everything there was is sent. Returns the exit code. */
   async run(): Promise<number> {
+    const uncontained = containBusErrors();
+    if (uncontained !== null) {
+      const what = "a file that is truncated while it is read ends this process";
+      this.options.log("debug", `${what}: that can't be contained here (${uncontained})`);
+    }
+    this.busErrors = busErrors();
     if (this.options.once) await this.drainOnce();
     else await this.follow();
     return await this.end();
@@ -388,6 +396,10 @@ export class Pipeline {
     }
     // Who filled a queue had more than a share: when there is room again, others come first.
     for (const process of last) files.putLast(process);
+    if (busErrors() !== this.busErrors) {
+      this.busErrors = busErrors();
+      files.look();
+    }
     this.turnedAt = performance.now();
     return taken;
   }

@@ -22,6 +22,9 @@ import type { FileViews } from "../ring/write.ts";
 import { readLoss } from "./extension.ts";
 import type { RingGeometry } from "./geometry.ts";
 
+/** Who moves reader_index all the time is no reader, and not waited for. */
+const MAX_TURNS = 1000;
+
 /** Why a record was refused. */
 export type RefusalReason = Exclude<(typeof LOSS_NAMES)[number], "truncated">;
 /** Why a record could not be read. */
@@ -68,10 +71,11 @@ export function readLedger(file: FileViews, { ring, offset }: RingGeometry): Rin
   const index = (at: number): number => Number(Atomics.load(file.i64, (offset + at) / 8)) + 1;
   let released: number;
   let words: number[];
+  let turns = 0;
   do {
     released = index(RING_READER_INDEX);
     words = readCounts(file, ring, released);
-  } while (index(RING_READER_INDEX) !== released);
+  } while (index(RING_READER_INDEX) !== released && ++turns < MAX_TURNS);
   const claimed = index(RING_WRITER_INDEX);
   const refused = Object.fromEntries(
     REFUSAL_REASONS.map(({ name, reason }) => [name, readLoss(file, ring, reason)]),

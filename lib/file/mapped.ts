@@ -26,7 +26,8 @@ export class MappedFile implements FileViews, GrowingFile {
 
   /** Maps a file; `follow: false` refuses a symbolic link (ELOOP). Throws SystemError. */
   static open(path: string, { follow = true }: { follow?: boolean } = {}): MappedFile {
-    return new MappedFile(Mapping.open(path, { reserve: GROWTH_RESERVE_BYTES, follow }), follow);
+    const options = { reserve: GROWTH_RESERVE_BYTES, follow, guarded: true };
+    return new MappedFile(Mapping.open(path, options), follow);
   }
 
   get u8(): Uint8Array<ArrayBuffer> {
@@ -54,9 +55,18 @@ export class MappedFile implements FileViews, GrowingFile {
       if (!mapping.isAtPath()) return null;
       this.larger?.close();
       const { follow } = this;
-      this.larger = Mapping.open(mapping.path, { reserve: mapping.size * 2, follow });
+      this.larger = Mapping.open(mapping.path, {
+        reserve: mapping.size * 2,
+        follow,
+        guarded: true,
+      });
     }
     return this.larger.u8;
+  }
+
+  /** Something was read or stored where the file had become shorter: what is here is worth nothing. */
+  get faulted(): boolean {
+    return this.mapping.faults > 0 || (this.larger !== null && this.larger.faults > 0);
   }
 
   /** Unmaps. Late reads through the views find nothing. */
