@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import http from "node:http";
-import Ajv2020 from "ajv/dist/2020.js";
+import { Ajv2020 } from "ajv/dist/2020.js";
 
 /** What came back. */
 export interface Got {
@@ -92,7 +92,7 @@ export async function createClient(address: string): Promise<Client> {
   const described = await get(url, "/api/openapi.json", headers);
   assert.equal(described.status, 200, described.body);
   const description = JSON.parse(described.body) as Description;
-  const ajv = new Ajv2020.default({ strict: false, allErrors: true });
+  const ajv = new Ajv2020({ strict: false, allErrors: true });
   ajv.addSchema({ $id: "api", components: description.components });
   const asked = new Set<string>();
   return {
