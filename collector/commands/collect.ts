@@ -3,11 +3,13 @@
  *
  * @module
  */
+import { join } from "node:path";
 import process from "node:process";
 import { runtime, userTempDirectory } from "../../ffi/mod.ts";
 import type { Spool } from "../../lib/spool/mod.ts";
 import { createDelivery, type Delivery } from "../delivery/delivery.ts";
 import { discover } from "../files/discover.ts";
+import { openJournal, ReplayError } from "../journal/journal.ts";
 import { configureLog, log } from "../text/log.ts";
 import { startProgress } from "../text/progress.ts";
 import { addCollect, type CollectOptions } from "../options/options.ts";
@@ -93,27 +95,42 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
   const spooling = spool && createSpooling(spool, delivery.sinks, options.once, log);
   const sinks = spooling?.sinks ?? delivery.sinks;
   const showing = opened && createShowing(opened.store, () => pipeline);
-  const pipeline: Pipeline = new Pipeline({
-    scan: discovery.scan,
-    sinks,
-    batchSize: options.batchSize,
-    flushIntervalMs: options.flushIntervalMs,
-    metricsIntervalMs: options.metricsIntervalMs,
-    aggregation: {
-      ...options.aggregation,
-      // Of instruments that are met after a reload.
-      get views() {
-        return delivery.options.aggregation.views;
+  const createPipeline = (): Pipeline =>
+    new Pipeline({
+      scan: discovery.scan,
+      sinks,
+      batchSize: options.batchSize,
+      flushIntervalMs: options.flushIntervalMs,
+      metricsIntervalMs: options.metricsIntervalMs,
+      aggregation: {
+        ...options.aggregation,
+        // Of instruments that are met after a reload.
+        get views() {
+          return delivery.options.aggregation.views;
+        },
+        keepsCumulative: options.prometheus !== null,
+        warn: (message) => log("warn", message),
       },
-      keepsCumulative: options.prometheus !== null,
-      warn: (message) => log("warn", message),
-    },
-    once: options.once,
-    keep: options.keep,
-    otherUsers: options.otherUsers,
-    onClose: (file) => showing?.noteFile(file),
-    log,
-  });
+      once: options.once,
+      keep: options.keep,
+      otherUsers: options.otherUsers,
+      onClose: (file) => showing?.noteFile(file),
+      log,
+      journal: spool && openJournal({
+        directory: join(spool.folder, "journal"),
+        lastMark: (signal) => spool.lastMark(signal),
+        log,
+      }),
+    });
+  let pipeline: Pipeline;
+  try {
+    pipeline = createPipeline();
+  } catch (error) {
+    if (!(error instanceof ReplayError)) throw error;
+    log("error", error.message);
+    // Without that journal.
+    pipeline = createPipeline();
+  }
   const { once, print } = options;
   let endProgress = (): void => {};
   const showProgress = (): void => {

@@ -151,6 +151,8 @@ function createDrainer(
   /** Trying was given up, which ends some time: with `--once`. */
   let hasGivenUp = false;
   let isRefused = false;
+  /** Marked requests on their way that could not be stored. */
+  let unstored = 0;
 
   const hasRoom = (): boolean =>
     !isStopped && !hasGivenUp && sending.size < (behind.concurrency ?? 1) &&
@@ -206,12 +208,19 @@ function createDrainer(
     later(listener) {
       report = listener;
     },
-    async send(body, items) {
+    async send(body, items, mark) {
       const take = hasRoom() && waiting.requests === 0;
-      const placed = spool.put(signal, body, items, { take });
+      // A mark says that everything before is stored, or answered.
+      const placed = unstored > 0
+        ? { refused: "failed" as const }
+        : spool.put(signal, body, items, { take, mark });
       if ("refused" in placed) {
-        say(placed.refused);
-        return await behind.send(body, items);
+        if (unstored === 0) say(placed.refused);
+        if (mark === undefined) return await behind.send(body, items);
+        unstored++;
+        const outcome = await behind.send(body, items);
+        unstored--;
+        return outcome;
       }
       say(null);
       // The request's buffer is used again once it is answered.

@@ -12,7 +12,7 @@ import { ownerState } from "../../lib/file/owner.ts";
 import { LEFTOVER_SUFFIX } from "../../lib/file/places.ts";
 import { LOSS_NAMES, RING_NAMES } from "../../lib/format/layout.ts";
 import type { Assembler } from "../../lib/otlp/assemble.ts";
-import { PairList } from "../../lib/otlp/source.ts";
+import { PairList, type ProcessState } from "../../lib/otlp/source.ts";
 import type { Candidate, Scan } from "./discover.ts";
 import { claimedTo } from "../pipeline/drain.ts";
 import {
@@ -22,6 +22,7 @@ import {
   type FollowedProcess,
   inodeOf,
   openFile,
+  type Resumed,
 } from "./follow.ts";
 import { forEachSignal } from "../pipeline/signals.ts";
 import { createProblems, type Log, type Problems } from "../send/problems.ts";
@@ -50,6 +51,18 @@ export interface FilesOptions {
   readonly onClose?: (file: FollowedFile) => void;
   /** Descriptors that this process may have open; by default what the system says. */
   readonly descriptors?: number;
+}
+
+/** Knows the files of earlier runs, and is told of what comes and goes (collector/journal/). */
+export interface FilesJournal {
+  /** What an earlier run knew of the file with an identity. */
+  resume(identity: string): Resumed | null;
+  /** A process was added. */
+  processAdded(process: FollowedProcess): void;
+  /** A file was opened. */
+  opened(file: FollowedFile): void;
+  /** A file is closed, and not opened again. */
+  closedFile(number: number): void;
 }
 
 /** What was found in the files that are closed. */
@@ -85,6 +98,11 @@ export class Files {
   exitCode = 0;
   /** The last look found more than can be open at a time. */
   waiting = false;
+  /** The last look opened everything that can be. */
+  whole = false;
+  /** The number of the next file. */
+  nextId = 1;
+  private journal: FilesJournal | null = null;
 
   private readonly options: FilesOptions;
   private readonly assembler: Assembler;
@@ -97,7 +115,6 @@ export class Files {
   private readonly capacity: number;
   private readonly crowding: Problems;
   private readonly asking: Problems;
-  private nextId = 1;
 
   /** @param onProcess Called for each process that is new. */
   constructor(
@@ -113,6 +130,11 @@ export class Files {
     this.capacity = Math.max(1, Math.floor((limit - OTHER_DESCRIPTORS) / DESCRIPTORS));
     this.crowding = createProblems(options.log, () => performance.now());
     this.asking = createProblems(options.log, () => performance.now());
+  }
+
+  /** From now on what comes and goes is kept there, and what an earlier run knew is taken from there. */
+  keepIn(journal: FilesJournal): void {
+    this.journal = journal;
   }
 
   /** Looks for files and opens the new ones. Returns what was found. */
@@ -149,6 +171,7 @@ export class Files {
     } else if (shortage !== null) {
       this.crowding.report("shortage", "warn", `no more files are read now: ${shortage.message}`);
     } else this.crowding.recovered(() => "all files are read again");
+    this.whole = !this.waiting && shortage === null;
     this.noteFaults();
     return found;
   }
@@ -179,11 +202,13 @@ export class Files {
         options.once,
         assembler,
         (uid) => this.findProcess(uid),
+        (identity) => this.journal?.resume(identity) ?? null,
       );
       if ("followed" in opened) {
         this.followed.set(path, opened.followed);
         this.byInode.set(opened.followed.inode, opened.followed);
         this.opened++;
+        this.journal?.opened(opened.followed);
         this.watchlist.opened(path);
         options.log("debug", `${printable(path)}: opened`);
       } else if ("unfinished" in opened) {
@@ -212,29 +237,36 @@ export class Files {
 
   private findProcess(uid: string | null): FollowedProcess {
     const key = uid ?? `file ${this.nextId}`;
-    let process = this.processes.get(key);
-    if (process?.over) {
+    const known = this.processes.get(key);
+    if (known !== undefined && !known.over) return known;
+    const process = this.addProcess(key, this.assembler.addProcess());
+    this.onProcess(process);
+    this.journal?.processAdded(process);
+    return process;
+  }
+
+  /** Adds a process that the assembler knows. */
+  addProcess(key: string, state: ProcessState): FollowedProcess {
+    const before = this.processes.get(key);
+    if (before !== undefined) {
       // It goes on after all, in a file that was not there yet; what it had is on its way.
       this.processes.delete(key);
-      process.key = `${key} until ${this.nextId}`;
-      this.processes.set(process.key, process);
-      process = undefined;
+      before.key = `${key} until ${state.index} came`;
+      this.processes.set(before.key, before);
     }
-    if (process === undefined) {
-      process = {
-        state: this.assembler.addProcess(),
-        files: [],
-        waiting: new PairList(),
-        key,
-        unanswered: 0,
-        undelivered: forEachSignal(() => 0),
-        collectedAt: 0n,
-        over: false,
-      };
-      this.processes.set(key, process);
-      this.indexed[process.state.index] = process;
-      this.onProcess(process);
-    }
+    const process: FollowedProcess = {
+      state,
+      files: [],
+      waiting: new PairList(),
+      key,
+      unanswered: 0,
+      undelivered: forEachSignal(() => 0),
+      collectedAt: 0n,
+      over: false,
+      missing: 0,
+    };
+    this.processes.set(key, process);
+    this.indexed[state.index] = process;
     return process;
   }
 
@@ -331,6 +363,7 @@ export class Files {
 
   /** Stops reading a file without touching its memory, which may not be there any more. */
   private abandon(file: FollowedFile): void {
+    this.journal?.closedFile(file.drain.source.file);
     this.count(file);
     file.file.close();
     file.lock.release();
@@ -357,6 +390,7 @@ export class Files {
   /** Closes a file, with `remove` for good; otherwise it is not opened again as it is. */
   close(file: FollowedFile, remove: boolean): void {
     this.options.onClose?.(file);
+    this.journal?.closedFile(file.drain.source.file);
     this.count(file);
     this.ledger.losses.forEach((losses, ring) => {
       for (let reason = 0; reason < losses.length; reason++) {

@@ -12,8 +12,8 @@ import { MappedFile } from "../../lib/file/mapped.ts";
 import { READER_SUFFIX } from "../../lib/file/places.ts";
 import type { Assembler } from "../../lib/otlp/assemble.ts";
 import type { Signal } from "../../lib/otlp/request.ts";
-import { release } from "../../lib/ring/read.ts";
-import { claimedTo, openDrain, takenTo } from "../pipeline/drain.ts";
+import { openRing, release } from "../../lib/ring/read.ts";
+import { claimedTo, openDrain, type Position, takenTo } from "../pipeline/drain.ts";
 import type { OwnerState } from "../../lib/file/owner.ts";
 import type { RoundFile, RoundProcess } from "../pipeline/round.ts";
 import { otherReader } from "./other-reader.ts";
@@ -32,6 +32,16 @@ export interface FollowedProcess extends RoundProcess {
   collectedAt: bigint;
   /** Its open spans and its last points were sent; nothing more is expected. */
   over: boolean;
+  /** Files of it that an earlier run had, and that were not found yet. */
+  missing: number;
+}
+
+/** What an earlier run knew of a file (collector/journal/). */
+export interface Resumed {
+  /** The number it has. */
+  readonly number: number;
+  readonly process: FollowedProcess;
+  readonly position: Position;
 }
 
 /** A file that is followed. */
@@ -45,6 +55,8 @@ export interface FollowedFile extends RoundFile {
   readonly extension: Extension | null;
   readonly process: FollowedProcess;
   readonly inode: string;
+  /** What it is recognised by after a restart of the collector. */
+  readonly identity: string;
   owner: OwnerState;
   /** Records taken when the owner was last asked after. */
   seen: number;
@@ -83,6 +95,7 @@ export function inodeOf(path: string): string {
  * @param otherUsers Whoever it belongs to.
  * @param findProcess The process for a uid (null: a process of its own).
  * @param once Take what is claimed now and nothing after.
+ * @param resume What an earlier run knew of the file with an identity, null where it knew nothing.
  */
 export function openFile(
   id: number,
@@ -92,6 +105,7 @@ export function openFile(
   once: boolean,
   assembler: Assembler,
   findProcess: (uid: string | null) => FollowedProcess,
+  resume: (identity: string) => Resumed | null = () => null,
 ): Opened {
   const file = MappedFile.open(path, { follow: named });
   let lock: HeldLock | null = null;
@@ -127,8 +141,19 @@ export function openFile(
       file.close();
       return { heldBy: other };
     }
-    const followedProcess = findProcess(extension?.processUid ?? null);
-    const drain = openDrain(id, file, geometry, assembler, followedProcess.state);
+    const inode = inodeOf(path);
+    // Other writers make their files anew in place.
+    const identity = extension?.fileUid ?? `${inode} ${geometry.timeUnixNano}`;
+    const resumed = resume(identity);
+    const followedProcess = resumed?.process ?? findProcess(extension?.processUid ?? null);
+    const drain = openDrain(
+      resumed?.number ?? id,
+      file,
+      geometry,
+      assembler,
+      followedProcess.state,
+      resumed?.position,
+    );
     const followed: FollowedFile = {
       drain,
       generation: extension?.generation ?? 0,
@@ -144,14 +169,15 @@ export function openFile(
       geometry,
       extension,
       process: followedProcess,
-      inode: inodeOf(path),
+      inode,
+      identity,
       owner: "writing",
       seen: -1,
       supersededSince: 0,
       retireAfter: 0,
       reported: false,
       lock,
-      first: drain.rings.map((ring) => ring.sequence),
+      first: drain.rings.map((ring) => ring.released),
     };
     addToProcess(followedProcess, followed);
     beat(followed);

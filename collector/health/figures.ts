@@ -33,7 +33,7 @@ const START_SECONDS = Date.now() / 1000 - process.uptime();
 /** All figures of a collector. */
 export function createFigures({ pipeline, sinks, intake, spool = null }: Watched): Figure[] {
   const { files, requests } = pipeline;
-  const { aggregator, assembler, queues } = requests;
+  const { assembler, queues } = requests;
   const bySignal = (read: (signal: Signal) => number): Sample[] =>
     SIGNALS.map((signal) => [{ signal }, read(signal)]);
   const one = (
@@ -79,7 +79,7 @@ export function createFigures({ pipeline, sinks, intake, spool = null }: Watched
       "otlp_mmap.series",
       "{series}",
       "Series of metrics that are kept",
-      () => aggregator.series,
+      () => requests.aggregator.series,
     ),
     one(
       "counter",
@@ -114,14 +114,14 @@ export function createFigures({ pipeline, sinks, intake, spool = null }: Watched
       "otlp_mmap.measurements.taken",
       "{measurement}",
       "Measurements read",
-      () => aggregator.counts.measurements,
+      () => requests.aggregator.counts.measurements,
     ),
     one(
       "counter",
       "otlp_mmap.data_points",
       "{point}",
       "Data points put into requests",
-      () => aggregator.counts.points,
+      () => requests.aggregator.counts.points,
     ),
     {
       kind: "counter",

@@ -105,6 +105,12 @@ the oldest are dropped, and counted. Default place: $XDG_STATE_HOME/otlp-mmap/sp
 memory. Several collectors may share it; what a dead one left is sent by another. With --once there
 is a spool only where --spool names it: what could not be sent is there for the next collector.
 
+Journal: in the spool's directory, of what was taken from files and is not in a request yet: open
+spans, sums. A collector that is killed or stopped goes on with it at the next start, where each
+series goes on too; without a spool there is none. It has some 64 MiB, and more where open spans and
+series do. Of several collectors with one spool only the first has it. While it can't be written, the
+disk being full, nothing is taken, and the applications' files hold what they have room for.
+
 Health: --health :13133 (or 13133: this machine only; port 0: one that is free, which is then said)
 answers /healthz with 200 while the collector finishes rounds, /readyz with 200 when it looks for
 files and each backend took the last request of each signal, if there was one, and with 503 and the

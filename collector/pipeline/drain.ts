@@ -19,6 +19,7 @@ import { type Assembler, LEFT, WAITS } from "../../lib/otlp/assemble.ts";
 import type { Signal } from "../../lib/otlp/request.ts";
 import type { ProcessState, Source } from "../../lib/otlp/source.ts";
 import type { GrowingFile } from "../../lib/dictionary/read.ts";
+import { EVENT, LOG, MEASUREMENT, SPAN } from "../journal/format.ts";
 import { BAD_LENGTH, Rejection } from "../../lib/record/wire.ts";
 import { noteBad } from "../../lib/ring/counts.ts";
 import {
@@ -30,6 +31,7 @@ import {
   openRing,
   type RecordCopy,
   type RingReader,
+  seek,
 } from "../../lib/ring/read.ts";
 import type { FileViews } from "../../lib/ring/write.ts";
 
@@ -42,6 +44,25 @@ export interface Intake {
   readonly aggregator: Aggregator;
   /** Signals of which nothing more is taken now, since too many requests of theirs wait. */
   readonly blocked: Readonly<Record<Signal, boolean>>;
+  /** Keeps what was taken. */
+  readonly journal?: DrainJournal | null;
+}
+
+/** Keeps what was taken out of rings, in the order in which it was (collector/journal/). */
+export interface DrainJournal {
+  /** A record was taken; `type` is one of SPAN, EVENT, LOG and MEASUREMENT. */
+  record(type: number, file: number, sequence: number, copy: RecordCopy): void;
+  /** Ended spans were put into the batch: the first `words` words of the process's list. */
+  emitted(process: number, words: number): void;
+}
+
+/** Where an earlier collector was in a file, as its journal says. */
+export interface Position {
+  /** By ring: the sequence taken last. */
+  readonly sequences: readonly number[];
+  /** The same for log records, where that differs. */
+  readonly logs: number | null;
+  readonly wasMeasured: boolean;
 }
 
 /** The rings of one file, and what was counted in them since it was opened. */
@@ -73,9 +94,11 @@ export function openDrain(
   geometry: Geometry,
   assembler: Assembler,
   process: ProcessState,
+  position: Position | null = null,
 ): Drain {
   const extension = readExtension(views, geometry.rings[0].offset);
   const rings = geometry.rings.map((ring) => openRing(views, ring, extension !== null));
+  const logs = position === null ? null : resume(rings, position);
   return {
     rings,
     source: assembler.addSource(
@@ -84,7 +107,8 @@ export function openDrain(
       views,
       geometry.dictionary,
       extension !== null,
-      rings[RING_MEASUREMENTS].sequence >= 0 || (extension?.generation ?? 0) > 0,
+      position?.wasMeasured ??
+        (rings[RING_MEASUREMENTS].sequence >= 0 || (extension?.generation ?? 0) > 0),
     ),
     copy: createCopy(geometry.rings),
     over: false,
@@ -92,8 +116,30 @@ export function openDrain(
     rejected: new Array(RING_COUNT).fill(0),
     reasons: new Map(),
     decidable: -1,
-    logs: null,
+    logs,
   };
+}
+
+/**
+ * Goes on where the journal ends: what lies before is in it, though it may not have been given back.
+ * Returns the ring at the position for log records, where that is another one.
+ */
+function resume(rings: readonly RingReader[], position: Position): RingReader | null {
+  const { sequences, logs } = position;
+  let behind: RingReader | null = null;
+  for (let ring = 0; ring < rings.length; ring++) {
+    const reader = rings[ring];
+    const released = reader.sequence;
+    const claimed = released + ahead(reader);
+    // More than was ever claimed can't have been taken: then this is not the file it was.
+    if (sequences[ring] > claimed) continue;
+    if (ring === RING_EVENTS && logs !== null && logs >= released && logs <= claimed) {
+      behind = { ...reader };
+      seek(behind, logs);
+    }
+    if (sequences[ring] > released) seek(reader, sequences[ring]);
+  }
+  return behind;
 }
 
 /** The last sequence of a ring of which nothing more is needed. */
@@ -160,7 +206,7 @@ function reject(drain: Drain, ring: RingReader, error: unknown): void {
 /** Takes up to `limit` span records, none after the sequence `end`. */
 export function drainSpans(
   drain: Drain,
-  { assembler }: Intake,
+  { assembler, journal }: Intake,
   limit: number,
   end: number,
 ): void {
@@ -171,6 +217,8 @@ export function drainSpans(
     try {
       if (!copyRecord(ring, copy)) throw BAD_LENGTH;
       assembler.takeSpan(source, copy, ring.sequence + 1);
+      // What was refused has changed nothing.
+      journal?.record(SPAN, source.file, ring.sequence + 1, copy);
     } catch (error) {
       reject(drain, ring, error);
     }
@@ -185,7 +233,7 @@ export function drainSpans(
  */
 export function drainEvents(
   drain: Drain,
-  { assembler, blocked }: Intake,
+  { assembler, blocked, journal }: Intake,
   limit: number,
   end: number,
 ): void {
@@ -202,7 +250,7 @@ export function drainEvents(
         assembler.passEvent();
       } else if (fate === LEFT) {
         drain.logs ??= { ...ring };
-      }
+      } else journal?.record(EVENT, source.file, ring.sequence + 1, copy);
     } catch (error) {
       reject(drain, ring, error);
     }
@@ -217,7 +265,7 @@ export function drainEvents(
  */
 export function drainLogs(
   drain: Drain,
-  { assembler, blocked }: Intake,
+  { assembler, blocked, journal }: Intake,
   limit: number,
   end: number,
 ): number {
@@ -232,7 +280,9 @@ export function drainLogs(
     if (isReady(logs)) {
       try {
         // What is no record is counted where events of spans are taken.
-        if (copyRecord(logs, copy)) assembler.takeLog(source, copy);
+        if (copyRecord(logs, copy) && assembler.takeLog(source, copy)) {
+          journal?.record(LOG, source.file, logs.sequence + 1, copy);
+        }
       } catch (error) {
         reject(drain, logs, error);
       }
@@ -247,7 +297,7 @@ export function drainLogs(
 /** Takes up to `limit` measurements, none after the sequence `end`. */
 export function drainMeasurements(
   drain: Drain,
-  { aggregator }: Intake,
+  { aggregator, journal }: Intake,
   limit: number,
   end: number,
 ): void {
@@ -258,6 +308,7 @@ export function drainMeasurements(
     try {
       if (!copyRecord(ring, copy)) throw BAD_LENGTH;
       aggregator.take(source, copy);
+      journal?.record(MEASUREMENT, source.file, ring.sequence + 1, copy);
     } catch (error) {
       reject(drain, ring, error);
     }

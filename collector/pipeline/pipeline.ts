@@ -6,8 +6,8 @@
  */
 import { busErrors, containBusErrors } from "../../ffi/mod.ts";
 import { RING_EVENTS, RING_MEASUREMENTS, RING_SPANS } from "../../lib/format/layout.ts";
-import type { AggregatorOptions } from "../../lib/metrics/aggregate.ts";
-import { DEFAULT_LIMITS, type Limits } from "../../lib/otlp/assemble.ts";
+import type { AggregationCounts, AggregatorOptions } from "../../lib/metrics/aggregate.ts";
+import { type AssemblyCounts, DEFAULT_LIMITS, type Limits } from "../../lib/otlp/assemble.ts";
 import { INTERRUPTIONS } from "../../lib/otlp/marks.ts";
 import type { Request, Signal } from "../../lib/otlp/request.ts";
 import type { Scan } from "../files/discover.ts";
@@ -19,6 +19,7 @@ import {
   releaseBefore,
   releaseRings,
 } from "../files/follow.ts";
+import type { Journal } from "../journal/journal.ts";
 import type { Log } from "../send/problems.ts";
 import { reportLosses } from "./losses.ts";
 import type { Sink, Totals } from "./queue.ts";
@@ -54,6 +55,8 @@ export interface PipelineOptions {
   readonly onClose?: (file: FollowedFile) => void;
   /** Descriptors that this process may have open; by default what the system says. */
   readonly descriptors?: number;
+  /** Keeps what was taken and is not stored yet, so that a kill loses nothing. */
+  readonly journal?: Journal | null;
 }
 
 /** Time between two looks for files, at owners, milliseconds. */
@@ -96,11 +99,16 @@ export class Pipeline {
   readonly files: Files;
 
   private readonly options: PipelineOptions;
+  private readonly journal: Journal | null;
   private stopping = false;
   private finishing = false;
   private wake: (() => void) | null = null;
   private open = 0;
   private busErrors = 0;
+  /** The journal has everything that was not delivered. */
+  private isKept = false;
+  /** Counts of earlier runs. */
+  private readonly before: { spans: AssemblyCounts; metrics: AggregationCounts };
   /** When the last round ended, milliseconds of `performance.now()`. */
   turnedAt = performance.now();
   /** It has looked for files, and goes on doing so. */
@@ -117,12 +125,37 @@ export class Pipeline {
       },
       answered: (request, outcome) => this.answered(request, outcome),
     });
-    const { assembler, aggregator } = this.requests;
+    const { requests } = this;
     this.files = new Files(
       options,
-      assembler,
-      ({ state }) => aggregator.addProcess(state.index),
+      requests.assembler,
+      ({ state }) => requests.aggregator.addProcess(state.index),
     );
+    this.journal = options.journal ?? null;
+    this.journal?.start(requests, this.files, options);
+    // What the journal has made again was counted by an earlier run, unless it is sent by this one.
+    const { assembler, aggregator } = requests;
+    const { unsent } = this.journal ?? { unsent: { traces: 0, metrics: 0, logs: 0 } };
+    this.before = {
+      spans: {
+        ...assembler.counts,
+        spans: assembler.counts.spans - unsent.traces,
+        logs: assembler.counts.logs - unsent.logs,
+      },
+      metrics: {
+        ...aggregator.counts,
+        points: aggregator.counts.points - unsent.metrics,
+      },
+    };
+  }
+
+  /** What this run has counted. */
+  private get counted(): { spans: AssemblyCounts; metrics: AggregationCounts } {
+    const { before, requests: { assembler, aggregator } } = this;
+    return {
+      spans: difference(assembler.counts, before.spans),
+      metrics: difference(aggregator.counts, before.metrics),
+    };
   }
 
   /** Runs until `stop`, or with `once` until everything there was is sent. Returns the exit code. */
@@ -167,13 +200,13 @@ export class Pipeline {
 
   /** What this run did so far. */
   get summary(): Summary {
-    const { assembler, aggregator, queues } = this.requests;
-    const { spans, interrupted, logs } = assembler.counts;
+    const { queues } = this.requests;
+    const { spans: { spans, interrupted, logs }, metrics } = this.counted;
     return {
       spans,
       interrupted,
       logs,
-      measurements: aggregator.counts.measurements,
+      measurements: metrics.measurements,
       totals: forEachSignal((signal) => ({ ...queues[signal].totals })),
       open: this.open,
     };
@@ -181,15 +214,17 @@ export class Pipeline {
 
   /** Lines that say what became of every record. */
   describe(): string[] {
-    const { assembler, aggregator, queues } = this.requests;
     return describe({
       files: this.files.opened,
-      spans: assembler.counts,
-      metrics: aggregator.counts,
-      queues,
+      ...this.counted,
+      queues: this.requests.queues,
       ledger: this.files.ledger,
       open: this.open,
-      openAre: this.options.once ? "left in their files" : "which only this collector knew",
+      openAre: this.isKept
+        ? "kept in the journal for the next start"
+        : this.options.once
+        ? "left in their files"
+        : "which only this collector knew",
     });
   }
 
@@ -218,11 +253,22 @@ export class Pipeline {
         nextScan = now + (files.waiting ? CROWDED_SCAN_MS : SCAN_MS);
         if (files.waiting) nextOwners = now;
       }
+      if (this.journal?.hasMissing && files.whole) this.journal.giveUpMissing();
       requests.beginRound(now);
+      if (!this.commit() || !this.isClear()) {
+        // Everything has to wait for the journal; only the writers are told that they are read.
+        if (now >= nextBeat) {
+          files.look();
+          nextBeat = now + HEARTBEAT_MS;
+        }
+        await this.sleep(IDLE_SLEEP_MS);
+        continue;
+      }
       const taken = this.rounds();
       if (now >= nextOwners) {
         files.askOwners(now);
-        this.retireSuperseded();
+        // What was taken from them is nowhere else.
+        if (this.commit()) this.retireSuperseded();
         nextOwners = now + OWNER_MS;
       }
       if (now >= nextBeat) {
@@ -242,6 +288,7 @@ export class Pipeline {
         nextCollection = Math.max(nextCollection, now - options.metricsIntervalMs) +
           options.metricsIntervalMs;
       }
+      this.commit();
       if (taken >= ROUND_RECORDS) {
         // There is more: only let the answers in.
         await immediately();
@@ -255,7 +302,7 @@ export class Pipeline {
     }
     watching.close();
     const deadline = performance.now() + LAST_DRAIN_MS;
-    while (performance.now() < deadline) {
+    while (performance.now() < deadline && this.commit() && this.isClear()) {
       if (this.rounds() > 0) await immediately();
       else if (requests.full) await this.sleep(BUSY_SLEEP_MS);
       else break;
@@ -272,6 +319,7 @@ export class Pipeline {
     }
     files.watchlist.giveUp();
     files.noteFaults();
+    if (files.whole) this.journal?.giveUpMissing();
     files.askOwners(performance.now());
     await this.drainOpen();
     while (files.waiting && !this.stopping && await this.replaceDone()) await this.drainOpen();
@@ -283,6 +331,7 @@ export class Pipeline {
     const { files, requests } = this;
     const { opened } = files;
     requests.flush();
+    this.commit();
     while (!requests.empty && !this.stopping) await this.sleep(IDLE_SLEEP_MS);
     this.settle();
     files.scan(performance.now());
@@ -294,6 +343,15 @@ export class Pipeline {
     const { files, requests } = this;
     let quietSince = performance.now();
     while (!this.stopping) {
+      // Nobody waits for room on the disk here.
+      if (!this.commit()) {
+        files.exitCode ||= 1;
+        break;
+      }
+      if (!this.isClear()) {
+        await this.sleep(BUSY_SLEEP_MS);
+        continue;
+      }
       const taken = this.rounds();
       this.settle();
       requests.flushIfDue();
@@ -311,24 +369,31 @@ export class Pipeline {
   private async end(): Promise<number> {
     const { once, log } = this.options;
     const { files, requests } = this;
-    this.settle();
-    requests.flush();
-    this.collect();
+    if (this.commit()) {
+      this.settle();
+      requests.flush();
+      this.collect();
+      this.commit();
+    }
     requests.finish();
     const deadline = once ? Infinity : performance.now() + LAST_SEND_MS;
     const isDone = (): boolean => requests.empty && requests.settled;
     while (!isDone() && performance.now() < deadline && !(once && this.stopping)) {
       await this.sleep(IDLE_SLEEP_MS);
     }
+    const isStored = requests.answeredAll;
     if (!isDone()) {
       requests.abort("the collector is shutting down");
       while (!requests.empty) await immediately();
     }
-    this.settle();
-    for (const process of [...files.processes.values()]) this.leave(process);
+    if (this.journal !== null) this.keep(this.journal, isStored);
+    else {
+      this.settle();
+      for (const process of [...files.processes.values()]) this.leave(process);
+    }
     await requests.close();
     // Where there was nothing to read, what was said of that is enough.
-    const isSilent = files.opened === 0 &&
+    const isSilent = files.opened === 0 && this.journal?.hasResumed !== true &&
       SIGNALS.every((signal) => requests.queues[signal].totals.requests === 0);
     if (!isSilent) { for (const line of this.describe()) log("info", line); }
     const lost = SIGNALS.some((signal) => {
@@ -336,6 +401,26 @@ export class Pipeline {
       return dropped + rejected > 0;
     });
     return files.exitCode || (lost && once ? 1 : 0);
+  }
+
+  /**
+   * Leaves everything to the next start. What was not stored is made again from the log; otherwise a
+   * checkpoint says it shorter.
+   */
+  private keep(journal: Journal, isStored: boolean): void {
+    const { files, requests } = this;
+    if (isStored && this.commit()) {
+      this.settle();
+      requests.flush();
+      if (this.commit() && requests.answeredAll) journal.checkpoint();
+    }
+    this.isKept = true;
+    // From here on files are only closed, not done with.
+    journal.close();
+    for (const { files: open, over, state } of files.processes.values()) {
+      this.open += over ? 0 : requests.assembler.table.countOf(state.index);
+      for (const file of [...open]) files.close(file, false);
+    }
   }
 
   /** Closes the files of a process whose owner lives on, or whose items could not be delivered. */
@@ -371,6 +456,7 @@ export class Pipeline {
 
   private forget(process: FollowedProcess): void {
     const { assembler, aggregator } = this.requests;
+    this.journal?.forgotten(process.state.index);
     assembler.forget(process.state);
     if (!process.over) aggregator.removeProcess(process.state.index);
     assembler.removeProcess(process.state);
@@ -380,20 +466,21 @@ export class Pipeline {
   // --------------------------------------------------------------------------------------- rounds
 
   private rounds(): number {
-    const { files, options, requests } = this;
+    const { files, journal, options, requests } = this;
     let taken = 0;
     const last: FollowedProcess[] = [];
+    journal?.noteSettings();
     for (const process of files.processes.values()) {
       if (process.over) continue;
       requests.block(process.files.some(lives));
       const full = requests.fullQueues;
       taken += round(process, requests.intake);
+      // Not before what was taken is written.
+      if (journal?.isHeavy && !this.commit()) break;
       if (requests.fullQueues > full) last.push(process);
-      if (options.once) continue;
-      // Of a file whose owner is gone nothing is given back before its content is delivered. A
-      // superseded one is given back at once: its writer may be waiting for it.
-      for (const file of process.files) if (lives(file)) releaseRings(file);
+      if (!options.once && journal === null) releaseLiving(process);
     }
+    this.commit();
     // Who filled a queue had more than a share: when there is room again, others come first.
     for (const process of last) files.putLast(process);
     if (busErrors() !== this.busErrors) {
@@ -402,6 +489,32 @@ export class Pipeline {
     }
     this.turnedAt = performance.now();
     return taken;
+  }
+
+  /**
+   * With a journal: writes what was done, and only then gives away the requests that were made, and
+   * gives back the slots. False when it can't be written.
+   */
+  private commit(): boolean {
+    const { files, journal } = this;
+    if (journal === null) return true;
+    if (!journal.flush()) return false;
+    journal.give();
+    for (const process of files.processes.values()) if (!process.over) releaseLiving(process);
+    return true;
+  }
+
+  /**
+   * False while everything is to be stored, because the journal is to be written anew: then nothing
+   * is taken.
+   */
+  private isClear(): boolean {
+    const { journal, requests } = this;
+    if (journal === null || !journal.due) return true;
+    requests.flush();
+    if (!this.commit() || !requests.answeredAll) return false;
+    journal.checkpoint();
+    return true;
   }
 
   /** Sends the points of the processes that live, and of the collector where that was asked for. */
@@ -428,14 +541,18 @@ export class Pipeline {
     for (const process of files.processes.values()) {
       if (!process.over) {
         if (!this.isOver(process)) continue;
-        const died = process.files.some((file) => file.owner !== "clean");
-        const { died: dead, closed } = INTERRUPTIONS;
-        requests.assembler.interrupt(process.state, died ? dead : closed);
+        // Of a file that went away while nobody looked, nothing else is known.
+        const isClean = process.files.length > 0 &&
+          process.files.every((file) => file.owner === "clean");
+        const why = isClean ? "closed" : "died";
+        this.journal?.interrupted(process.state.index, why);
+        requests.assembler.interrupt(process.state, INTERRUPTIONS[why]);
         requests.collectLast(process);
         this.reportLosses(process);
         process.over = true;
       }
       if (process.unanswered > 0 || requests.assembler.isBatched(process.state)) continue;
+      if (process.missing > 0) continue;
       if (SIGNALS.some((signal) => process.undelivered[signal] > 0)) continue;
       for (const file of [...process.files]) {
         if (file.owner !== "replaced") releaseRings(file);
@@ -463,6 +580,7 @@ export class Pipeline {
 
   private isOver(process: FollowedProcess): boolean {
     const { files } = process;
+    if (process.missing > 0) return false;
     for (const file of files) {
       if (file.owner === "writing") return false;
       // Its next file may not have been found yet.
@@ -496,9 +614,24 @@ export class Pipeline {
   }
 }
 
+/**
+ * Gives back what was taken from files whose owners live. Of a file whose owner is gone nothing is
+ * given back before its content is delivered. A superseded one is given back at once: its writer may
+ * be waiting for it.
+ */
+function releaseLiving({ files }: FollowedProcess): void {
+  for (const file of files) if (lives(file)) releaseRings(file);
+}
+
 /** Somebody may still write to the process's files. */
 export function lives({ owner }: FollowedFile): boolean {
   return owner === "writing" || owner === "superseded";
+}
+
+/** What was counted since. */
+function difference<T extends { readonly [K in keyof T]: number }>(now: T, before: T): T {
+  const entries = Object.entries(now) as [keyof T, number][];
+  return Object.fromEntries(entries.map(([key, count]) => [key, count - before[key]])) as T;
 }
 
 function immediately(): Promise<void> {

@@ -11,8 +11,12 @@ import type { Outcome, SenderState } from "../send/send.ts";
 
 /** Where the requests of one signal go. */
 export interface Sink {
-  /** Delivers one export request with that many items. Never rejects. */
-  send(body: Uint8Array, items: number): Promise<Outcome>;
+  /**
+   * Delivers one export request with that many items. Never rejects.
+   *
+   * @param mark What a sink that stores requests keeps with it: it says which was the last.
+   */
+  send(body: Uint8Array, items: number, mark?: Uint8Array): Promise<Outcome>;
   /** Ends every pending send, and every later one, as dropped. */
   abort(reason: string): void;
   close(): Promise<void>;
@@ -57,6 +61,8 @@ export interface Parcel {
   readonly length: number;
   /** Spans, data points or log records in it. */
   readonly items: number;
+  /** How far what has been emitted so far reaches, this included (collector/journal/). */
+  readonly mark?: Uint8Array;
 }
 
 /** A request that somebody else made, and waits for. */
@@ -155,7 +161,7 @@ export class SendQueue<R extends Parcel = Request> {
     this.running++;
     const body = request.buffer.subarray(0, request.length);
     const begun = performance.now();
-    const outcome = await this.sink.send(body, request.items);
+    const outcome = await this.sink.send(body, request.items, request.mark);
     this.running--;
     this.unanswered -= request.items;
     if (outcome.stored === undefined) this.count(outcome, (performance.now() - begun) / 1000);

@@ -9,7 +9,7 @@ import { Assembler, type Limits } from "../../lib/otlp/assemble.ts";
 import type { Batch } from "../../lib/otlp/batch.ts";
 import type { Request, Signal } from "../../lib/otlp/request.ts";
 import type { ProcessState } from "../../lib/otlp/source.ts";
-import type { Intake } from "./drain.ts";
+import type { DrainJournal, Intake } from "./drain.ts";
 import { type ReceivedRequest, SendQueue, type Sink } from "./queue.ts";
 import type { Outcome } from "../send/send.ts";
 import { forEachSignal, SIGNALS } from "./signals.ts";
@@ -40,6 +40,18 @@ export interface RequestEvents {
   answered(request: Request, outcome: Outcome): void;
 }
 
+/** Keeps what requests are made of, and requests until that is kept (collector/journal/). */
+export interface RequestJournal extends DrainJournal {
+  /** Something is sealed that would not have been by itself. */
+  sealed(signal: Signal): void;
+  /** Points are collected, with `last` for the last time, as of a time. */
+  collected(process: number, low: number, high: number, last: boolean): void;
+  /** A request is made, which this gives to `give` when its time has come. */
+  hold(request: Request): void;
+  /** What became of it is known. */
+  answered(request: Request, outcome: Outcome): void;
+}
+
 /** A process, as far as its metrics are concerned. */
 export interface Collected {
   readonly state: ProcessState;
@@ -50,7 +62,7 @@ export interface Collected {
 /** The requests of all signals. */
 export class Requests {
   readonly assembler: Assembler;
-  readonly aggregator: Aggregator;
+  aggregator: Aggregator;
   readonly queues: Readonly<Record<Signal, SendQueue>>;
   /** Metrics of the collector itself: of the same backend, and counted apart. */
   readonly own: SendQueue;
@@ -59,13 +71,16 @@ export class Requests {
   /** What was lost of applications' records: likewise, but files are kept until it is answered. */
   readonly losses: SendQueue;
   /** What draining needs; `block` keeps it up to date. */
-  readonly intake: Intake;
+  intake: Intake;
+  /** A batch is sealed when it has this many items. */
+  batchSize: number;
 
   /** Requests with points that are to go together. */
   private gathered: { readonly requests: Request[]; bytes: number } = { requests: [], bytes: 0 };
 
   private readonly options: RequestOptions;
   private readonly events: RequestEvents;
+  private journal: RequestJournal | null = null;
   private readonly blocked = { traces: false, metrics: false, logs: false };
   /** When the first item of the batch in the making came, milliseconds. */
   private readonly since = { traces: 0, logs: 0 };
@@ -77,11 +92,9 @@ export class Requests {
   constructor(options: RequestOptions, events: RequestEvents) {
     this.options = options;
     this.events = events;
+    this.batchSize = options.batchSize;
     this.assembler = new Assembler((batch) => this.added(batch), options.limits);
-    this.aggregator = new Aggregator(
-      (source, ref) => this.assembler.scopeOf(source, ref),
-      options.aggregation,
-    );
+    this.aggregator = this.newAggregator(options.aggregation);
     this.queues = forEachSignal((signal) =>
       new SendQueue(options.sinks[signal], (request, outcome) => this.answered(request, outcome))
     );
@@ -103,10 +116,31 @@ export class Requests {
     this.intake = { assembler, aggregator, blocked };
   }
 
-  /** True when every request is answered. */
+  /** From now on everything is kept there. */
+  keepIn(journal: RequestJournal): void {
+    this.journal = journal;
+    this.intake = { ...this.intake, journal };
+  }
+
+  /** Starts all metrics anew, with other options. */
+  aggregate(options: AggregatorOptions): void {
+    this.aggregator = this.newAggregator(options);
+    this.intake = { ...this.intake, aggregator: this.aggregator };
+  }
+
+  private newAggregator(options: AggregatorOptions): Aggregator {
+    return new Aggregator((source, ref) => this.assembler.scopeOf(source, ref), options);
+  }
+
+  /** True when every request of what was recorded is answered. */
+  get answeredAll(): boolean {
+    return SIGNALS.every((signal) => this.queues[signal].empty);
+  }
+
+  /** True when every request is answered, also of the collector's own metrics. */
   get empty(): boolean {
-    return this.own.empty && this.losses.empty &&
-      SIGNALS.every((signal) => this.queues[signal].empty && this.received[signal].empty);
+    return this.own.empty && this.losses.empty && this.answeredAll &&
+      SIGNALS.every((signal) => this.received[signal].empty);
   }
 
   /** Items of requests that are not answered. */
@@ -164,20 +198,27 @@ export class Requests {
   flushIfDue(): void {
     const due = performance.now() - this.options.flushIntervalMs;
     const { spans, logs } = this.assembler;
-    if (spans.items > 0 && this.since.traces <= due) this.seal(spans);
-    if (logs.items > 0 && this.since.logs <= due) this.seal(logs);
+    if (spans.items > 0 && this.since.traces <= due) this.flushBatch(spans);
+    if (logs.items > 0 && this.since.logs <= due) this.flushBatch(logs);
   }
 
   /** Sends the batches as they are, and the points that were collected. */
   flush(): void {
-    this.seal(this.assembler.spans);
-    this.seal(this.assembler.logs);
+    this.flushBatch(this.assembler.spans);
+    this.flushBatch(this.assembler.logs);
     this.flushMetrics();
+  }
+
+  /** Sends a batch as it is, for no reason that lies in it. */
+  flushBatch(batch: Batch): void {
+    if (batch.items === 0) return;
+    this.journal?.sealed(batch.signal);
+    this.seal(batch);
   }
 
   /** Sends the points of a process that lives, as of now. */
   collect(process: Collected): void {
-    this.collectAt(process, BigInt(Date.now()) * 1_000_000n);
+    this.collectAt(process, BigInt(Date.now()) * 1_000_000n, false);
   }
 
   /**
@@ -185,28 +226,34 @@ export class Requests {
    * in its records, so that they are not dated to when somebody came to read its files.
    */
   collectLast(process: Collected): void {
-    const { index, lastLow, lastHigh } = process.state;
+    const { lastLow, lastHigh } = process.state;
     const last = BigInt(lastHigh >>> 0) << 32n | BigInt(lastLow >>> 0);
     const now = BigInt(Date.now()) * 1_000_000n;
-    this.collectAt(process, last > 0n && last < now ? last : now);
-    this.aggregator.removeProcess(index);
+    this.collectAt(process, last > 0n && last < now ? last : now, true);
   }
 
-  private collectAt(process: Collected, wanted: bigint): void {
+  /** Sends the points of a process as of a time, and forgets its series if they are the last. */
+  collectAt(process: Collected, wanted: bigint, isLast: boolean): void {
     const { index } = process.state;
-    if (!this.aggregator.hasPoints(index)) return;
+    const { aggregator } = this;
+    const hasPoints = aggregator.hasPoints(index);
+    if (!hasPoints && !isLast) return;
     // Never before the points that were sent already, whatever clocks and records say.
     const time = wanted > process.collectedAt ? wanted : process.collectedAt + 1n;
-    process.collectedAt = time;
     const low = Number(time & 0xffffffffn) | 0;
     const high = Number(time >> 32n) | 0;
-    this.aggregator.collect(index, low, high, (request) => this.gather(request));
+    this.journal?.collected(index, low, high, isLast);
+    if (hasPoints) {
+      process.collectedAt = time;
+      aggregator.collect(index, low, high, (request) => this.gather(request));
+    }
+    if (isLast) aggregator.removeProcess(index);
   }
 
   /** Points of many processes go together: a request each would take longer than their interval. */
   private gather(request: Request): void {
     const { gathered } = this;
-    if (gathered.bytes + request.length > MAX_REQUEST_BYTES) this.flushMetrics();
+    if (gathered.bytes + request.length > MAX_REQUEST_BYTES) this.merge();
     gathered.requests.push(request);
     gathered.bytes += request.length;
     this.events.sent(request.processes);
@@ -214,10 +261,16 @@ export class Requests {
 
   /** Sends the points that were collected. */
   flushMetrics(): void {
+    if (this.gathered.requests.length === 0) return;
+    this.journal?.sealed("metrics");
+    this.merge();
+  }
+
+  private merge(): void {
     const { requests, bytes } = this.gathered;
     if (requests.length === 0) return;
     this.gathered = { requests: [], bytes: 0 };
-    if (requests.length === 1) return this.queues.metrics.push(requests[0]);
+    if (requests.length === 1) return this.push(requests[0]);
     // Messages one after the other are one message with all their repeated fields.
     const buffer = new Uint8Array(bytes);
     let at = 0;
@@ -226,7 +279,7 @@ export class Requests {
       at += request.length;
       this.aggregator.recycle(request);
     }
-    this.queues.metrics.push({
+    this.push({
       signal: "metrics",
       buffer,
       length: bytes,
@@ -259,22 +312,31 @@ export class Requests {
 
   private added(batch: Batch): void {
     if (batch.items === 1) this.since[batch.signal] = this.recordedSince;
-    if (batch.items >= this.options.batchSize || batch.bytes >= MAX_REQUEST_BYTES) {
+    if (batch.items >= this.batchSize || batch.bytes >= MAX_REQUEST_BYTES) {
       this.seal(batch);
     }
   }
 
   private seal(batch: Batch): void {
     const request = batch.seal();
-    if (request !== null) this.push(request);
+    if (request === null) return;
+    this.events.sent(request.processes);
+    this.push(request);
   }
 
   private push(request: Request): void {
-    this.events.sent(request.processes);
+    if (this.journal === null) this.give(request);
+    else this.journal.hold(request);
+  }
+
+  /** Gives a request to its queue. */
+  give(request: Request): void {
     this.queues[request.signal].push(request);
   }
 
-  private answered(request: Request, outcome: Outcome): void {
+  /** What became of a request is known. */
+  answered(request: Request, outcome: Outcome): void {
+    this.journal?.answered(request, outcome);
     this.events.answered(request, outcome);
     if (request.signal === "metrics") this.aggregator.recycle(request);
     else this.batchOf(request.signal).recycle(request);

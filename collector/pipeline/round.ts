@@ -84,6 +84,7 @@ export function round(process: RoundProcess, intake: Intake): number {
     }
   }
   if (reached && !blocked.traces && process.waiting.length > 0) {
+    intake.journal?.emitted(state.index, process.waiting.length);
     assembler.emitEnded(process.waiting);
   }
 

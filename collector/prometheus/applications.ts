@@ -13,10 +13,10 @@ import { DECODING } from "../send/decoding.ts";
 
 /** By path. */
 export function applicationPages({ files, requests }: Pipeline, log: Log): Record<string, Route> {
-  const { aggregator } = requests;
   let said = false;
   return {
     "/metrics": (accept) => {
+      const { aggregator } = requests;
       const text = createText(chooseFormat(accept));
       const now = BigInt(Date.now()) * 1_000_000n;
       const low = Number(now & 0xffffffffn) | 0;

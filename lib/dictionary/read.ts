@@ -34,6 +34,7 @@ export class DictionaryReader {
 
   private readonly file: GrowingFile;
   private readonly offset: number;
+  private readonly base: number;
   private readonly keys = new RefTable();
   private used = 0;
   private count = 0;
@@ -41,36 +42,41 @@ export class DictionaryReader {
   /**
    * @param file The file.
    * @param offset Where the dictionary starts, bytes.
+   * @param base Where `file` starts in the file that refs are about, bytes: 0 unless it is a part.
    */
-  constructor(file: GrowingFile, offset: number) {
+  constructor(file: GrowingFile, offset: number, base: number = 0) {
     this.file = file;
     this.offset = offset;
+    this.base = base;
   }
 
   /** A copy of an entry's bytes without its length. Throws BAD_REF for what is no entry. */
   entry(ref: number): Bytes & { readonly length: number } {
-    const first = this.offset + DICTIONARY_HEADER_BYTES;
+    const { base, offset } = this;
+    const first = offset + DICTIONARY_HEADER_BYTES;
     if (!(ref >= first && ref < MAX_REF)) throw BAD_REF;
-    const file = this.file.reach(ref + 1);
+    const file = this.file.reach(ref + 1 - base);
     if (file === null) throw BAD_REF;
     const header = new DataView(
       file.buffer,
-      file.byteOffset + this.offset,
+      file.byteOffset + offset - base,
       DICTIONARY_HEADER_BYTES,
     );
     const end = Number(header.getBigInt64(DICTIONARY_END, true));
     if (ref >= end) throw BAD_REF;
     // The bytes belong to another process: the length is taken once, from a copy.
     const prefix = new Uint8Array(MAX_PREFIX_BYTES);
-    const reachable = this.file.reach(ref + MAX_PREFIX_BYTES) ?? file;
-    for (let i = 0; i < MAX_PREFIX_BYTES && ref + i < end; i++) prefix[i] = reachable[ref + i];
+    const reachable = this.file.reach(ref + MAX_PREFIX_BYTES - base) ?? file;
+    for (let i = 0; i < MAX_PREFIX_BYTES && ref + i < end; i++) {
+      prefix[i] = reachable[ref + i - base];
+    }
     const length = readVarint(prefix, 0, MAX_PREFIX_BYTES);
     const start = ref + cursor.at;
     if (length < 0 || length > MAX_ENTRY_BYTES || start + length > end) throw BAD_REF;
-    const bytes = this.file.reach(start + length);
+    const bytes = this.file.reach(start + length - base);
     if (bytes === null) throw BAD_REF;
     const copy = createBytes(length);
-    copy.u8.set(bytes.subarray(start, start + length));
+    copy.u8.set(bytes.subarray(start - base, start + length - base));
     return { u8: copy.u8, view: copy.view, length };
   }
 

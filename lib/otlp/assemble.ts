@@ -379,17 +379,19 @@ export class Assembler {
 
   /**
    * Takes a record of the events ring if it is a log record, whose event `takeEvent` left or will
-   * leave: that is also where a record that cannot be read at all is thrown out.
+   * leave: that is also where a record that cannot be read at all is thrown out. True if it was one.
    */
-  takeLog(source: Source, copy: RecordCopy): void {
+  takeLog(source: Source, copy: RecordCopy): boolean {
     let record: EventRecord;
     try {
       record = decodeEvent(copy.u8, copy.start, copy.end);
     } catch {
-      return;
+      return false;
     }
     noteRecordTime(source, copy, record);
-    if (!isEventOfSpan(record, source.marksSpanEvents)) this.putLog(source, copy, record);
+    if (isEventOfSpan(record, source.marksSpanEvents)) return false;
+    this.putLog(source, copy, record);
+    return true;
   }
 
   private putLog(source: Source, copy: RecordCopy, record: EventRecord): void {

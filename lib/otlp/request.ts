@@ -17,4 +17,6 @@ export interface Request {
   readonly items: number;
   /** Indexes of the processes they came from. */
   readonly processes: readonly number[];
+  /** Stored with it by who stores requests: which one it is. */
+  readonly mark?: Uint8Array;
 }

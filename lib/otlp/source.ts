@@ -51,7 +51,7 @@ export interface Source {
   /** Its writer marks events of spans; without that they are guessed. */
   readonly marksSpanEvents: boolean;
   /** A reader before this one took measurements of it, or of a file that it continues. */
-  readonly wasMeasured: boolean;
+  wasMeasured: boolean;
 }
 
 /** Is one time (unsigned, low and high 32 bits) later than another? */

@@ -24,7 +24,8 @@ function startMs(span: { startNs: string }): number {
 }
 
 function summary(span: Span): SpanSummary {
-  const { id, traceId, spanId, parentSpanId, name, service, kind, status, startNs, durationNs } = span;
+  const { id, traceId, spanId, parentSpanId, name, service, kind, status, startNs, durationNs } =
+    span;
   const { interrupted, resourceId } = span;
   return {
     id,
@@ -47,11 +48,16 @@ function json(value: Value): unknown {
     (value.intValue !== undefined ? Number(value.intValue) : value.doubleValue);
 }
 
-function hasAttributes(record: { attributes: Span["attributes"] }, conditions: readonly string[]): boolean {
+function hasAttributes(
+  record: { attributes: Span["attributes"] },
+  conditions: readonly string[],
+): boolean {
   return conditions.every((condition) => {
     const at = condition.indexOf("=");
     const wanted = JSON.parse(condition.slice(at + 1));
-    return record.attributes.some(({ key, value }) => key === condition.slice(0, at) && json(value) === wanted);
+    return record.attributes.some(({ key, value }) =>
+      key === condition.slice(0, at) && json(value) === wanted
+    );
   });
 }
 
@@ -117,7 +123,8 @@ function overview(data: Data, query: URLSearchParams): Overview {
   }
   const durations = (list: readonly Span[]): number[] =>
     list.map(({ durationNs }) => durationNs).sort((a, b) => a - b);
-  const errors = (list: readonly Span[]): number => list.filter(({ status }) => status === "error").length;
+  const errors = (list: readonly Span[]): number =>
+    list.filter(({ status }) => status === "error").length;
   const services = [...new Set(spans.map(({ service }) => service))].sort();
   return {
     fromMs,
@@ -142,14 +149,25 @@ function overview(data: Data, query: URLSearchParams): Overview {
           const inStep = entries.filter((span) =>
             Math.floor((startMs(span) - fromMs) / width) === i
           );
-          return { requests: inStep.length, errors: errors(inStep), p95: at(durations(inStep), 0.95) };
+          return {
+            requests: inStep.length,
+            errors: errors(inStep),
+            p95: at(durations(inStep), 0.95),
+          };
         }),
       };
     }),
     calls: [...calls].map(([key, list]): Call => {
       const [from, to] = JSON.parse(key) as [string, string];
       const sorted = durations(list);
-      return { from, to, count: list.length, errors: errors(list), p50: at(sorted, 0.5), p95: at(sorted, 0.95) };
+      return {
+        from,
+        to,
+        count: list.length,
+        errors: errors(list),
+        p50: at(sorted, 0.5),
+        p95: at(sorted, 0.95),
+      };
     }),
   };
 }
@@ -187,10 +205,17 @@ function crash(data: Data, id: number, seconds: number): CrashReport | undefined
     open,
     ended: own.filter((span) => !span.interrupted && end(span) >= from && end(span) <= last)
       .slice(-200).map(summary),
-    logs: data.logs.filter(({ resourceId, timeNs }) => resourceId === id && inTime(timeNs)).slice(-200),
-    metrics: data.streams.filter(({ stream }) => stream.resourceId === id).map(({ stream, series }) => ({
+    logs: data.logs.filter(({ resourceId, timeNs }) => resourceId === id && inTime(timeNs)).slice(
+      -200,
+    ),
+    metrics: data.streams.filter(({ stream }) => stream.resourceId === id).map((
+      { stream, series },
+    ) => ({
       stream,
-      series: series.map((one) => ({ ...one, points: one.points.filter(({ timeNs }) => inTime(timeNs)) }))
+      series: series.map((one) => ({
+        ...one,
+        points: one.points.filter(({ timeNs }) => inTime(timeNs)),
+      }))
         .filter(({ points }) => points.length > 0),
     })).filter(({ series }) => series.length > 0),
     losses: data.losses.filter(({ timeMs }) => BigInt(timeMs) * MS >= from),
@@ -231,13 +256,16 @@ export function answer(data: Data, path: string, query: URLSearchParams): unknow
     case "span-names":
       return [...new Set(data.spans.map(({ name }) => name))].sort().slice(0, 1000);
     case "attribute-keys":
-      return [...new Set(data.spans.flatMap(({ attributes }) => attributes.map(({ key }) => key)))].sort();
+      return [...new Set(data.spans.flatMap(({ attributes }) => attributes.map(({ key }) => key)))]
+        .sort();
     case "resources":
       return data.resources;
     case "overview":
       return overview(data, query);
     case "spans":
-      return id === undefined ? page(spansOf(data, query).reverse().map(summary), query) : data.spans[Number(id)];
+      return id === undefined
+        ? page(spansOf(data, query).reverse().map(summary), query)
+        : data.spans[Number(id)];
     case "traces": {
       if (id === undefined) {
         const ids = [...new Set(spansOf(data, query).reverse().map(({ traceId }) => traceId))];
@@ -268,7 +296,10 @@ export function answer(data: Data, path: string, query: URLSearchParams): unknow
     case "metrics": {
       if (id === undefined) return data.streams.map(({ stream }) => stream);
       const found = data.streams.find(({ stream }) => stream.id === Number(id));
-      const [from, to] = [BigInt(query.get("from") ?? 0) * MS, BigInt(query.get("to") ?? 9e12) * MS];
+      const [from, to] = [
+        BigInt(query.get("from") ?? 0) * MS,
+        BigInt(query.get("to") ?? 9e12) * MS,
+      ];
       return found?.series.map((series) => ({
         ...series,
         points: series.points.filter(({ timeNs }) => BigInt(timeNs) >= from && BigInt(timeNs) < to),
@@ -279,7 +310,11 @@ export function answer(data: Data, path: string, query: URLSearchParams): unknow
     case "crashes": {
       if (id !== undefined) return crash(data, Number(id), Number(query.get("seconds") ?? 30));
       const report = crash(data, data.crashed, 30)!;
-      return [{ resource: report.resource, lastNs: report.lastNs, interrupted: report.open.length }];
+      return [{
+        resource: report.resource,
+        lastNs: report.lastNs,
+        interrupted: report.open.length,
+      }];
     }
     case "live":
       return { processes: data.processes };

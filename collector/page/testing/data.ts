@@ -85,10 +85,16 @@ const SHOP: readonly Step[] = [
     ms: 4,
     kind: "server",
     calls: [
-      { service: "catalog", name: "GET /catalog/items", ms: 6, kind: "server", calls: [
-        { service: "catalog", name: "SELECT items", ms: 9, kind: "client" },
-        { service: "search", name: "query", ms: 7, kind: "server" },
-      ] },
+      {
+        service: "catalog",
+        name: "GET /catalog/items",
+        ms: 6,
+        kind: "server",
+        calls: [
+          { service: "catalog", name: "SELECT items", ms: 9, kind: "client" },
+          { service: "search", name: "query", ms: 7, kind: "server" },
+        ],
+      },
       { service: "pricing", name: "prices.Get", ms: 5, kind: "server" },
     ],
   },
@@ -98,19 +104,48 @@ const SHOP: readonly Step[] = [
     ms: 8,
     kind: "server",
     calls: [
-      { service: "cart", name: "GET /cart/:id", ms: 3, kind: "server", calls: [
-        { service: "cart", name: "redis GET", ms: 1, kind: "client" },
-      ] },
-      { service: "checkout", name: "POST /orders", ms: 12, kind: "server", calls: [
-        { service: "pricing", name: "prices.Total", ms: 6, kind: "server" },
-        { service: "inventory", name: "reserve", ms: 9, kind: "server", calls: [
-          { service: "inventory", name: "UPDATE stock", ms: 14, kind: "client" },
-        ] },
-        { service: "payment", name: "charge card", ms: 60, kind: "server", calls: [
-          { service: "payment", name: "POST https://bank.example/charge", ms: 120, kind: "client" },
-        ] },
-        { service: "mailer", name: "order.confirmed", ms: 25, kind: "consumer" },
-      ] },
+      {
+        service: "cart",
+        name: "GET /cart/:id",
+        ms: 3,
+        kind: "server",
+        calls: [
+          { service: "cart", name: "redis GET", ms: 1, kind: "client" },
+        ],
+      },
+      {
+        service: "checkout",
+        name: "POST /orders",
+        ms: 12,
+        kind: "server",
+        calls: [
+          { service: "pricing", name: "prices.Total", ms: 6, kind: "server" },
+          {
+            service: "inventory",
+            name: "reserve",
+            ms: 9,
+            kind: "server",
+            calls: [
+              { service: "inventory", name: "UPDATE stock", ms: 14, kind: "client" },
+            ],
+          },
+          {
+            service: "payment",
+            name: "charge card",
+            ms: 60,
+            kind: "server",
+            calls: [
+              {
+                service: "payment",
+                name: "POST https://bank.example/charge",
+                ms: 120,
+                kind: "client",
+              },
+            ],
+          },
+          { service: "mailer", name: "order.confirmed", ms: 25, kind: "consumer" },
+        ],
+      },
     ],
   },
   {
@@ -247,7 +282,13 @@ function addStep(
 /** A trace of many spans: a batch that goes through items, in three levels. */
 function addBig(making: Making, traceId: string, startMs: number, size: number): void {
   const { random } = making;
-  const make = (name: string, parent: string, start: number, ms: number, status: Status): string => {
+  const make = (
+    name: string,
+    parent: string,
+    start: number,
+    ms: number,
+    status: Status,
+  ): string => {
     const spanId = hex(random, 16);
     making.spans.push({
       id: 0,
@@ -255,7 +296,9 @@ function addBig(making: Making, traceId: string, startMs: number, size: number):
       spanId,
       parentSpanId: parent,
       name,
-      service: parent === "" ? "batch" : ["batch", "catalog", "search", "pricing"][Math.floor(random() * 4)]!,
+      service: parent === ""
+        ? "batch"
+        : ["batch", "catalog", "search", "pricing"][Math.floor(random() * 4)]!,
       kind: "internal",
       status,
       startNs: String(BigInt(Math.round(start * 1000)) * 1000n),
@@ -292,7 +335,13 @@ function addBig(making: Making, traceId: string, startMs: number, size: number):
     const group = make(`group ${made}`, root, at, ms, "unset");
     made++;
     for (let i = 0; i < inner; i++, made++) {
-      make(`item ${i}`, group, at + i * 1.1, 0.3 + random() * 2, random() < 0.003 ? "error" : "unset");
+      make(
+        `item ${i}`,
+        group,
+        at + i * 1.1,
+        0.3 + random() * 2,
+        random() < 0.003 ? "error" : "unset",
+      );
     }
     at += ms;
   }
@@ -385,12 +434,33 @@ export function makeData(options: { seed: number; nowMs: number; big?: number })
     }
   }
   for (let i = 0; i < 70; i++) {
-    const step: Step = { service: "checkout", name: i % 3 === 0 ? "POST /orders" : "GET /orders/:id", ms: 80, kind: "server" };
-    addStep(making, step, hex(random, 32), "", deathMs - 29_000 + i * 400 + random() * 300, random() < 0.05);
+    const step: Step = {
+      service: "checkout",
+      name: i % 3 === 0 ? "POST /orders" : "GET /orders/:id",
+      ms: 80,
+      kind: "server",
+    };
+    addStep(
+      making,
+      step,
+      hex(random, 32),
+      "",
+      deathMs - 29_000 + i * 400 + random() * 300,
+      random() < 0.05,
+    );
   }
-  const dying = making.spans.find(({ traceId, name }) => traceId === interrupted && name === "sign request")!;
-  ["heap at 91% of its limit", "heap at 96% of its limit", "garbage collection took 1.8 s", "heap limit reached"]
-    .forEach((text, i) => addLog(making, deathMs - 1800 + i * 580, 13 + (i === 3 ? 8 : 0), text, dying));
+  const dying = making.spans.find(({ traceId, name }) =>
+    traceId === interrupted && name === "sign request"
+  )!;
+  [
+    "heap at 91% of its limit",
+    "heap at 96% of its limit",
+    "garbage collection took 1.8 s",
+    "heap limit reached",
+  ]
+    .forEach((text, i) =>
+      addLog(making, deathMs - 1800 + i * 580, 13 + (i === 3 ? 8 : 0), text, dying)
+    );
 
   const hostile = hex(random, 32);
   HOSTILE.forEach((text, i) => {
@@ -404,7 +474,12 @@ export function makeData(options: { seed: number; nowMs: number; big?: number })
     );
     const span = making.spans.at(-1)! as { -readonly [Key in keyof Span]: Span[Key] };
     span.attributes = attributes({ [text.slice(0, 1000)]: text, "x.text": text });
-    span.events = [{ timeNs: span.startNs, name: text, attributes: attributes({ text }), droppedAttributes: 3 }];
+    span.events = [{
+      timeNs: span.startNs,
+      name: text,
+      attributes: attributes({ text }),
+      droppedAttributes: 3,
+    }];
     span.statusMessage = text;
     span.traceState = text.slice(0, 300);
     addLog(making, nowMs - 30_000 + i, 9, text, span);
@@ -415,8 +490,22 @@ export function makeData(options: { seed: number; nowMs: number; big?: number })
   const spans = byTime(making.spans).map((span, id) => ({ ...span, id }));
   const logs = byTime(making.logs).map((log, id) => ({ ...log, id }));
   const losses: Loss[] = [
-    { timeMs: deathMs - 900, process: "checkout", file: "checkout.ring", ring: "spans", reason: "full", count: 41 },
-    { timeMs: deathMs, process: "checkout", file: "checkout.ring", ring: "spans", reason: "torn", count: 1 },
+    {
+      timeMs: deathMs - 900,
+      process: "checkout",
+      file: "checkout.ring",
+      ring: "spans",
+      reason: "full",
+      count: 41,
+    },
+    {
+      timeMs: deathMs,
+      process: "checkout",
+      file: "checkout.ring",
+      ring: "spans",
+      reason: "torn",
+      count: 1,
+    },
   ];
   const growing = hex(random, 32);
   const open: OpenSpan[] = ["GET /export", "render report"].map((name, i) => ({
@@ -440,7 +529,10 @@ export function makeData(options: { seed: number; nowMs: number; big?: number })
     droppedEvents: 0,
     droppedLinks: 0,
   }));
-  const processes: LiveProcess[] = names.filter((name) => name !== "<b>rude</b>").map((service, i) => ({
+  const processes: LiveProcess[] = names.filter((name) => name !== "<b>rude</b>").map((
+    service,
+    i,
+  ) => ({
     resourceId: resourceOf.get(service)!,
     service,
     pid: 4100 + i * 37,
@@ -455,7 +547,9 @@ export function makeData(options: { seed: number; nowMs: number; big?: number })
         claimed: 12_000 + i * 713 * (j + 1),
         delivered: 12_000 + i * 713 * (j + 1) - (service === "checkout" && j === 0 ? 1 : 0),
         torn: service === "checkout" && j === 0 ? 1 : 0,
-        refused: (service === "checkout" || service === "batch") && j === 0 ? { full: 41 } : {} as Record<string, number>,
+        refused: (service === "checkout" || service === "batch") && j === 0
+          ? { full: 41 }
+          : {} as Record<string, number>,
         lagMs: 12,
       })),
     }],

@@ -66,20 +66,32 @@ export function makeMetrics(
     });
   };
   const routes = ["/items", "/checkout", "/health"].map((route) => ({ "http.route": route }));
-  const slow = spans.filter(({ durationNs, parentSpanId }) => durationNs > 2e8 && parentSpanId === "");
-  for (const resource of resources.filter(({ service }) => ["shop-web", "checkout"].includes(service))) {
+  const slow = spans.filter(({ durationNs, parentSpanId }) =>
+    durationNs > 2e8 && parentSpanId === ""
+  );
+  for (
+    const resource of resources.filter(({ service }) => ["shop-web", "checkout"].includes(service))
+  ) {
     add(
       resource,
       { name: "process.memory.usage", kind: "gauge", unit: "By", description: "Resident memory" },
       [{}],
-      (at) => ({ value: 9e7 + 5e7 * Math.sin(at / 300_000) ** 2 + random() * 2e6 + (resource.service === "checkout" && at > deathMs - 60_000 ? (at - deathMs + 60_000) * 4000 : 0) }),
+      (at) => ({
+        value: 9e7 + 5e7 * Math.sin(at / 300_000) ** 2 + random() * 2e6 +
+          (resource.service === "checkout" && at > deathMs - 60_000
+            ? (at - deathMs + 60_000) * 4000
+            : 0),
+      }),
     );
     const totals = [0, 0, 0];
     add(
       resource,
       { name: "http.server.requests", kind: "sum", monotonic: true, unit: "{request}" },
       routes,
-      (at, set) => ({ value: totals[set] = totals[set]! + Math.round((3 + set * 4) * (1.2 + Math.sin(at / 200_000 + set)) * 10 * random()) }),
+      (at, set) => ({
+        value: totals[set] = totals[set]! +
+          Math.round((3 + set * 4) * (1.2 + Math.sin(at / 200_000 + set)) * 10 * random()),
+      }),
     );
     const counts = routes.map(() => new Array<number>(BOUNDS.length + 1).fill(0));
     add(
@@ -95,9 +107,15 @@ export function makeMetrics(
         const own = counts[set]!;
         for (let i = 0; i < 40; i++) {
           const ms = tailed(random, [12, 120, 1.5][set]! * (1 + 0.6 * Math.sin(at / 400_000)));
-          own[BOUNDS.findIndex((bound) => ms <= bound) < 0 ? BOUNDS.length : BOUNDS.findIndex((bound) => ms <= bound)]!++;
+          own[
+            BOUNDS.findIndex((bound) => ms <= bound) < 0
+              ? BOUNDS.length
+              : BOUNDS.findIndex((bound) => ms <= bound)
+          ]!++;
         }
-        const exemplar = random() < 0.06 && set === 1 ? slow[Math.floor(random() * slow.length)] : undefined;
+        const exemplar = random() < 0.06 && set === 1
+          ? slow[Math.floor(random() * slow.length)]
+          : undefined;
         return {
           bounds: BOUNDS,
           counts: [...own],
@@ -124,9 +142,17 @@ export function makeMetrics(
     () => {
       const bucket = new Array<number>(24).fill(0);
       for (let i = 0; i < 30; i++) {
-        bucket[Math.min(23, Math.max(0, Math.round(12 + (random() + random() + random() - 1.5) * 9)))]!++;
+        bucket[
+          Math.min(23, Math.max(0, Math.round(12 + (random() + random() + random() - 1.5) * 9)))
+        ]!++;
       }
-      return { scale: 1, zeroCount: 1, zeroThreshold: 0, count: 31, positive: { offset: -20, counts: bucket } };
+      return {
+        scale: 1,
+        zeroCount: 1,
+        zeroThreshold: 0,
+        count: 31,
+        positive: { offset: -20, counts: bucket },
+      };
     },
   );
   add(web, { name: "gc.pause", kind: "summary", unit: "s" }, [{}], () => {
@@ -137,9 +163,13 @@ export function makeMetrics(
       quantiles: [{ quantile: 0.5, value: middle }, { quantile: 0.99, value: middle * 4 }],
     };
   });
-  add(web, { name: "queue.length", kind: "sum", unit: "{message}" }, [{ queue: "mail" }, { queue: "orders" }], (at, set) => ({
+  add(web, { name: "queue.length", kind: "sum", unit: "{message}" }, [{ queue: "mail" }, {
+    queue: "orders",
+  }], (at, set) => ({
     value: Math.round(20 + 15 * Math.sin(at / 150_000 + set)),
   }));
-  add(web, { name: HOSTILE[0]!, kind: "gauge", unit: "<u>", description: HOSTILE[8]! }, [{ [HOSTILE[1]!]: HOSTILE[8]! }], () => ({ value: random() }));
+  add(web, { name: HOSTILE[0]!, kind: "gauge", unit: "<u>", description: HOSTILE[8]! }, [{
+    [HOSTILE[1]!]: HOSTILE[8]!,
+  }], () => ({ value: random() }));
   return out;
 }

@@ -73,9 +73,7 @@ export function useAnswer<T>(path: string | null, version: unknown = 0): Answer<
     const control = new AbortController();
     running.current = control;
     setAnswer((before) =>
-      before.path === path
-        ? before
-        : { data: before.data, error: undefined, loading: true, path }
+      before.path === path ? before : { data: before.data, error: undefined, loading: true, path }
     );
     ask<T>(path, control.signal).then(
       (data) => setAnswer({ data, error: undefined, loading: false, path }),

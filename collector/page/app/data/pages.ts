@@ -27,16 +27,19 @@ export function usePages<T>(path: string, version: unknown): Pages<T> {
     if (next === null || state.loading) return;
     const begun = first.data;
     setState({ loading: true });
-    ask<Paged<T>>(`${path}${path.includes("?") ? "&" : "?"}cursor=${encodeURIComponent(next)}`).then(
-      (page) => {
-        // The question may have changed meanwhile: then this page belongs to nothing.
-        setRest((before) =>
-          begun === first.data ? { rows: [...before?.rows ?? [], ...page.rows], next: page.next } : before
-        );
-        setState({ loading: false });
-      },
-      (error: Error) => setState({ loading: false, error: error.message }),
-    );
+    ask<Paged<T>>(`${path}${path.includes("?") ? "&" : "?"}cursor=${encodeURIComponent(next)}`)
+      .then(
+        (page) => {
+          // The question may have changed meanwhile: then this page belongs to nothing.
+          setRest((before) =>
+            begun === first.data
+              ? { rows: [...before?.rows ?? [], ...page.rows], next: page.next }
+              : before
+          );
+          setState({ loading: false });
+        },
+        (error: Error) => setState({ loading: false, error: error.message }),
+      );
   };
   return {
     data: first.data && (rest ? [...first.data.rows, ...rest.rows] : first.data.rows),

@@ -22,7 +22,10 @@ export function here(): Address {
 }
 
 /** Goes somewhere: a step that the browser's Back undoes. */
-export function go(path: readonly string[], query: Readonly<Record<string, QueryValue>> = {}): void {
+export function go(
+  path: readonly string[],
+  query: Readonly<Record<string, QueryValue>> = {},
+): void {
   location.hash = formatAddress(path, query);
 }
 

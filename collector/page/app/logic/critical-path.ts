@@ -22,7 +22,9 @@ export function criticalPath(tree: Tree): Segment[] {
   let root = -1;
   for (const node of nodes) {
     if (node.parent >= 0) continue;
-    if (root < 0 || node.end - node.start > nodes[root]!.end - nodes[root]!.start) root = node.index;
+    if (root < 0 || node.end - node.start > nodes[root]!.end - nodes[root]!.start) {
+      root = node.index;
+    }
   }
   if (root < 0) return [];
 

@@ -12,7 +12,8 @@ export const CUT_IN_DETAIL = 2000;
 
 // Control characters but newline and tab, bidirectional controls, and what has no width.
 // deno-lint-ignore no-control-regex
-const INVISIBLE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+const INVISIBLE =
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 
 /** Replaces characters that don't show by a picture of them or their code point. */
 export function visible(text: string): string {

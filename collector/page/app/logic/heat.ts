@@ -31,10 +31,12 @@ export function heatColumns(
 ): Column[] {
   let longest = 1;
   for (const { points } of list) longest = Math.max(longest, points.length);
-  const first = Math.min(...list.flatMap(({ points }) => points[0] ? [toMs(points[0].timeNs)] : []));
-  const last = Math.max(...list.flatMap(({ points }) =>
-    points.length > 0 ? [toMs(points.at(-1)!.timeNs)] : []
-  ));
+  const first = Math.min(
+    ...list.flatMap(({ points }) => points[0] ? [toMs(points[0].timeNs)] : []),
+  );
+  const last = Math.max(
+    ...list.flatMap(({ points }) => points.length > 0 ? [toMs(points.at(-1)!.timeNs)] : []),
+  );
   const interval = longest > 1 ? (last - first) / (longest - 1) : toMs_ - fromMs;
   const step = Math.max(interval, (toMs_ - fromMs) / most, 1);
   const columns = new Map<number, Bucket[][]>();

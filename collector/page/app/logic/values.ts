@@ -17,7 +17,9 @@ export function plain(value: Value): unknown {
   if (value.bytesValue !== undefined) return `base64:${value.bytesValue}`;
   if (value.arrayValue) return value.arrayValue.values.map(plain);
   if (value.kvlistValue) {
-    return Object.fromEntries(value.kvlistValue.values.map(({ key, value }) => [key, plain(value)]));
+    return Object.fromEntries(
+      value.kvlistValue.values.map(({ key, value }) => [key, plain(value)]),
+    );
   }
   return null;
 }

@@ -28,7 +28,9 @@ export function Attributes({ attributes, label, findIn }: {
           const condition = findIn && conditionFor(attribute);
           return (
             <tr key={i}>
-              <th scope="row"><Name text={attribute.key} /></th>
+              <th scope="row">
+                <Name text={attribute.key} />
+              </th>
               <td>
                 <Long text={valueText(attribute.value)} label={attribute.key} />
                 {type !== "" && <span class="type">{type}</span>}

@@ -66,7 +66,9 @@ export function CallMap({ overview, time }: {
               key={`${call.from}\n${call.to}`}
               call={call}
               faded={looked !== null && call.from !== looked && call.to !== looked}
-              told={looked !== null ? call.from === looked || call.to === looked : calls.length <= 12}
+              told={looked !== null
+                ? call.from === looked || call.to === looked
+                : calls.length <= 12}
               width={1 + 4 * Math.sqrt(call.count / most)}
               from={[x(places.get(call.from)!), y(places.get(call.from)!)]}
               to={[x(places.get(call.to)!), y(places.get(call.to)!)]}
@@ -79,9 +81,9 @@ export function CallMap({ overview, time }: {
               <a
                 key={service.service}
                 href={formatAddress(["traces"], { service: service.service, ...time })}
-                aria-label={`${label(service.service)}: ${count(service.perSecond)} requests a second, ${
-                  percent(errors)
-                } errors`}
+                aria-label={`${label(service.service)}: ${
+                  count(service.perSecond)
+                } requests a second, ${percent(errors)} errors`}
                 onMouseEnter={() => setLooked(service.service)}
                 onMouseLeave={() => setLooked(null)}
                 onFocus={() => setLooked(service.service)}
@@ -111,7 +113,12 @@ export function CallMap({ overview, time }: {
                   {service.requests > 0 ? ` · p95 ${duration(service.p95)}` : ""}
                 </text>
                 {errors > 0 && (
-                  <text class="box-errors" x={x(place) + WIDTH - 8} y={y(place) + 17} text-anchor="end">
+                  <text
+                    class="box-errors"
+                    x={x(place) + WIDTH - 8}
+                    y={y(place) + 17}
+                    text-anchor="end"
+                  >
                     {percent(errors)}
                   </text>
                 )}
@@ -178,7 +185,11 @@ function Line({ call, from, to, width, faded, told }: {
     <g class={`call ${bad ? "bad" : ""} ${faded ? "faded" : ""}`}>
       <path d={path} stroke-width={width.toFixed(1)} marker-end="url(#arrow)" />
       {told && !back && (
-        <text x={mix(x1, x1 + bend, x2 - bend, x2)} y={mix(y1, y1, y2, y2) - 4} text-anchor="middle">
+        <text
+          x={mix(x1, x1 + bend, x2 - bend, x2)}
+          y={mix(y1, y1, y2, y2) - 4}
+          text-anchor="middle"
+        >
           {count(call.count)}
           {call.errors > 0 ? ` · ${percent(call.errors / call.count)} err` : ""}
         </text>

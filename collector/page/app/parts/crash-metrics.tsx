@@ -39,7 +39,9 @@ export function CrashMetrics({ metrics, place, at, length }: {
 }): JSX.Element {
   return (
     <section class="track" aria-labelledby="last-metrics">
-      <h2 id="last-metrics">Metrics <span class="muted">{count(metrics.length)}</span></h2>
+      <h2 id="last-metrics">
+        Metrics <span class="muted">{count(metrics.length)}</span>
+      </h2>
       {metrics.length === 0 && <p class="muted">No measurement in this time.</p>}
       <ul class="crash-rows">
         {metrics.flatMap(({ stream, series }) =>
@@ -52,7 +54,8 @@ export function CrashMetrics({ metrics, place, at, length }: {
             };
             const low = Math.min(0, ...rows.map(({ value }) => value));
             const high = Math.max(...rows.map(({ value }) => value), low + 1e-12);
-            const y = (value: number): number => HEIGHT - 2 - (value - low) / (high - low) * (HEIGHT - 4);
+            const y = (value: number): number =>
+              HEIGHT - 2 - (value - low) / (high - low) * (HEIGHT - 4);
             const near = at === null || rows.length === 0
               ? rows.at(-1)
               : rows.reduce((best, row) =>
@@ -71,7 +74,9 @@ export function CrashMetrics({ metrics, place, at, length }: {
                 >
                   <span class="crash-name">
                     <Name text={stream.name} />
-                    <span class="muted"><Name text={attributesText(one.attributes)} empty="" /></span>
+                    <span class="muted">
+                      <Name text={attributesText(one.attributes)} empty="" />
+                    </span>
                   </span>
                   <span class="crash-bars">
                     <svg
@@ -80,7 +85,14 @@ export function CrashMetrics({ metrics, place, at, length }: {
                       aria-hidden="true"
                     >
                       {rows.length === 1
-                        ? <circle class="spark-mark-quiet" cx={x(rows[0]!.ms) * 10} cy={HEIGHT / 2} r="3" />
+                        ? (
+                          <circle
+                            class="spark-mark-quiet"
+                            cx={x(rows[0]!.ms) * 10}
+                            cy={HEIGHT / 2}
+                            r="3"
+                          />
+                        )
                         : <path class="spark-line" d={path} />}
                     </svg>
                     <b class="metric-value">{said}</b>

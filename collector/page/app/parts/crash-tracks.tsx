@@ -68,7 +68,9 @@ export function OpenSpans({ tree, report, place }: {
                 </span>
                 <span class="crash-bars">
                   <span
-                    class={`bar cut ${serviceColour(report.resource.service)} ${cut ? "earlier" : ""}`}
+                    class={`bar cut ${serviceColour(report.resource.service)} ${
+                      cut ? "earlier" : ""
+                    }`}
                     style={{ left: `${Math.max(0, left)}%`, right: "0" }}
                   >
                   </span>
@@ -83,7 +85,12 @@ export function OpenSpans({ tree, report, place }: {
                       </span>
                     )
                   )}
-                  <span class={`took ${left > 30 ? "before" : "inside"}`} style={left > 30 ? { right: `${100 - left}%` } : { left: `${Math.max(0, left)}%` }}>
+                  <span
+                    class={`took ${left > 30 ? "before" : "inside"}`}
+                    style={left > 30
+                      ? { right: `${100 - left}%` }
+                      : { left: `${Math.max(0, left)}%` }}
+                  >
                     {cut ? "◂ " : ""}open for {duration(span.durationNs)}
                   </span>
                 </span>
@@ -126,7 +133,9 @@ export function EndedSpans({ spans, place }: {
           placed.lane[i]! >= 0 && (
             <a
               key={span.id}
-              class={`lane-span ${serviceColour(span.name)} ${span.status === "error" ? "bad" : ""}`}
+              class={`lane-span ${serviceColour(span.name)} ${
+                span.status === "error" ? "bad" : ""
+              }`}
               href={formatAddress(["traces", span.traceId], { span: span.spanId })}
               title={`${span.name.slice(0, 200)}: ${duration(span.durationNs)}`}
               aria-label={`${span.name.slice(0, 160)}, ${duration(span.durationNs)}${
@@ -150,7 +159,11 @@ export function EndedSpans({ spans, place }: {
 /** Log records as marks by severity. */
 export function LogMarks({ logs, place }: { logs: readonly Log[]; place: Placing }): JSX.Element {
   return (
-    <div class="marks" role="img" aria-label={`${count(logs.length)} log records; they are listed below`}>
+    <div
+      class="marks"
+      role="img"
+      aria-label={`${count(logs.length)} log records; they are listed below`}
+    >
       {logs.map((log) => (
         <span
           key={log.id}

@@ -123,22 +123,27 @@ export function HeatMap({ stream, list, hidden, range }: {
     <>
       <p class="hint percentiles">
         <span>{column ? clockTime(column.toMs) : "whole time"}</span>
-        <span>{count(column ? column.count : all.reduce((sum, { count }) => sum + count, 0))} measurements</span>
+        <span>
+          {count(column ? column.count : all.reduce((sum, { count }) => sum + count, 0))}{" "}
+          measurements
+        </span>
         {LINES.map(([name, line]) => (
           <span key={name}>
             <i class={`sample ${line}`}></i> {name} <b>{said(Number(name.slice(1)) / 100, name)}</b>
           </span>
         ))}
-        <span><i class="sample exemplar-sample"></i> exemplar</span>
+        <span>
+          <i class="sample exemplar-sample"></i> exemplar
+        </span>
       </p>
       <figure class="panel">
         <Chart
           options={options}
           data={data}
           height={300}
-          label={`Heat map of ${stream.name.slice(0, 100)}: 50th percentile ${said(0.5, "p50")}, 95th ${
-            said(0.95, "p95")
-          }, 99th ${said(0.99, "p99")}`}
+          label={`Heat map of ${stream.name.slice(0, 100)}: 50th percentile ${
+            said(0.5, "p50")
+          }, 95th ${said(0.95, "p95")}, 99th ${said(0.99, "p99")}`}
         />
       </figure>
       <Legend list={list} hidden={hidden} plain />

@@ -39,7 +39,9 @@ export function LineChart({ stream, list, hidden, range, mode }: {
   mode: "value" | "rate";
 }): JSX.Element {
   const rate = hasRate(stream) && mode === "rate";
-  const unit = rate ? (stream.unit === "" || stream.unit === "1" ? "/s" : `${stream.unit}/s`) : stream.unit;
+  const unit = rate
+    ? (stream.unit === "" || stream.unit === "1" ? "/s" : `${stream.unit}/s`)
+    : stream.unit;
   const lines = useMemo(
     () =>
       list.slice(0, DRAWN).flatMap((series, at) =>
@@ -56,7 +58,11 @@ export function LineChart({ stream, list, hidden, range, mode }: {
   }, [lines, hidden]);
   const shape = lines.map(({ at }) => at).join();
   const { fromMs, toMs: untilMs } = range;
-  const dots = useMemo(() => exemplarDots(rate ? [] : list.filter(({ id }) => !hidden.has(id))), [list, hidden, rate]);
+  const dots = useMemo(() => exemplarDots(rate ? [] : list.filter(({ id }) => !hidden.has(id))), [
+    list,
+    hidden,
+    rate,
+  ]);
   const options = useMemo(() => (): Omit<uPlot.Options, "width" | "height"> => ({
     scales: {
       x: { time: true, range: () => [fromMs / 1000, untilMs / 1000] },
@@ -105,7 +111,11 @@ export function LineChart({ stream, list, hidden, range, mode }: {
               aria-pressed={mode === one}
               onClick={() => change({ mode: one })}
             >
-              {one === "rate" ? "Per second" : stream.temporality === "delta" ? "Per interval" : "Total"}
+              {one === "rate"
+                ? "Per second"
+                : stream.temporality === "delta"
+                ? "Per interval"
+                : "Total"}
             </button>
           ))}
         </div>

@@ -29,9 +29,17 @@ export function LogLines({ logs, startNs, label, onSpan }: {
         <li key={log.id}>
           <span class="log-at">+{duration(msBetween(startNs, log.timeNs) * 1e6)}</span>
           <span class={`severity ${severity(log.severity)}`}>{severity(log.severity)}</span>
-          <span class="log-text"><Long text={logText(log)} label="log record" /></span>
+          <span class="log-text">
+            <Long text={logText(log)} label="log record" />
+          </span>
           {onSpan && log.spanId !== "" && (
-            <button type="button" class="small" onClick={() => onSpan(log.spanId)}>span</button>
+            <button
+              type="button"
+              class="small"
+              onClick={() => onSpan(log.spanId)}
+            >
+              span
+            </button>
           )}
         </li>
       ))}

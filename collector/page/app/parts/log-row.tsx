@@ -22,7 +22,11 @@ function Fields({ log }: { log: Log }): JSX.Element {
   const resource = resources.data?.find(({ id }) => id === log.resourceId);
   return (
     <div class="log-fields">
-      <pre class="body" tabIndex={0} aria-label="Body"><Long text={valueText(log.body)} label="body" /></pre>
+      <pre
+        class="body"
+        tabIndex={0}
+        aria-label="Body"
+      ><Long text={valueText(log.body)} label="body" /></pre>
       <dl class="facts">
         <dt>Time</dt>
         <dd>{dateTime(toMs(log.timeNs))}</dd>
@@ -35,7 +39,9 @@ function Fields({ log }: { log: Log }): JSX.Element {
         {log.eventName !== "" && (
           <>
             <dt>Event</dt>
-            <dd><Long text={log.eventName} label="event name" /></dd>
+            <dd>
+              <Long text={log.eventName} label="event name" />
+            </dd>
           </>
         )}
         {log.traceId !== "" && (
@@ -60,7 +66,11 @@ function Fields({ log }: { log: Log }): JSX.Element {
       {resource && (
         <>
           <h3>Resource</h3>
-          <Attributes attributes={resource.attributes} label="Attributes of the resource" findIn="logs" />
+          <Attributes
+            attributes={resource.attributes}
+            label="Attributes of the resource"
+            findIn="logs"
+          />
         </>
       )}
     </div>
@@ -84,7 +94,9 @@ export const LogRow = memo(function LogRow({ log, open }: {
           aria-expanded={open}
           onClick={() => change({ open: open ? "" : String(log.id) })}
         >
-          <span class="log-time" title={dateTime(toMs(log.timeNs))}>{clockTime(toMs(log.timeNs))}</span>
+          <span class="log-time" title={dateTime(toMs(log.timeNs))}>
+            {clockTime(toMs(log.timeNs))}
+          </span>
           <span class={`severity ${class_}`}>{class_}</span>
           <Service name={log.service} />
           <span class="log-text">

@@ -33,7 +33,9 @@ export function Minimap({ tree, zoom, onZoom }: {
       const length = tree.length || 1;
       const step = Math.min(6 * ratio, element.height / Math.max(nodes.length, 1));
       for (const node of nodes) {
-        context.fillStyle = colour(node.span.status === "error" ? "bad" : serviceColour(node.span.service));
+        context.fillStyle = colour(
+          node.span.status === "error" ? "bad" : serviceColour(node.span.service),
+        );
         context.fillRect(
           node.start / length * element.width,
           node.index * step,

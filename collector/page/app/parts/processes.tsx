@@ -17,7 +17,9 @@ function refused(ring: LiveRing): number {
 /** Cards of processes: those alive first, then the latest that died. */
 export function Processes({ processes }: { processes: readonly LiveProcess[] }): JSX.Element {
   const now = Date.now();
-  const sorted = [...processes].sort((a, b) => Number(b.alive) - Number(a.alive) || b.since - a.since);
+  const sorted = [...processes].sort((a, b) =>
+    Number(b.alive) - Number(a.alive) || b.since - a.since
+  );
   return (
     <ul class="processes">
       {sorted.map((process) => {

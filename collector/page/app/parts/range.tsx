@@ -18,7 +18,10 @@ export function RangePicker({ range }: { range: Range }): JSX.Element {
           value={range.last === "" ? "fixed" : range.last}
           onChange={({ currentTarget: { value } }) => {
             if (value === "fixed") {
-              change({ from: Math.floor(range.fromMs), to: Math.ceil(range.toMs), last: undefined }, true);
+              change(
+                { from: Math.floor(range.fromMs), to: Math.ceil(range.toMs), last: undefined },
+                true,
+              );
             } else change({ from: undefined, to: undefined, last: value }, true);
           }}
         >

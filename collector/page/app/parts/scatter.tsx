@@ -44,14 +44,18 @@ export function Scatter({ path, version, range }: {
       x: { time: true, range: () => [fromMs / 1000, toMs / 1000] },
       y: {
         distr: 3,
-        range: (_, min, max) => min === null || min > max
-          ? [1e5, 1e9]
-          : [10 ** Math.floor(Math.log10(min)), 10 ** Math.ceil(Math.log10(max * 1.01))],
+        range: (_, min, max) =>
+          min === null || min > max
+            ? [1e5, 1e9]
+            : [10 ** Math.floor(Math.log10(min)), 10 ** Math.ceil(Math.log10(max * 1.01))],
       },
     },
     axes: [
       timeAxis(),
-      axis({ size: 64, values: (_, values) => values.map((value) => value === null ? "" : duration(value)) }),
+      axis({
+        size: 64,
+        values: (_, values) => values.map((value) => value === null ? "" : duration(value)),
+      }),
     ],
     legend: { show: false },
     cursor: { drag: { x: true, y: true, setScale: false, dist: 6 }, points: { show: false } },
@@ -76,7 +80,10 @@ export function Scatter({ path, version, range }: {
       }],
       ready: [(chart) => {
         let down: [number, number] | undefined;
-        chart.over.addEventListener("mousedown", ({ clientX, clientY }) => down = [clientX, clientY]);
+        chart.over.addEventListener(
+          "mousedown",
+          ({ clientX, clientY }) => down = [clientX, clientY],
+        );
         chart.over.addEventListener("click", ({ clientX, clientY }) => {
           if (!down || Math.hypot(clientX - down[0], clientY - down[1]) > 4) return;
           const box = chart.over.getBoundingClientRect();

@@ -49,10 +49,16 @@ export function SpanDetails({ node, trace, startNs, logs, onClose, onZoom }: {
   return (
     <aside class="details" aria-label="Span">
       <div class="details-head">
-        <h2><Name text={span.name} /></h2>
+        <h2>
+          <Name text={span.name} />
+        </h2>
         <button type="button" class="small" aria-label="Close details" onClick={onClose}>×</button>
       </div>
-      {span.name.length > 160 && <p><Long text={span.name} label="name" /></p>}
+      {span.name.length > 160 && (
+        <p>
+          <Long text={span.name} label="name" />
+        </p>
+      )}
       <p class="details-facts">
         <Service name={span.service} />
         <span class="badge quiet">{span.kind}</span>
@@ -67,19 +73,27 @@ export function SpanDetails({ node, trace, startNs, logs, onClose, onZoom }: {
         <p class="note cut">
           Cut off: its process died before this span ended. It ran at least{" "}
           {duration(span.durationNs)}; its length is up to its last sign.{" "}
-          <a href={formatAddress(["crashes", String(span.resourceId)])}>Last seconds of the process</a>
+          <a href={formatAddress(["crashes", String(span.resourceId)])}>
+            Last seconds of the process
+          </a>
         </p>
       )}
       {span.statusMessage !== "" && (
-        <p class="note bad"><Long text={span.statusMessage} label="status message" /></p>
+        <p class="note bad">
+          <Long text={span.statusMessage} label="status message" />
+        </p>
       )}
       <dl class="facts">
         <dt>Start</dt>
-        <dd>{dateTime(toMs(span.startNs))} <span class="muted">+{duration(node.start * 1e6)}</span></dd>
+        <dd>
+          {dateTime(toMs(span.startNs))} <span class="muted">+{duration(node.start * 1e6)}</span>
+        </dd>
         <dt>Duration</dt>
         <dd>{duration(span.durationNs)}</dd>
         <dt>Span</dt>
-        <dd><code>{span.spanId}</code></dd>
+        <dd>
+          <code>{span.spanId}</code>
+        </dd>
         {span.parentSpanId !== "" && (
           <>
             <dt>Parent</dt>
@@ -92,7 +106,9 @@ export function SpanDetails({ node, trace, startNs, logs, onClose, onZoom }: {
         {span.traceState !== "" && (
           <>
             <dt>Trace state</dt>
-            <dd><Long text={span.traceState} label="trace state" /></dd>
+            <dd>
+              <Long text={span.traceState} label="trace state" />
+            </dd>
           </>
         )}
       </dl>
@@ -120,7 +136,9 @@ export function SpanDetails({ node, trace, startNs, logs, onClose, onZoom }: {
             {span.events.map((event, i) => (
               <li key={i} class={event.name === "exception" ? "bad" : ""}>
                 <span class="event-head">
-                  <b><Name text={event.name} /></b>
+                  <b>
+                    <Name text={event.name} />
+                  </b>
                   <span class="muted">+{duration(msBetween(startNs, event.timeNs) * 1e6)}</span>
                 </span>
                 {event.attributes.length > 0 && (
@@ -158,12 +176,18 @@ export function SpanDetails({ node, trace, startNs, logs, onClose, onZoom }: {
       )}
       {resource && (
         <Part title="Resource" number={resource.attributes.length}>
-          <Attributes attributes={resource.attributes} label="Attributes of the resource" findIn="traces" />
+          <Attributes
+            attributes={resource.attributes}
+            label="Attributes of the resource"
+            findIn="traces"
+          />
         </Part>
       )}
       {scope && (
         <Part title="Scope">
-          <p><Name text={scope.name} /> <span class="muted">{scope.version}</span></p>
+          <p>
+            <Name text={scope.name} /> <span class="muted">{scope.version}</span>
+          </p>
           {scope.attributes.length > 0 && (
             <Attributes attributes={scope.attributes} label="Attributes of the scope" />
           )}

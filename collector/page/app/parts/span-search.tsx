@@ -55,7 +55,8 @@ function Check({ label, name, address }: {
       <input
         type="checkbox"
         checked={first(address, name) === "true"}
-        onChange={({ currentTarget }) => change({ [name]: currentTarget.checked ? "true" : "" }, true)}
+        onChange={({ currentTarget }) =>
+          change({ [name]: currentTarget.checked ? "true" : "" }, true)}
       />
       {label}
     </label>
@@ -154,7 +155,11 @@ export function SpanSearch({ address }: { address: Address }): JSX.Element {
       {exact !== "" && (
         <span class="chip">
           name is {option(exact)}
-          <button type="button" aria-label="Drop the name" onClick={() => change({ exact: "" }, true)}>
+          <button
+            type="button"
+            aria-label="Drop the name"
+            onClick={() => change({ exact: "" }, true)}
+          >
             ×
           </button>
         </span>

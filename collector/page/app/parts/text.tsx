@@ -29,7 +29,9 @@ export function Long({ text, label }: { text: string; label: string }): JSX.Elem
           <button
             type="button"
             class="small"
-            aria-label={all ? `Show less of ${cut(label, 60).text}` : `Show all of ${cut(label, 60).text}`}
+            aria-label={all
+              ? `Show less of ${cut(label, 60).text}`
+              : `Show all of ${cut(label, 60).text}`}
             onClick={() => setAll(!all)}
           >
             {all ? "show less" : `show all ${count(text.length)} characters`}

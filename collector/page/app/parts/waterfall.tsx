@@ -208,7 +208,13 @@ const Row = memo(function Row(props: RowProps): JSX.Element {
   const end = place(node.end);
   const left = Math.min(Math.max(start, 0), 100);
   const right = Math.min(Math.max(end, 0), 100);
-  const state = span.open ? "open" : span.interrupted ? "cut" : span.status === "error" ? "bad" : "";
+  const state = span.open
+    ? "open"
+    : span.interrupted
+    ? "cut"
+    : span.status === "error"
+    ? "bad"
+    : "";
   const took = span.open
     ? `open for ${duration(span.durationNs)}`
     : span.interrupted
@@ -251,7 +257,9 @@ const Row = memo(function Row(props: RowProps): JSX.Element {
         {span.status === "error" && <span class="bang" aria-hidden="true">!</span>}
         <Name text={span.name} />
         <span class="row-service">
-          {node.orphan && <span class="badge quiet" title="Its parent is not in the store">no parent</span>}
+          {node.orphan && (
+            <span class="badge quiet" title="Its parent is not in the store">no parent</span>
+          )}
           <Name text={span.service} empty="" />
         </span>
         {closed && node.errors > 0 && span.status !== "error" && (
@@ -311,7 +319,9 @@ const Row = memo(function Row(props: RowProps): JSX.Element {
           >
             {took}
             {props.note !== "" && <b>{props.note}</b>}
-            {span.links.length > 0 && <i>{span.links.length === 1 ? "1 link" : `${span.links.length} links`}</i>}
+            {span.links.length > 0 && (
+              <i>{span.links.length === 1 ? "1 link" : `${span.links.length} links`}</i>
+            )}
           </span>
         )}
       </div>

@@ -30,7 +30,9 @@ export function CompareView({ a, b }: {
   const first = useAnswer<Trace>(question(["traces", a]));
   const second = useAnswer<Trace>(question(["traces", b]));
   const trees = useMemo(
-    () => first.data && second.data && [buildTree(first.data.spans), buildTree(second.data.spans)] as const,
+    () =>
+      first.data && second.data &&
+      [buildTree(first.data.spans), buildTree(second.data.spans)] as const,
     [first.data, second.data],
   );
   const error = first.error ?? second.error;
@@ -59,8 +61,26 @@ function Both({ a, b, ids }: {
         <p class="muted">The lower one took {signed((b.length - a.length) * 1e6)}.</p>
         <a class="button" href={formatAddress(["compare", ids[1], ids[0]])}>Swap</a>
       </div>
-      <One tree={a} other={b} to={toB} id={ids[0]} length={length} selected={pair[0]} onSelect={selectA} label="First trace" />
-      <One tree={b} other={a} to={toA} id={ids[1]} length={length} selected={pair[1]} onSelect={selectB} label="Second trace" />
+      <One
+        tree={a}
+        other={b}
+        to={toB}
+        id={ids[0]}
+        length={length}
+        selected={pair[0]}
+        onSelect={selectA}
+        label="First trace"
+      />
+      <One
+        tree={b}
+        other={a}
+        to={toA}
+        id={ids[1]}
+        length={length}
+        selected={pair[1]}
+        onSelect={selectB}
+        label="Second trace"
+      />
       <section aria-labelledby="differences">
         <h2 id="differences">Differences by name</h2>
         <div class="scroll" tabIndex={0} role="region" aria-label="Table of differences">
@@ -71,21 +91,31 @@ function Both({ a, b, ids }: {
                 <th scope="col" class="number">First</th>
                 <th scope="col" class="number">Second</th>
                 <th scope="col" class="number">Difference</th>
-                <th scope="col"><span class="hidden">Difference as a bar</span></th>
+                <th scope="col">
+                  <span class="hidden">Difference as a bar</span>
+                </th>
               </tr>
             </thead>
             <tbody>
               {list.slice(0, 200).map((row, i) => {
                 const by = row.totalB - row.totalA;
                 const cell = (number: number, total: number): string =>
-                  number === 0 ? "–" : `${duration(total)}${number > 1 ? ` in ${count(number)}` : ""}`;
+                  number === 0
+                    ? "–"
+                    : `${duration(total)}${number > 1 ? ` in ${count(number)}` : ""}`;
                 return (
                   <tr key={i}>
-                    <th scope="row"><Service name={row.service} /> <Name text={row.name} /></th>
+                    <th scope="row">
+                      <Service name={row.service} /> <Name text={row.name} />
+                    </th>
                     <td class="number">{cell(row.countA, row.totalA)}</td>
                     <td class="number">{cell(row.countB, row.totalB)}</td>
                     <td class={`number ${by > 0 ? "slower" : "faster"}`}>
-                      {row.countA === 0 ? "only second" : row.countB === 0 ? "only first" : signed(by)}
+                      {row.countA === 0
+                        ? "only second"
+                        : row.countB === 0
+                        ? "only first"
+                        : signed(by)}
                     </td>
                     <td class="difference">
                       <span
@@ -141,9 +171,12 @@ function One({ tree, other, to, id, length, selected, onSelect, label }: {
     <section class="compared" aria-label={label}>
       <p class="compared-head">
         <b>{label}</b> <Service name={root.span.service} />{" "}
-        <a href={formatAddress(["traces", id])}><Name text={root.span.name} /></a>{" "}
+        <a href={formatAddress(["traces", id])}>
+          <Name text={root.span.name} />
+        </a>{" "}
         <span class="muted">
-          {dateTime(toMs(tree.startNs))} · {duration(tree.length * 1e6)} · {count(tree.nodes.length)} spans
+          {dateTime(toMs(tree.startNs))} · {duration(tree.length * 1e6)} ·{" "}
+          {count(tree.nodes.length)} spans
         </span>
       </p>
       <Waterfall

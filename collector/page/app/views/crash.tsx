@@ -45,21 +45,29 @@ function Report({ report, seconds }: { report: CrashReport; seconds: number }): 
   const gone = lost(report);
   const facts = [
     ["pid", attribute(resource.attributes, "process.pid")],
-    ["runtime", [
-      attribute(resource.attributes, "process.runtime.name"),
-      attribute(resource.attributes, "process.runtime.version"),
-    ].filter((part) => part !== "").join(" ")],
+    [
+      "runtime",
+      [
+        attribute(resource.attributes, "process.runtime.name"),
+        attribute(resource.attributes, "process.runtime.version"),
+      ].filter((part) => part !== "").join(" "),
+    ],
     ["host", attribute(resource.attributes, "host.name")],
     ["version", attribute(resource.attributes, "service.version")],
   ].filter(([, value]) => value !== "");
   return (
     <>
       <div class="head">
-        <h1><Service name={resource.service} /> died</h1>
+        <h1>
+          <Service name={resource.service} /> died
+        </h1>
         <p class="muted facts-line">
           last sign {dateTime(toMs(report.lastNs))}
           {facts.map(([name, value]) => (
-            <span key={name}>{` · ${name} `}<Name text={value!} /></span>
+            <span key={name}>
+              {` · ${name} `}
+              <Name text={value!} />
+            </span>
           ))}
         </p>
         <label class="field inline">
@@ -103,7 +111,9 @@ function Report({ report, seconds }: { report: CrashReport; seconds: number }): 
             : <EndedSpans spans={ended} place={place} />}
         </section>
         <section class="track" aria-labelledby="log-marks">
-          <h2 id="log-marks">Logs <span class="muted">{count(logs.length)}</span></h2>
+          <h2 id="log-marks">
+            Logs <span class="muted">{count(logs.length)}</span>
+          </h2>
           {logs.length === 0
             ? <p class="muted">Nothing was logged.</p>
             : <LogMarks logs={logs} place={place} />}
@@ -115,7 +125,12 @@ function Report({ report, seconds }: { report: CrashReport; seconds: number }): 
           </h2>
           {losses.length === 0
             ? <p class="muted">Nothing: every record up to the last instruction was read.</p>
-            : <LossMarks losses={losses} place={(ms) => (1 - (toMs(report.lastNs) - ms) / length) * 100} />}
+            : (
+              <LossMarks
+                losses={losses}
+                place={(ms) => (1 - (toMs(report.lastNs) - ms) / length) * 100}
+              />
+            )}
         </section>
       </div>
       <div class="columns">
@@ -159,8 +174,7 @@ function LastWords({ report }: { report: CrashReport }): JSX.Element {
       {innermost
         ? (
           <p>
-            It was cut off in{" "}
-            {chain.map((span, i) => (
+            It was cut off in {chain.map((span, i) => (
               <span key={span.spanId}>
                 {i > 0 && <span class="muted">{" › "}</span>}
                 <a href={formatAddress(["traces", span.traceId], { span: span.spanId })}>
@@ -178,12 +192,17 @@ function LastWords({ report }: { report: CrashReport }): JSX.Element {
       {lastLog && (
         <p>
           Its last log record, {before(lastLog.timeNs)}:{" "}
-          <q><Long text={logText(lastLog).slice(0, 4000)} label="last log record" /></q>
+          <q>
+            <Long text={logText(lastLog).slice(0, 4000)} label="last log record" />
+          </q>
         </p>
       )}
       {lastEvent && (
         <p>
-          Its last event, {before(lastEvent.timeNs)}: <b><Name text={lastEvent.name} /></b>
+          Its last event, {before(lastEvent.timeNs)}:{" "}
+          <b>
+            <Name text={lastEvent.name} />
+          </b>
         </p>
       )}
     </div>

@@ -31,8 +31,8 @@ export function CrashesView(): JSX.Element {
             ? (
               <Empty title="No process died in the middle of something.">
                 <p>
-                  When one is killed, runs out of memory or crashes, it appears here by itself with its
-                  last seconds: what it was doing, its last log records, its last measurements.
+                  When one is killed, runs out of memory or crashes, it appears here by itself with
+                  its last seconds: what it was doing, its last log records, its last measurements.
                 </p>
               </Empty>
             )
@@ -43,8 +43,7 @@ export function CrashesView(): JSX.Element {
                     <a href={formatAddress(["crashes", String(resource.id)])}>
                       <Service name={resource.service} />
                       <span class="crash-when">
-                        {dateTime(toMs(lastNs))}{" "}
-                        <span class="muted">{ago(toMs(lastNs), now)}</span>
+                        {dateTime(toMs(lastNs))} <span class="muted">{ago(toMs(lastNs), now)}</span>
                       </span>
                       <span class="muted">
                         <Name
@@ -58,7 +57,9 @@ export function CrashesView(): JSX.Element {
                         />
                       </span>
                       <span class="bad">
-                        {interrupted === 1 ? "1 span cut off" : `${count(interrupted)} spans cut off`}
+                        {interrupted === 1
+                          ? "1 span cut off"
+                          : `${count(interrupted)} spans cut off`}
                       </span>
                     </a>
                   </li>

@@ -52,7 +52,10 @@ function useTail(path: string, on: boolean, begun: number | undefined): readonly
       // Without rows that fit, what came is passed all the same.
       last.current = rows.length > 0 ? rows.at(-1)!.id : lastLog;
       if (rows.length > 0) {
-        setTail((before) => ({ path, rows: [...rows.toReversed(), ...before.rows].slice(0, TAIL) }));
+        setTail((before) => ({
+          path,
+          rows: [...rows.toReversed(), ...before.rows].slice(0, TAIL),
+        }));
       }
     }, () => {
       asking.current = false;
@@ -98,9 +101,7 @@ export function LogsView({ address }: { address: Address }): JSX.Element {
           </button>
         )}
         <button type="button" onClick={() => setAsked(asked + 1)}>Refresh</button>
-        {moving && (
-          <span class="hint" role="status">{paused ? "paused" : "following"}</span>
-        )}
+        {moving && <span class="hint" role="status">{paused ? "paused" : "following"}</span>}
       </div>
       <form class="search" role="search" onSubmit={(event) => event.preventDefault()}>
         <label class="field wide">
@@ -119,7 +120,9 @@ export function LogsView({ address }: { address: Address }): JSX.Element {
         <Choice label="Severity" name="severity" address={address} options={LEVELS} />
         <Choice label="Service" name="service" address={address} options={services.data ?? []} />
         <AttributeConditions address={address} keys={keys.data} />
-        {([["trace", "trace"], ["span", "span"], ["resource", "process"]] as const).map(([name, word]) =>
+        {([["trace", "trace"], ["span", "span"], ["resource", "process"]] as const).map((
+          [name, word],
+        ) =>
           first(address, name) !== "" && (
             <span class="chip" key={name}>
               {word} {first(address, name).slice(0, 12)}
@@ -134,19 +137,27 @@ export function LogsView({ address }: { address: Address }): JSX.Element {
           )
         )}
         {traceId !== "" && (
-          <a class="back" href={formatAddress(["traces", traceId], { span: first(address, "span") })}>
+          <a
+            class="back"
+            href={formatAddress(["traces", traceId], { span: first(address, "span") })}
+          >
             ← Back to the trace
           </a>
         )}
       </form>
-      <LogTimes conditions={conditions} range={range} version={`${asked} ${moving && !paused ? Math.floor(tail.length / 20) : ""}`} />
+      <LogTimes
+        conditions={conditions}
+        range={range}
+        version={`${asked} ${moving && !paused ? Math.floor(tail.length / 20) : ""}`}
+      />
       <Of answer={pages}>
         {() =>
           rows.length === 0
             ? (
               <Empty title="No log record fits.">
                 <p>
-                  <a href={formatAddress(["logs"], timeQuery(address))}>Drop all conditions</a>, or{" "}
+                  <a href={formatAddress(["logs"], timeQuery(address))}>Drop all conditions</a>, or
+                  {" "}
                   <button
                     type="button"
                     onClick={() => change({ from: undefined, to: undefined, last: "7d" }, true)}
@@ -160,7 +171,11 @@ export function LogsView({ address }: { address: Address }): JSX.Element {
             : (
               <ol class="logs" aria-label="Log records, newest first" ref={list}>
                 {rows.map((log) => (
-                  <LogRow key={log.id} log={log} open={String(log.id) === open} />
+                  <LogRow
+                    key={log.id}
+                    log={log}
+                    open={String(log.id) === open}
+                  />
                 ))}
               </ol>
             )}

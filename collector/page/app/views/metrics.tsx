@@ -49,8 +49,8 @@ export function MetricsView({ address, streamId }: {
             ? (
               <Empty title="No metrics yet.">
                 <p>
-                  They appear with the first measurement that is exported. The SDK records those of the
-                  runtime by itself; your own come from <code>metrics.getMeter()</code> of{" "}
+                  They appear with the first measurement that is exported. The SDK records those of
+                  the runtime by itself; your own come from <code>metrics.getMeter()</code> of{" "}
                   <code>@opentelemetry/api</code>.
                 </p>
               </Empty>
@@ -111,7 +111,9 @@ function Chosen({ address, list, streamId, range }: {
         ? <Stream key={stream.id} stream={stream} address={address} range={range} />
         : (
           <Empty title={streamId === "" ? "No stream fits." : "There is no such stream."}>
-            <p><a href={formatAddress(["metrics"], timeQuery(address))}>Show all streams</a></p>
+            <p>
+              <a href={formatAddress(["metrics"], timeQuery(address))}>Show all streams</a>
+            </p>
           </Empty>
         )}
     </div>
@@ -134,11 +136,18 @@ function Stream({ stream, address, range }: {
   ].filter((part) => part !== "");
   return (
     <section class="stream" aria-labelledby="stream">
-      <h2 id="stream"><Name text={stream.name} /></h2>
-      {stream.description !== "" && <p><Name text={stream.description} /></p>}
+      <h2 id="stream">
+        <Name text={stream.name} />
+      </h2>
+      {stream.description !== "" && (
+        <p>
+          <Name text={stream.description} />
+        </p>
+      )}
       <p class="muted">
         <Name text={stream.service} empty="(no service)" /> · {facts.join(", ")} ·{" "}
-        <Name text={stream.scope} empty="(no scope)" /> · last point {ago(stream.lastMs, Date.now())}
+        <Name text={stream.scope} empty="(no scope)" /> · last point{" "}
+        {ago(stream.lastMs, Date.now())}
       </p>
       <Of answer={series}>
         {(list) =>
@@ -176,9 +185,9 @@ function Charts({ stream, list, address, range }: {
   const shared = { stream, list, hidden, range };
   return (
     <>
-      {histogram ? <HeatMap {...shared} /> : (
-        <LineChart {...shared} mode={first(address, "mode") === "value" ? "value" : "rate"} />
-      )}
+      {histogram
+        ? <HeatMap {...shared} />
+        : <LineChart {...shared} mode={first(address, "mode") === "value" ? "value" : "rate"} />}
       <Exemplars stream={stream} list={list} />
     </>
   );

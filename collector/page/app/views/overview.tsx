@@ -92,7 +92,9 @@ function Nothing({ state, wide }: { state: State | undefined; wide: boolean }): 
         : (
           <>
             <p>Start a program that records, and it shows up here within a second:</p>
-            <pre tabIndex={0}>bun --preload otlp-mmap/register app.ts{"\n"}deno run -A --preload=npm:otlp-mmap/register app.ts</pre>
+            <pre
+              tabIndex={0}
+            >bun --preload otlp-mmap/register app.ts{"\n"}deno run -A --preload=npm:otlp-mmap/register app.ts</pre>
             {state?.receivers && state.receivers.length > 0 && (
               <p>
                 Programs in other languages can send OTLP to {state.receivers.join(" and ")}.
@@ -149,7 +151,9 @@ function Services({ services, time }: {
                     ? (
                       <a class="bad" href={formatAddress(["traces"], { ...find, status: "error" })}>
                         {percent(share)}
-                        <span class="hidden">of requests to {service.service.slice(0, 60)} failed</span>
+                        <span class="hidden">
+                          of requests to {service.service.slice(0, 60)} failed
+                        </span>
                       </a>
                     )
                     : <span class="muted">0%</span>}

@@ -143,7 +143,10 @@ function Loaded({ address, traceId, trace, tree, open, logs }: {
 
   const [from, to] = first(address, "zoom").split("~").map(Number);
   const zoom = useMemo<Zoom>(
-    () => from! >= 0 && to! > from! ? { from: from!, to: to! } : { from: 0, to: Math.max(tree.length, 1e-6) },
+    () =>
+      from! >= 0 && to! > from!
+        ? { from: from!, to: to! }
+        : { from: 0, to: Math.max(tree.length, 1e-6) },
     [from, to, tree],
   );
   const setZoom = (next: Zoom | null): void =>
@@ -184,7 +187,9 @@ function Loaded({ address, traceId, trace, tree, open, logs }: {
   return (
     <>
       <div class="head">
-        <h1><Service name={root.span.service} /> <Name text={root.span.name} /></h1>
+        <h1>
+          <Service name={root.span.service} /> <Name text={root.span.name} />
+        </h1>
         <p class="muted facts-line">
           {dateTime(toMs(tree.startNs))} · {duration(tree.length * 1e6)} ·{" "}
           {count(tree.nodes.length)} spans · {count(services)} services · <code>{traceId}</code>
@@ -211,12 +216,20 @@ function Loaded({ address, traceId, trace, tree, open, logs }: {
           </span>
         )}
         {errors.length > 0 && (
-          <button type="button" class="bad" onClick={() => step(errors, 1)}>
+          <button
+            type="button"
+            class="bad"
+            onClick={() => step(errors, 1)}
+          >
             Next of {count(errors.length)} errors
           </button>
         )}
         {cutOff.length > 0 && (
-          <button type="button" class="bad" onClick={() => step(cutOff, 1)}>
+          <button
+            type="button"
+            class="bad"
+            onClick={() => step(cutOff, 1)}
+          >
             Next of {count(cutOff.length)} cut off
           </button>
         )}
@@ -225,20 +238,29 @@ function Loaded({ address, traceId, trace, tree, open, logs }: {
           type="button"
           onClick={() =>
             collapse(
-              collapsed.size > 0
-                ? new Set()
-                : new Set(tree.nodes.filter(({ below, depth }) => below > 0 && depth > 0)
-                  .map(({ span }) => span.spanId)),
+              collapsed.size > 0 ? new Set() : new Set(
+                tree.nodes.filter(({ below, depth }) => below > 0 && depth > 0)
+                  .map(({ span }) => span.spanId),
+              ),
             )}
         >
           {collapsed.size > 0 ? "Expand all" : "Collapse"}
         </button>
         {first(address, "zoom") !== "" && (
-          <button type="button" onClick={() => setZoom(null)}>Whole trace</button>
+          <button
+            type="button"
+            onClick={() => setZoom(null)}
+          >
+            Whole trace
+          </button>
         )}
         <span class="spread"></span>
         <button type="button" onClick={() => chooseOther(traceId, root.span.name)}>Compare…</button>
-        <a class="button" href={question(["traces", traceId, "otlp.json"])} download={`${traceId}.otlp.json`}>
+        <a
+          class="button"
+          href={question(["traces", traceId, "otlp.json"])}
+          download={`${traceId}.otlp.json`}
+        >
           OTLP
         </a>
         <a
@@ -286,10 +308,18 @@ function Loaded({ address, traceId, trace, tree, open, logs }: {
         )}
       </div>
       <p class="legend-line">
-        <span><i class="sample critical-sample"></i> critical path</span>
-        <span><i class="sample event-sample"></i> event</span>
-        <span><i class="sample log-sample"></i> log record</span>
-        <span><i class="sample cut-sample"></i> cut off by a crash</span>
+        <span>
+          <i class="sample critical-sample"></i> critical path
+        </span>
+        <span>
+          <i class="sample event-sample"></i> event
+        </span>
+        <span>
+          <i class="sample log-sample"></i> log record
+        </span>
+        <span>
+          <i class="sample cut-sample"></i> cut off by a crash
+        </span>
         <span class="keys">
           <kbd>↑</kbd> <kbd>↓</kbd> move <kbd>←</kbd> <kbd>→</kbd> fold <kbd>/</kbd> search{" "}
           <kbd>n</kbd> next
@@ -297,7 +327,9 @@ function Loaded({ address, traceId, trace, tree, open, logs }: {
       </p>
       {inTime.length > 0 && (
         <section aria-labelledby="trace-logs">
-          <h2 id="trace-logs">Logs of this trace <span class="muted">{count(inTime.length)}</span></h2>
+          <h2 id="trace-logs">
+            Logs of this trace <span class="muted">{count(inTime.length)}</span>
+          </h2>
           <LogLines
             logs={inTime}
             startNs={tree.startNs}

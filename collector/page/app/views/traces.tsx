@@ -29,7 +29,10 @@ export function TracesView({ address }: { address: Address }): JSX.Element {
   const version = `${asked} ${waiting}`;
   const range = useRange(address, version);
   const conditions = { ...spanConditions(address), ...timeConditions(range) };
-  const traces = usePages<TraceSummary>(question(["traces"], { ...conditions, limit: 50 }), version);
+  const traces = usePages<TraceSummary>(
+    question(["traces"], { ...conditions, limit: 50 }),
+    version,
+  );
   useEffect(() => setEmpty(!traces.data || traces.data.length === 0), [traces.data]);
   const news = useNews();
   const seen = useRef({ version: "", lastSpan: -1 });
@@ -63,7 +66,9 @@ export function TracesView({ address }: { address: Address }): JSX.Element {
 }
 
 function NoTraces({ address }: { address: Address }): JSX.Element {
-  const filtered = Object.keys(address.query).some((name) => !["from", "to", "last"].includes(name));
+  const filtered = Object.keys(address.query).some((name) =>
+    !["from", "to", "last"].includes(name)
+  );
   return (
     <Empty title="No trace fits.">
       <p>

@@ -1,0 +1,209 @@
+/**
+ * Segments as files: found, begun, written to, removed.
+ *
+ * @module
+ */
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
+import {
+  CHECKPOINTED,
+  HEADER_BYTES,
+  HEADER_ID,
+  HEADER_VERSION,
+  ID_BYTES,
+  MAGIC,
+  SETTINGS,
+  type SettingsEntry,
+  VERSION,
+} from "./format.ts";
+import { jsonOf, readBlocks, readFully } from "./read.ts";
+
+const ENDING = ".journal";
+const TEMPORARY = ".tmp";
+/** Everything in it is somebody's telemetry. */
+const DIRECTORY_MODE = 0o700;
+const FILE_MODE = 0o600;
+
+/** A segment that is written to. */
+export interface Segment {
+  readonly number: number;
+  readonly path: string;
+  readonly fd: number;
+  /** Where its last whole block ends, bytes. */
+  size: number;
+  /** Bytes of its checkpoint. */
+  readonly checkpoint: number;
+}
+
+/** A segment as it was found. */
+export interface FoundSegment extends Segment {
+  readonly id: Uint8Array<ArrayBuffer>;
+  readonly settings: SettingsEntry;
+  /** Bytes behind its last whole block. */
+  readonly torn: number;
+}
+
+/** A segment that can't be used: why. */
+export interface BadSegment {
+  readonly path: string;
+  readonly reason: string;
+}
+
+/** The numbers of the segments in a directory, the newest first; what was not finished is removed. */
+export function listSegments(directory: string): number[] {
+  mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });
+  const numbers: number[] = [];
+  for (const name of readdirSync(directory)) {
+    // A checkpoint that was not written to its end: what it was made of is still there.
+    if (name.endsWith(ENDING + TEMPORARY)) unlinkSync(join(directory, name));
+    else if (/^\d{10}\.journal$/.test(name)) numbers.push(parseInt(name, 10));
+  }
+  return numbers.sort((a, b) => b - a);
+}
+
+/** Where the segment with a number is. */
+export function segmentPath(directory: string, number: number): string {
+  return join(directory, String(number).padStart(10, "0") + ENDING);
+}
+
+/** Opens a segment and checks that its checkpoint is whole. */
+export function openSegment(directory: string, number: number): FoundSegment | BadSegment {
+  const path = segmentPath(directory, number);
+  const fd = openSync(path, "r+");
+  const bad = (reason: string): BadSegment => {
+    closeSync(fd);
+    return { path, reason };
+  };
+  const { size: length } = fstatSync(fd);
+  if (length < HEADER_BYTES) return bad("has no header");
+  const header = new Uint8Array(HEADER_BYTES);
+  readFully(fd, header, 0);
+  if (new TextDecoder().decode(header.subarray(0, MAGIC.length)) !== MAGIC) {
+    return bad("is none");
+  }
+  const version = new DataView(header.buffer).getUint32(HEADER_VERSION, true);
+  if (version !== VERSION) {
+    return bad(`has version ${version}, and ${VERSION} is what this collector reads`);
+  }
+  let settings: SettingsEntry | null = null;
+  let checkpoint = 0;
+  let blocks = 0;
+  const size = readBlocks(fd, length, (forEach) => {
+    if (checkpoint > 0) return;
+    blocks++;
+    forEach((entry) => {
+      if (entry.type === SETTINGS && settings === null) settings = jsonOf<SettingsEntry>(entry);
+      if (entry.type === CHECKPOINTED) checkpoint = blocks;
+    });
+  });
+  if (checkpoint === 0 || settings === null) return bad("is damaged");
+  const id = header.slice(HEADER_ID, HEADER_ID + ID_BYTES);
+  return { number, path, fd, size, checkpoint: 0, id, settings, torn: length - size };
+}
+
+/**
+ * Makes a segment whose checkpoint is written by `write`, which calls `put` with each block. It is
+ * there as a whole or not at all: named when everything is written. What is not there on the disk
+ * yet survives the end of this process, which is all that is promised.
+ */
+export function createSegment(
+  directory: string,
+  number: number,
+  id: Uint8Array,
+  write: (put: (block: Uint8Array) => void) => void,
+): Segment {
+  mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });
+  const path = segmentPath(directory, number);
+  const temporary = path + TEMPORARY;
+  const fd = openSync(temporary, "w+", FILE_MODE);
+  try {
+    const header = new Uint8Array(HEADER_BYTES);
+    header.set(new TextEncoder().encode(MAGIC));
+    new DataView(header.buffer).setUint32(HEADER_VERSION, VERSION, true);
+    header.set(id, HEADER_ID);
+    let size = 0;
+    const put = (bytes: Uint8Array): void => {
+      writeFully(fd, bytes, size);
+      size += bytes.length;
+    };
+    put(header);
+    write(put);
+    // Last, so that a segment with a name always has a whole checkpoint.
+    renameSync(temporary, path);
+    return { number, path, fd, size, checkpoint: size };
+  } catch (error) {
+    closeSync(fd);
+    tryUnlink(temporary);
+    throw error;
+  }
+}
+
+/**
+ * Adds a block. Throws where it can't be written; the segment is then as it was: what was written of
+ * the block is cut off, or else written over by the next one and no whole block until then.
+ */
+export function append(segment: Segment, block: Uint8Array): void {
+  try {
+    writeFully(segment.fd, block, segment.size);
+  } catch (error) {
+    try {
+      ftruncateSync(segment.fd, segment.size);
+    } catch {
+      // Its checksum says that it is not whole.
+    }
+    throw error;
+  }
+  segment.size += block.length;
+}
+
+/** Cuts off what is behind the last whole block, so that it can't be taken for what comes next. */
+export function cutTail({ fd, size }: Segment): void {
+  ftruncateSync(fd, size);
+}
+
+/** Removes the segments with lower numbers. */
+export function removeBefore(directory: string, number: number): void {
+  for (const each of listSegments(directory)) {
+    if (each < number) unlinkSync(segmentPath(directory, each));
+  }
+}
+
+/** Puts a segment that can't be used where it is in nobody's way. Returns its new path. */
+export function setAside(path: string): string {
+  for (let i = 1;; i++) {
+    const to = `${path}.unread-${i}`;
+    try {
+      // Only to take the name: a rename would silently replace what has it.
+      closeSync(openSync(to, "wx", FILE_MODE));
+    } catch (error) {
+      if ((error as { code?: string }).code === "EEXIST") continue;
+      throw error;
+    }
+    renameSync(path, to);
+    return to;
+  }
+}
+
+function writeFully(fd: number, bytes: Uint8Array, position: number): void {
+  for (let done = 0; done < bytes.length;) {
+    done += writeSync(fd, bytes, done, bytes.length - done, position + done);
+  }
+}
+
+function tryUnlink(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // It is removed at the next start.
+  }
+}
