@@ -296,9 +296,11 @@ function addBig(making: Making, traceId: string, startMs: number, size: number):
       spanId,
       parentSpanId: parent,
       name,
-      service: parent === ""
+      service: parent === "" || name.startsWith("group")
         ? "batch"
-        : ["batch", "catalog", "search", "pricing"][Math.floor(random() * 4)]!,
+        : random() < 0.7
+        ? "catalog"
+        : "search",
       kind: "internal",
       status,
       startNs: String(BigInt(Math.round(start * 1000)) * 1000n),
@@ -529,6 +531,22 @@ export function makeData(options: { seed: number; nowMs: number; big?: number })
     droppedEvents: 0,
     droppedLinks: 0,
   }));
+  const ended = { traceId: growing, startNs: open[1]!.startNs };
+  const report = {
+    ...spans[0]!,
+    ...ended,
+    id: spans.length,
+    spanId: "00000000000000a3",
+    parentSpanId: "00000000000000a2",
+  };
+  spans.push({
+    ...report,
+    name: "SELECT rows",
+    service: "shop-web",
+    durationNs: 45e6,
+    status: "unset",
+    events: [],
+  });
   const processes: LiveProcess[] = names.filter((name) => name !== "<b>rude</b>").map((
     service,
     i,

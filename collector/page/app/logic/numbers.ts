@@ -52,6 +52,12 @@ export function measured(value: number, unit: string): string {
   if (unit === "By/s") return `${bytes(value)}/s`;
   if (unit === "1" || unit === "") return count(value);
   if (unit === "%") return `${count(value)}%`;
+  if (unit.startsWith("/")) return `${count(value)}${unit}`;
   // An annotation such as {request} says what is counted.
   return `${count(value)} ${unit.replace(/^\{(.*?)\}/, "$1")}`;
+}
+
+/** A number of things: `1 span`, `2 spans`. */
+export function several(number: number, thing: string): string {
+  return `${count(number)} ${thing}${number === 1 ? "" : "s"}`;
 }

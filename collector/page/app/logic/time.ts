@@ -115,3 +115,12 @@ export function ticks(span: number, count: number): number[] {
   for (let i = 0; i * step <= span * 1.0001; i++) out.push(i * step);
   return out;
 }
+
+/** The powers of ten from `low` to `high`: the lines of a logarithmic axis. */
+export function powersOfTen(low: number, high: number): number[] {
+  const out: number[] = [];
+  for (let power = Math.ceil(Math.log10(low) - 1e-9); 10 ** power <= high * 1.0001; power++) {
+    out.push(10 ** power);
+  }
+  return out;
+}

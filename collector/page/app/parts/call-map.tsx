@@ -13,9 +13,9 @@ import { layOut, type Place } from "../logic/service-map.ts";
 import { duration } from "../logic/time.ts";
 import { serviceColour } from "./text.tsx";
 
-const WIDTH = 168;
+const WIDTH = 160;
 const HEIGHT = 40;
-const GAP_X = 110;
+const GAP_X = 84;
 const GAP_Y = 18;
 
 function label(name: string): string {
@@ -81,9 +81,6 @@ export function CallMap({ overview, time }: {
               <a
                 key={service.service}
                 href={formatAddress(["traces"], { service: service.service, ...time })}
-                aria-label={`${label(service.service)}: ${
-                  count(service.perSecond)
-                } requests a second, ${percent(errors)} errors`}
                 onMouseEnter={() => setLooked(service.service)}
                 onMouseLeave={() => setLooked(null)}
                 onFocus={() => setLooked(service.service)}

@@ -6,6 +6,7 @@
 import type { JSX } from "preact";
 import type { CrashReport, MetricStream } from "../../../store/queries/types.ts";
 import { formatAddress } from "../logic/address.ts";
+import { increase, quantile } from "../logic/histogram.ts";
 import { count, measured } from "../logic/numbers.ts";
 import { hasRate, ratePoints, type Sample, samples } from "../logic/rate.ts";
 import { toMs } from "../logic/time.ts";
@@ -14,11 +15,11 @@ import { Name } from "./text.tsx";
 
 const HEIGHT = 30;
 
-/** A series as samples: gauges as they are, sums and histograms per second. */
+/** A series as samples: gauges as they are, monotonic sums per second, of histograms the p95. */
 function asSamples(
   stream: MetricStream,
   points: CrashReport["metrics"][number]["series"][number]["points"],
-): { rows: Sample[]; unit: string } {
+): { rows: Sample[]; unit: string; of?: string } {
   if (stream.kind === "gauge" || (stream.kind === "sum" && !hasRate(stream))) {
     return { rows: samples(points), unit: stream.unit };
   }
@@ -26,8 +27,25 @@ function asSamples(
     const unit = stream.unit === "" || stream.unit === "1" ? "/s" : `${stream.unit}/s`;
     return { rows: ratePoints(points, stream), unit };
   }
-  const counts = points.map((point) => ({ ...point, value: point.count ?? 0 }));
-  return { rows: ratePoints(counts, stream), unit: "/s" };
+  if (stream.kind === "summary") {
+    const rows = points.map((point) => ({
+      ms: toMs(point.timeNs),
+      value: point.quantiles?.at(-1)?.value ?? NaN,
+    }));
+    return {
+      rows: rows.filter(({ value }) => !Number.isNaN(value)),
+      unit: stream.unit,
+      of: "highest quantile",
+    };
+  }
+  // The first cumulative point holds everything since the start: it says nothing of the last seconds.
+  const rows = points.map((point, i) => ({
+    ms: toMs(point.timeNs),
+    value: i === 0 && stream.temporality === "cumulative"
+      ? NaN
+      : quantile(increase(points[i - 1], point, stream.temporality), 0.95),
+  }));
+  return { rows: rows.filter(({ value }) => !Number.isNaN(value)), unit: stream.unit, of: "p95" };
 }
 
 /** A small chart of each series. */
@@ -46,13 +64,15 @@ export function CrashMetrics({ metrics, place, at, length }: {
       <ul class="crash-rows">
         {metrics.flatMap(({ stream, series }) =>
           series.slice(0, 4).map((one) => {
-            const { rows, unit } = asSamples(stream, one.points);
+            const { rows, unit, of } = asSamples(stream, one.points);
             const x = (ms: number): number => {
               // `place` takes nanoseconds as text; the axis is linear, so two of its points are enough.
               const zero = toMs(one.points[0]!.timeNs);
               return place(one.points[0]!.timeNs) + (ms - zero) / length * 100;
             };
-            const low = Math.min(0, ...rows.map(({ value }) => value));
+            // The trend of a gauge matters, of everything else how far from nothing it is.
+            const least = Math.min(...rows.map(({ value }) => value));
+            const low = stream.kind === "gauge" ? least : Math.min(0, least);
             const high = Math.max(...rows.map(({ value }) => value), low + 1e-12);
             const y = (value: number): number =>
               HEIGHT - 2 - (value - low) / (high - low) * (HEIGHT - 4);
@@ -70,10 +90,11 @@ export function CrashMetrics({ metrics, place, at, length }: {
                 <a
                   class="crash-row metric"
                   href={formatAddress(["metrics", String(stream.id)], { last: "24h" })}
-                  aria-label={`${stream.name.slice(0, 100)}: last ${said}`}
                 >
                   <span class="crash-name">
-                    <Name text={stream.name} />
+                    <span>
+                      <Name text={stream.name} /> {of && <span class="muted">{of}</span>}
+                    </span>
                     <span class="muted">
                       <Name text={attributesText(one.attributes)} empty="" />
                     </span>

@@ -61,7 +61,6 @@ export function OpenSpans({ tree, report, place }: {
               <a
                 class="crash-row"
                 href={formatAddress(["traces", span.traceId], { span: span.spanId })}
-                aria-label={`${span.name.slice(0, 160)}, open for ${duration(span.durationNs)}`}
               >
                 <span class="crash-name" style={{ paddingLeft: `${Math.min(depth, 12) * 12}px` }}>
                   <Name text={span.name} />

@@ -10,7 +10,7 @@ import type { Range } from "../logic/address.ts";
 import { type Column, extent, heatColumns } from "../logic/heat.ts";
 import { mergeBuckets, quantile } from "../logic/histogram.ts";
 import { count, measured } from "../logic/numbers.ts";
-import { clockTime } from "../logic/time.ts";
+import { clockTime, powersOfTen } from "../logic/time.ts";
 import { colour } from "../data/theme.ts";
 import { axis, Chart, timeAxis, type uPlot } from "./chart.tsx";
 import { exemplarDots } from "./exemplars.tsx";
@@ -90,6 +90,9 @@ export function HeatMap({ stream, list, hidden, range }: {
         timeAxis(),
         axis({
           size: 76,
+          ...(negative ? {} : {
+            splits: (_: uPlot, __: number, least: number, most: number) => powersOfTen(least, most),
+          }),
           values: (_, values) => values.map((value) => value === null ? "" : measured(value, unit)),
         }),
       ],

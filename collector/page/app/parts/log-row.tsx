@@ -61,11 +61,11 @@ function Fields({ log }: { log: Log }): JSX.Element {
           </a>
         </dd>
       </dl>
-      <h3>Attributes</h3>
+      <p class="part">Attributes</p>
       <Attributes attributes={log.attributes} label="Attributes of the record" findIn="logs" />
       {resource && (
         <>
-          <h3>Resource</h3>
+          <p class="part">Resource</p>
           <Attributes
             attributes={resource.attributes}
             label="Attributes of the resource"

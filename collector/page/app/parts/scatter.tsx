@@ -8,7 +8,7 @@ import { useMemo, useRef } from "preact/hooks";
 import type { Span, SpanPoint } from "../../../store/queries/types.ts";
 import type { Range } from "../logic/address.ts";
 import { count } from "../logic/numbers.ts";
-import { duration } from "../logic/time.ts";
+import { duration, powersOfTen } from "../logic/time.ts";
 import { ask, question, useAnswer } from "../data/api.ts";
 import { colour } from "../data/theme.ts";
 import { change, go } from "../data/use-address.ts";
@@ -54,6 +54,7 @@ export function Scatter({ path, version, range }: {
       timeAxis(),
       axis({
         size: 64,
+        splits: (_, __, low, high) => powersOfTen(low, high),
         values: (_, values) => values.map((value) => value === null ? "" : duration(value)),
       }),
     ],

@@ -29,12 +29,10 @@ export function Long({ text, label }: { text: string; label: string }): JSX.Elem
           <button
             type="button"
             class="small"
-            aria-label={all
-              ? `Show less of ${cut(label, 60).text}`
-              : `Show all of ${cut(label, 60).text}`}
             onClick={() => setAll(!all)}
           >
             {all ? "show less" : `show all ${count(text.length)} characters`}
+            <span class="hidden">of {oneLine(cut(label, 60).text)}</span>
           </button>
         </>
       )}
@@ -62,7 +60,7 @@ export function serviceColour(name: string): string {
     for (let i = 0; i < Math.min(name.length, 200); i++) {
       hash = Math.imul(hash ^ name.charCodeAt(i), 16777619);
     }
-    known = `c${((hash >>> 0) ^ (hash >>> 15)) % 10 >>> 0}`;
+    known = `c${((hash ^ (hash >>> 15)) >>> 0) % 10}`;
     colours.set(name, known);
   }
   return known;

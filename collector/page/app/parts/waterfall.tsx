@@ -139,6 +139,7 @@ export function Waterfall(props: WaterfallProps): JSX.Element {
       role="tree"
       aria-label={label}
       aria-activedescendant={shownSelection ? `${id}-${selected}` : undefined}
+      style={{ "--content": `${Math.max(3, rows.length) * height + 28}px` }}
       tabIndex={0}
       onScroll={look}
       onKeyDown={onKeyDown}
@@ -147,7 +148,7 @@ export function Waterfall(props: WaterfallProps): JSX.Element {
         <div class="ruler-scale">
           {ticks(length, narrow ? 3 : 6).map((tick) => (
             <span key={tick} style={{ left: `${tick / length * 100}%` }}>
-              {duration((tick + zoom.from) * 1e6)}
+              {tick + zoom.from === 0 ? "0" : duration((tick + zoom.from) * 1e6)}
             </span>
           ))}
         </div>
@@ -232,9 +233,6 @@ const Row = memo(function Row(props: RowProps): JSX.Element {
       aria-level={node.depth + 1}
       aria-selected={props.selected}
       aria-expanded={node.below > 0 ? !closed : undefined}
-      aria-label={`${span.service.slice(0, 80)} ${span.name.slice(0, 160)}, ${took}${
-        span.status === "error" ? ", error" : ""
-      }${props.segments ? ", on the critical path" : ""}`}
       onClick={() => props.onSelect(node.index)}
       onDblClick={() => node.below > 0 && props.onToggle(node.index)}
     >
@@ -256,6 +254,8 @@ const Row = memo(function Row(props: RowProps): JSX.Element {
         <span class={`dot ${serviceColour(span.service)}`} aria-hidden="true"></span>
         {span.status === "error" && <span class="bang" aria-hidden="true">!</span>}
         <Name text={span.name} />
+        {span.status === "error" && <span class="hidden">error</span>}
+        {props.segments && <span class="hidden">on the critical path</span>}
         <span class="row-service">
           {node.orphan && (
             <span class="badge quiet" title="Its parent is not in the store">no parent</span>

@@ -8,7 +8,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks"
 import type { Log, Paged, Trace } from "../../../store/queries/types.ts";
 import { type Address, first, formatAddress } from "../logic/address.ts";
 import { criticalPath, segmentsBySpan } from "../logic/critical-path.ts";
-import { count } from "../logic/numbers.ts";
+import { count, several } from "../logic/numbers.ts";
 import { searchTree } from "../logic/search.ts";
 import { dateTime, duration, toMs } from "../logic/time.ts";
 import { above, buildTree, shown, type Tree } from "../logic/tree.ts";
@@ -192,7 +192,8 @@ function Loaded({ address, traceId, trace, tree, open, logs }: {
         </h1>
         <p class="muted facts-line">
           {dateTime(toMs(tree.startNs))} · {duration(tree.length * 1e6)} ·{" "}
-          {count(tree.nodes.length)} spans · {count(services)} services · <code>{traceId}</code>
+          {several(tree.nodes.length, "span")} · {several(services, "service")} ·{" "}
+          <code>{traceId}</code>
         </p>
       </div>
       <div class="toolbar" role="toolbar" aria-label="Trace">
@@ -216,21 +217,13 @@ function Loaded({ address, traceId, trace, tree, open, logs }: {
           </span>
         )}
         {errors.length > 0 && (
-          <button
-            type="button"
-            class="bad"
-            onClick={() => step(errors, 1)}
-          >
-            Next of {count(errors.length)} errors
+          <button type="button" class="bad" onClick={() => step(errors, 1)}>
+            Next error <span class="muted">{count(errors.length)}</span>
           </button>
         )}
         {cutOff.length > 0 && (
-          <button
-            type="button"
-            class="bad"
-            onClick={() => step(cutOff, 1)}
-          >
-            Next of {count(cutOff.length)} cut off
+          <button type="button" class="bad" onClick={() => step(cutOff, 1)}>
+            Next cut off <span class="muted">{count(cutOff.length)}</span>
           </button>
         )}
         <button type="button" onClick={() => step(onPath, 1)}>Next on critical path</button>
@@ -247,12 +240,7 @@ function Loaded({ address, traceId, trace, tree, open, logs }: {
           {collapsed.size > 0 ? "Expand all" : "Collapse"}
         </button>
         {first(address, "zoom") !== "" && (
-          <button
-            type="button"
-            onClick={() => setZoom(null)}
-          >
-            Whole trace
-          </button>
+          <button type="button" onClick={() => setZoom(null)}>Whole trace</button>
         )}
         <span class="spread"></span>
         <button type="button" onClick={() => chooseOther(traceId, root.span.name)}>Compare…</button>

@@ -14,6 +14,7 @@ import { spanConditions, timeConditions } from "../data/filters.ts";
 import { useNews, useVersion } from "../data/live.ts";
 import { type Pages, usePages } from "../data/pages.ts";
 import { change, go, useRange } from "../data/use-address.ts";
+import { OpenNow } from "../parts/open-now.tsx";
 import { RangePicker } from "../parts/range.tsx";
 import { Scatter } from "../parts/scatter.tsx";
 import { SpanSearch } from "../parts/span-search.tsx";
@@ -50,6 +51,7 @@ export function TracesView({ address }: { address: Address }): JSX.Element {
         </button>
       </div>
       <SpanSearch address={address} />
+      <OpenNow />
       <Scatter
         path={question(["scatter"], { ...conditions, limit: 5000 })}
         version={version}
