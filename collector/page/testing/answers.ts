@@ -15,6 +15,7 @@ import type {
   TraceSummary,
   Value,
 } from "../../store/queries/types.ts";
+import type { OpenSpans } from "../app/data/answers.ts";
 import type { Data } from "./data.ts";
 
 const MS = 1_000_000n;
@@ -119,7 +120,9 @@ function overview(data: Data, query: URLSearchParams): Overview {
     const parent = byId.get(span.traceId + span.parentSpanId);
     if (!parent || parent.service === span.service) continue;
     const key = JSON.stringify([parent.service, span.service]);
-    calls.set(key, [...calls.get(key) ?? [], span]);
+    const list = calls.get(key);
+    if (list) list.push(span);
+    else calls.set(key, [span]);
   }
   const durations = (list: readonly Span[]): number[] =>
     list.map(({ durationNs }) => durationNs).sort((a, b) => a - b);
@@ -233,6 +236,12 @@ function trace(data: Data, traceId: string): Trace | undefined {
   };
 }
 
+function openSpans(data: Data, query: URLSearchParams): OpenSpans {
+  const of = query.get("traceId");
+  const spans = data.open.filter(({ traceId }) => of === null || traceId === of);
+  return { count: spans.length, spans };
+}
+
 /** The answer to a question; undefined where there is none. */
 export function answer(data: Data, path: string, query: URLSearchParams): unknown {
   const [what, id, more] = path.split("/").slice(2).map(decodeURIComponent);
@@ -319,7 +328,7 @@ export function answer(data: Data, path: string, query: URLSearchParams): unknow
     case "live":
       return { processes: data.processes };
     case "open-spans":
-      return data.open;
+      return openSpans(data, query);
   }
   return undefined;
 }

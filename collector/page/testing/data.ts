@@ -556,6 +556,7 @@ export function makeData(options: { seed: number; nowMs: number; big?: number })
     pid: 4100 + i * 37,
     runtime: i % 2 === 0 ? "deno 2.9.6" : "bun 1.4.5",
     alive: service !== "checkout",
+    crashed: service === "checkout",
     since: nowMs - 3_000_000 - i * 60_000,
     files: [{
       path: `/dev/shm/otlp-mmap-0/${service}.ring`,

@@ -37,6 +37,8 @@ export interface LiveProcess {
   readonly pid: number;
   readonly runtime: string;
   readonly alive: boolean;
+  /** It ended without saying so. */
+  readonly crashed: boolean;
   /** Unix milliseconds. */
   readonly since: number;
   readonly files: readonly { readonly path: string; readonly rings: readonly LiveRing[] }[];
@@ -49,9 +51,17 @@ export interface Live {
 }
 
 /** A span that is open now. */
-export type OpenSpan = Omit<Span, "id" | "scopeId" | "durationNs"> & {
-  readonly durationNs?: number;
+export type OpenSpan = Omit<Span, "id" | "scopeId" | "durationNs" | "resourceId"> & {
+  /** Null before anything of its process was stored. */
+  readonly resourceId: number | null;
 };
+
+/** `/api/open-spans` */
+export interface OpenSpans {
+  /** How many there are, listed or not. */
+  readonly count: number;
+  readonly spans: readonly OpenSpan[];
+}
 
 /** What the event `news` says. */
 export interface News {

@@ -27,7 +27,7 @@ export function visible(text: string): string {
 
 /** Text on one line: line breaks and tabs are shown too. */
 export function oneLine(text: string): string {
-  return visible(text).replace(/\r\n|\n/g, "⏎").replace(/\t/g, "⇥");
+  return visible(text.replace(/\r\n|\n/g, "⏎").replace(/\t/g, "⇥"));
 }
 
 /** The first `length` characters, never half of a pair of surrogates, and whether there is more. */

@@ -7,7 +7,9 @@ import type { Span } from "../../../store/queries/types.ts";
 import { msBetween } from "./time.ts";
 
 /** A span that may still be open: then its duration grows. */
-export type TreeSpan = Omit<Span, "id" | "scopeId"> & {
+export type TreeSpan = Omit<Span, "id" | "scopeId" | "resourceId"> & {
+  /** Null while nothing of its process is stored. */
+  readonly resourceId: number | null;
   readonly id?: number;
   readonly scopeId?: number;
   readonly open?: boolean;

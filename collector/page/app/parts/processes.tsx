@@ -27,17 +27,17 @@ export function Processes({ processes }: { processes: readonly LiveProcess[] }):
         const lost = rings.reduce((sum, ring) => sum + refused(ring) + ring.torn, 0);
         const lag = Math.max(0, ...rings.map(({ lagMs }) => lagMs));
         return (
-          <li key={`${process.pid} ${process.since}`} class={process.alive ? "alive" : "dead"}>
+          <li key={`${process.pid} ${process.since}`} class={process.crashed ? "dead" : "alive"}>
             <div class="process-head">
               <Service name={process.service} />
-              <span class={`badge ${process.alive ? "good" : "bad"}`}>
-                {process.alive ? "alive" : "died"}
+              <span class={`badge ${process.alive ? "good" : process.crashed ? "bad" : "quiet"}`}>
+                {process.alive ? "alive" : process.crashed ? "died" : "ended"}
               </span>
             </div>
             <p class="muted process-facts">
               <Name text={process.runtime} empty="unknown runtime" /> · pid {process.pid} ·{" "}
               <span title={dateTime(process.since)}>
-                {process.alive ? "seen since" : "seen from"} {ago(process.since, now)}
+                started {ago(process.since, now)}
               </span>
               {process.openSpans > 0 && ` · ${count(process.openSpans)} open spans`}
               {process.alive && lag >= 1000 && ` · ${duration(lag * 1e6)} behind`}
@@ -52,7 +52,7 @@ export function Processes({ processes }: { processes: readonly LiveProcess[] }):
               {lost > 0
                 ? <span class="bad">{count(lost)} records lost</span>
                 : <span class="muted">nothing lost</span>}
-              {!process.alive && process.resourceId !== null && (
+              {process.crashed && process.resourceId !== null && (
                 <a href={formatAddress(["crashes", String(process.resourceId)])}>
                   Last seconds<span class="hidden">of process {process.pid}</span>
                 </a>

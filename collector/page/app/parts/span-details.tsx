@@ -44,7 +44,7 @@ export function SpanDetails({ node, trace, startNs, logs, onClose, onZoom }: {
   onZoom: () => void;
 }): JSX.Element {
   const { span } = node;
-  const resource = trace?.resources[span.resourceId];
+  const resource = trace?.resources[span.resourceId ?? -1];
   const scope = span.scopeId === undefined ? undefined : trace?.scopes[span.scopeId];
   return (
     <aside class="details" aria-label="Span">

@@ -70,14 +70,15 @@ export function OverviewView({ address }: { address: Address }): JSX.Element {
           ? <Processes processes={live.processes} />
           : (
             <p class="muted">
-              No process that records to a file is seen. Programs that send OTLP show up above only.
+              {live === undefined
+                ? "Waiting for the collector…"
+                : "No process that records to a file is seen; programs that send OTLP have none."}
             </p>
           )}
       </section>
     </>
   );
 }
-
 function Nothing({ state, wide }: { state: State | undefined; wide: boolean }): JSX.Element {
   const older = state !== undefined && state.spans > 0;
   return (
