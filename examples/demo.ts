@@ -6,7 +6,8 @@
  *
  * A shop on Deno and its stock on Bun record through `register.ts`, as any program would; the
  * collector sends OTLP to a receiver in this process, which decodes it. Each service also notes
- * every span in a file of its own (demo/journal.ts): at the end the two are compared, id by id.
+ * every span in a file of its own (demo/journal.ts): at the end the two are compared, id by id. On a
+ * terminal the collector goes on with its page, which shows all of this, until Ctrl-C.
  *
  * @module
  */
@@ -23,6 +24,7 @@ import {
   recordsHold,
 } from "./demo/account.ts";
 import { newTraceId, type Order, order, orders, STATUS } from "./demo/orders.ts";
+import { hasViewer, pageOf } from "./demo/page.ts";
 import { Stage, until } from "./demo/programs.ts";
 import { type Receiver, startReceiver } from "./demo/receiver.ts";
 import { type DemoSpan, drawTrace, type Paint } from "./demo/traces.ts";
@@ -36,6 +38,7 @@ const colour = process.stdout.isTTY && !process.env.NO_COLOR;
 const code = (number: number) => (text: string) => colour ? `\x1b[${number}m${text}\x1b[0m` : text;
 const paint: Paint = { service: code(36), bad: code(31), dim: code(2) };
 const bold = code(1);
+const isShown = hasViewer();
 const good = code(32);
 const say = (line = "") => console.log(line);
 const explain = (line: string) => say(paint.dim(`   ${line}`));
@@ -45,17 +48,18 @@ process.env.NO_PROXY = process.env.no_proxy = "127.0.0.1";
 const began = performance.now();
 const stage = new Stage();
 let clearing: Promise<void> | undefined;
+let proven = false;
+let isOver = false;
 const clear = () => clearing ??= stage.clear();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(signal, () => {
-    process.exitCode = 130;
+    process.exitCode = isOver ? Number(!proven) : 130;
     clear().finally(() => process.exit());
   });
 }
 
-let proven = false;
 try {
-  proven = await demo();
+  await demo();
 } catch (error) {
   // After a signal everything else fails as well.
   if (clearing === undefined) {
@@ -67,14 +71,14 @@ await clear();
 // The receiver would keep it alive.
 process.exit();
 
-async function demo(): Promise<boolean> {
+async function demo(): Promise<void> {
   say(bold("1. A collector, and two services that record into memory-mapped files"));
   explain(
     "Each start and end of a span, log record and measurement is in the file when the call returns:",
   );
   explain("the services have no queue to lose, and no connection to the collector.");
   const receiver = await startReceiver();
-  const collector = stage.collector(receiver.endpoint);
+  const collector = stage.collector(receiver.endpoint, isShown);
   const stock = stage.service("stock", "bun");
   const shop = stage.service("shop", "deno", {
     STOCK_URL: `http://127.0.0.1:${await stock.port()}`,
@@ -130,11 +134,14 @@ async function demo(): Promise<boolean> {
     () => readdirSync(stage.files).every((name) => !name.includes(".otlp")),
     () => `not everything was delivered: ${collector.errors().trim()}`,
   );
-  process.kill(collector.pid, "SIGTERM");
-  if (await collector.ended !== 0) {
-    throw new Error(`the collector ended with an error: ${collector.errors().trim()}`);
+  const page = isShown ? await pageOf(collector) : null;
+  if (page === null) {
+    process.kill(collector.pid, "SIGTERM");
+    if (await collector.ended !== 0) {
+      throw new Error(`the collector ended with an error: ${collector.errors().trim()}`);
+    }
+    for (const line of collector.errors().trim().split("\n")) explain(line);
   }
-  for (const line of collector.errors().trim().split("\n")) explain(line);
 
   const { spans } = receiver;
   const traceOf = (item: string) => answered.find((each) => each.item === item)!.traceId;
@@ -156,7 +163,17 @@ async function demo(): Promise<boolean> {
   for (const line of seriesLines(receiver)) say(`   ${line}`);
   say();
 
-  return prove(receiver, shop.journal(), stock.journal(), traceId);
+  proven = prove(receiver, shop.journal(), stock.journal(), traceId);
+  isOver = true;
+  if (page === null) return;
+  say();
+  say(bold("All of this on the collector's page, until you press Ctrl-C:"));
+  say(`   ${page}`);
+  explain("Look at the crash of the stock, and at the trace of the wedding cake.");
+  // It gets the Ctrl-C as well.
+  if (await collector.ended !== 0 && clearing === undefined) {
+    throw new Error(`the collector ended with an error: ${collector.errors().trim()}`);
+  }
 }
 
 /** Compares what the services noted with what arrived, and says so. */

@@ -4,7 +4,7 @@
  *     deno run -A examples/service.ts
  *     bun examples/service.ts
  *
- * Start a collector beside it (`deno task collect`, which prints a line for each span), then ask
+ * Start a collector beside it (`deno task collect`, which says where its page is), then ask
  * for http://127.0.0.1:8080/greet/you. PORT is another port, 0 any.
  *
  * @module

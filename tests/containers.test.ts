@@ -137,7 +137,7 @@ if (hasNamespaces) {
       assert.match(name, /^1-/);
       assert.equal(await ownerSeen(CONTAINER, join(place, name)), "alive");
 
-      const following = start(CONTAINER, COLLECTOR, "collect", place);
+      const following = start(CONTAINER, COLLECTOR, "collect", "--print", place);
       await following.wrote(/ "work 0" /);
       // Longer than it takes to ask after an owner that is quiet.
       await new Promise((wake) => setTimeout(wake, 2500));
@@ -160,7 +160,7 @@ if (hasNamespaces) {
       const place = folder();
       const writer = start(CONTAINER, "tests/testdata/steady-writer.ts", place, "1");
       await writer.wrote(/ready/);
-      const following = start(CONTAINER, COLLECTOR, "collect", place);
+      const following = start(CONTAINER, COLLECTOR, "collect", "--print", place);
       await following.wrote(/ "work 0" /);
       const { code, text } = await collector(CONTAINER, "collect", "--once", place);
       assert.deepEqual({ code, said: / is read by another collector/.test(text) }, {

@@ -14,6 +14,7 @@ import {
   readJournal,
   recordsHold,
 } from "../examples/demo/account.ts";
+import { createClient } from "../collector/page/testing/client.ts";
 import type { DemoLog } from "../examples/demo/signals.ts";
 import type { DemoSpan } from "../examples/demo/traces.ts";
 import { ROOT } from "../tools/runtimes.ts";
@@ -103,6 +104,47 @@ describe("the demo", () => {
     }
   });
 });
+
+// Only `script` of util-linux can play a terminal.
+if (process.platform === "linux") {
+  describe("the demo on a terminal", () => {
+    it("goes on serving the page over its data, until Ctrl-C", async () => {
+      const [command, ...args] = commandLineOf(ownRuntime, join(ROOT, "examples/demo.ts"), []);
+      const line = `exec ${[command, ...args].map((word) => `'${word}'`).join(" ")}`;
+      const child = spawn("script", ["--quiet", "--return", "--command", line, "/dev/null"], {
+        stdio: ["pipe", "pipe", "inherit"],
+        env: { ...process.env, TMPDIR: temporary, SHELL: "/bin/sh", CI: "", NO_COLOR: "1" },
+      });
+      const ended = once(child, "close");
+      let output = "";
+      child.stdout.setEncoding("utf8").on("data", (text: string) => output += text);
+      try {
+        const deadline = Date.now() + 120_000;
+        while (!/Look at the crash/.test(output)) {
+          assert.ok(child.exitCode === null && Date.now() < deadline, output);
+          await new Promise((resolve) => setTimeout(resolve, 10));
+        }
+        const client = await createClient(/^ {3}(http:\S+)\r$/m.exec(output)![1]);
+        assert.deepEqual(await client.ask("services"), ["shop", "stock"]);
+        const [crash] = await client.ask<{ resource: { id: number; service: string } }[]>(
+          "crashes",
+        );
+        assert.equal(crash.resource.service, "stock");
+        const { open } = await client.ask<{ open: { name: string }[] }>(
+          "crashes/{resourceId}",
+          `crashes/${crash.resource.id}`,
+        );
+        assert.ok(open.some(({ name }) => name === "bake"));
+        child.stdin.write("\x03");
+        await ended;
+        assert.equal(child.exitCode, 0, output);
+        assertNothingIsLeft(output);
+      } finally {
+        child.kill("SIGKILL");
+      }
+    });
+  });
+}
 
 describe("the demo's account", () => {
   const journal = readJournal("start t a GET\nstart t b bake\nend t a\nstart t c cut");

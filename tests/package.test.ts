@@ -60,7 +60,7 @@ async function checkProgram(
   collector: readonly string[],
   env: Environment,
 ): Promise<void> {
-  const { child, text } = open(cwd, [...collector, "collect"], env);
+  const { child, text } = open(cwd, [...collector, "collect", "--print"], env);
   const ended = new Promise((resolve) => child.once("close", resolve));
   try {
     assert.equal(await run(cwd, program, env), "");

@@ -26,6 +26,7 @@ Each line begins with "ok" or "bad"; a bad one says what to do. Looked at are, i
   collector  whether the files of living applications are read
   endpoint   whether the backend takes an empty request of each signal; with the flags, variables
              and configuration file of "collect" (see its --help)
+  store      the database of "collect", where it would have one: that it can be read, or made
   self-test  a span, a log record and a measurement, written to a file in the temporary directory as
              an application does, and read back
 

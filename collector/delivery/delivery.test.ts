@@ -46,7 +46,7 @@ describe("a delivery", () => {
       return sinks;
     });
     const next = optionsOf("collect: {once: true, endpoint: 'http://localhost:1'}\n");
-    assert.deepEqual(await delivery.reload(next), ["once"]);
+    assert.deepEqual(await delivery.reload(next), ["once", "store", "ui"]);
     assert.deepEqual(times, Array(2).fill(Infinity));
   });
 

@@ -10,6 +10,7 @@ import { startSink } from "../../tests/peers/sink.ts";
 import { observe, type ObserveOptions, startCollector } from "../../tests/support/collector.ts";
 import { type Program, startProgram } from "../../tests/support/programs.ts";
 import { ownRuntime } from "../../tests/support/runtimes.ts";
+import { openStore } from "../store/store.ts";
 import { until } from "../testing/run.ts";
 import { checkPlace } from "./places.ts";
 import { checkSelf } from "./self-test.ts";
@@ -38,10 +39,11 @@ async function doctor(
 ): Promise<Answer> {
   const command = observe(ownRuntime, "collector/main.ts", ["doctor", ...args], {
     ...options,
-    env: { OTLP_MMAP_DIR: place, ...options.env },
+    env: { OTLP_MMAP_DIR: place, XDG_STATE_HOME: join(root, "state"), ...options.env },
   });
   const { code } = await command.ended;
-  const text = command.text().replaceAll(place, "PLACE").replaceAll(tmpdir(), "TMP")
+  const text = command.text().replaceAll(place, "PLACE").replaceAll(root, "ROOT")
+    .replaceAll(tmpdir(), "TMP")
     .replace(/(Deno|Bun) \d+\.\d+\.\d+ on \w+ \w+/, "RUNTIME")
     .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/, "TIME")
     .replace(/[\d.]+ [GMT]iB are free/, "SIZE are free")
@@ -61,7 +63,8 @@ const HEALTHY = [
   "ok   limits     files may have any size",
   "ok   leftovers  no records of processes that ended wait to be read",
   "ok   collector  no application is writing, so there is nothing to read",
-  "ok   endpoint   none is set (--endpoint), so a collector prints what it reads",
+  "ok   endpoint   none is set (--endpoint), so a collector shows what it reads on a page",
+  "ok   store      ROOT/state/otlp-mmap/store.db: not there yet; it can be made",
   "ok   self-test  a span, a log record and a measurement were written and read in TMP",
 ];
 
@@ -88,6 +91,22 @@ describe("doctor", () => {
     assert.deepEqual(readdirSync(place), []);
     const now = readdirSync(tmpdir()).filter((name) => /^otlp-mmap-doctor-\w{6}$/.test(name));
     assert.deepEqual(now, before);
+  });
+
+  it("says what the database has, or why it can't be used", async () => {
+    const state = join(newPlace(), "state");
+    const place = newPlace();
+    const env = { XDG_STATE_HOME: state };
+    const path = join(state, "otlp-mmap/store.db");
+    openStore({ path, maxBytes: 2 ** 30, maxAgeMs: 1e9 }).close();
+    const [good] = about("store", await doctor([], place, { env }));
+    assert.match(good, /^ok .*store\.db: 0\.\d MiB, 0 spans, 0 log records, 0 points$/);
+    writeFileSync(path, "no database ".repeat(10_000));
+    const answer = await doctor([], place, { env });
+    assert.match(about("store", answer)[0], /^bad .*is damaged, or no database/);
+    assert.equal(answer.code, 1);
+    const endpoint = ["--endpoint", "http://127.0.0.1:1"];
+    assert.deepEqual(about("store", await doctor(endpoint, place, { env })), []);
   });
 
   it("gives the same as JSON", async () => {
@@ -131,7 +150,7 @@ describe("doctor", () => {
       assert.match(about("file", found)[0], /^bad {2}file {7}PLACE\/broken.otlp: it was cut short/);
 
       rmSync(join(place, "broken.otlp"));
-      const collector = startCollector([place]);
+      const collector = startCollector(["--print", place]);
       try {
         assert.equal(await programs[1].ask({ op: "flush", timeout: 20_000 }), true);
         await until(

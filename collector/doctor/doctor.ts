@@ -16,10 +16,11 @@ import { bad, type Check } from "./check.ts";
 import { checkEndpoints } from "./endpoint.ts";
 import { checkFiles, checkPlace, type Place } from "./places.ts";
 import { checkSelf } from "./self-test.ts";
+import { checkStore } from "./store.ts";
 import { checkClock, checkForeignFunctions, checkLimits, checkRuntime } from "./system.ts";
 
 /** What to look at: as `collect` has it. */
-export type DoctorOptions = Pick<CollectOptions, "paths" | "destinations" | "otherUsers">;
+export type DoctorOptions = Pick<CollectOptions, "paths" | "destinations" | "otherUsers" | "store">;
 
 /** Runs every check. */
 export async function examine(options: DoctorOptions, env: Environment): Promise<Check[]> {
@@ -41,6 +42,7 @@ export async function examine(options: DoctorOptions, env: Environment): Promise
     ...checkFiles(files.map(({ path }) => path), options.otherUsers),
   );
   checks.push(...await checkEndpoints(options.destinations));
+  if (options.store !== null) checks.push(checkStore(options.store.path));
   if (runtime.supported) checks.push(await checkSelf());
   return checks;
 }

@@ -19,7 +19,9 @@ export async function checkEndpoints(
   destinations: Readonly<Record<Signal, readonly Destination[]>> | null,
 ): Promise<Check[]> {
   if (destinations === null) {
-    return [ok("endpoint", "none is set (--endpoint), so a collector prints what it reads")];
+    return [
+      ok("endpoint", "none is set (--endpoint), so a collector shows what it reads on a page"),
+    ];
   }
   const connect = createConnector(ONE_ATTEMPT_MS, () => {});
   const all = SIGNALS.map((signal) => destinations[signal]);

@@ -192,7 +192,7 @@ describe("--health", () => {
   });
 
   it("does not hold up the end, whoever is still connected", async () => {
-    const collector = startCollector([folder(), "--health", "127.0.0.1:0"]);
+    const collector = startCollector([folder(), "--print", "--health", "127.0.0.1:0"]);
     const url = await urlOf(collector);
     const socket = connect(Number(new URL(url).port), "127.0.0.1");
     await new Promise<void>((resolve) => socket.once("connect", resolve));
@@ -207,11 +207,13 @@ describe("--health", () => {
     const { port } = server.address() as AddressInfo;
     const busy = `127.0.0.1:${port}: another program listens there; choose another port, ` +
       "or 0 for one that is free\n";
-    const byFlag = startCollector([folder(), "--health", `:${port}`]);
+    const byFlag = startCollector([folder(), "--print", "--health", `:${port}`]);
     assert.equal((await byFlag.ended).code, 2);
     assert.equal(byFlag.text(), `otlp-mmap: error: --health ${busy}`);
     const env = { OTLP_MMAP_HEALTH: String(port) };
-    const byVariable = observe(ownRuntime, "collector/main.ts", ["collect", folder()], { env });
+    const byVariable = observe(ownRuntime, "collector/main.ts", ["collect", folder(), "--print"], {
+      env,
+    });
     assert.equal((await byVariable.ended).code, 2);
     assert.equal(byVariable.text(), `otlp-mmap: error: OTLP_MMAP_HEALTH ${busy}`);
     server.close();

@@ -389,7 +389,7 @@ describe("inspect, of applications", () => {
       assert.equal(closed.facts?.owner.state, "clean");
 
       await other.ask({ op: "start", options: { file } });
-      const collector = startCollector([file]);
+      const collector = startCollector([file, "--print"]);
       try {
         await other.ask({ op: "spans", from: 0, count: 1 });
         assert.equal(await other.ask({ op: "flush", timeout: 20_000 }), true);
@@ -424,7 +424,7 @@ describe("inspect, of applications", () => {
     const program = await startProgram("process.ts");
     const small = { slots: 64, slotBytes: 256 };
     await program.ask({ op: "start", options: { file, sizes: { spans: small, events: small } } });
-    const collector = startCollector([file]);
+    const collector = startCollector([file, "--print"]);
     try {
       let over = false;
       const recorded = program.ask({ op: "record", batches: 40, spans: 8 }).then(() => {

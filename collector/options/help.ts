@@ -8,8 +8,9 @@
 export const helpText = `
 Without paths, looks at OTLP_MMAP_DIR and SDK_MMAP_EXPORTER_FILE if they are set, and otherwise at
 the default place, /dev/shm/otlp-mmap-<uid> on Linux (as root: that of every user). A file or
-directory that does not exist yet is waited for. Without an endpoint, each span, log record and data
-point is printed as one line on standard output; what goes wrong is said on standard error.
+directory that does not exist yet is waited for. Without an endpoint, everything is stored, and shown on
+a page whose address is said on standard error. --print prints each span, log record and data point as one
+line on standard output, as --once does without an endpoint.
 
 Files of other users are passed, wherever they were found, since anybody may have put them there; root
 takes those that are in a directory of their own user. --other-users takes them all.
@@ -18,8 +19,12 @@ One collector reads a file. While another one does, following waits for it and s
 --once that is an error.
 
 Examples:
-  otlp-mmap collect                                     print the telemetry of everything that runs
+  otlp-mmap collect                                     show the telemetry of everything that runs
+  otlp-mmap collect --otlp-receiver                     … and of programs in any language
+  otlp-mmap collect --print                             a line for each span, log record and point
   otlp-mmap collect --endpoint http://localhost:4318    send them to a backend
+  otlp-mmap collect --endpoint http://localhost:4318 --ui
+                                                        both
   otlp-mmap collect --endpoint http://a:4318 --endpoint http://b:4318
                                                         send everything to both
   otlp-mmap collect --protocol grpc --endpoint http://localhost:4317
@@ -124,6 +129,16 @@ What comes goes the same way as what is in files, and is answered when the endpo
 tail sampling, spans when they are held). While the endpoint is away, senders are told to come again.
 A port that another program has is said and gone without. Pages in a browser can't send to it,
 unless --otlp-allow-origin names where they come from.
+
+Store and page: what is stored stays for --store-max-age, up to --store-max-size, in a database that
+one collector writes (default: $XDG_STATE_HOME/otlp-mmap/store.db, for root /var/lib/otlp-mmap/store.db,
+otherwise ~/.local/state/otlp-mmap/store.db); "otlp-mmap sql" asks it. --store alone stores and serves no
+page. The page is for whoever opens the address that is printed, with its token, on this machine
+(--ui ADDRESS: of that address, without TLS); with --log-format json that address is in a file beside the
+database instead, which only this user can read. Its API is described at /api/openapi.json; programs send
+the token as "Authorization: Bearer …". A port that another program has is said and gone without. A
+database that can't be used is left as it is: where nothing else is to do the collector ends, and what
+applications record stays in their files.
 
 Prometheus: --prometheus :9464 answers /metrics with the metrics of all processes that live, as of
 now, named and labelled as OpenTelemetry's rules for Prometheus say; exponential histograms as

@@ -60,7 +60,7 @@ const AGGREGATION = {
 
 describe("collect", () => {
   it("has defaults", () => {
-    assert.deepEqual(collect([]), {
+    assert.deepEqual(collect([], { XDG_STATE_HOME: "/state" }), {
       paths: [],
       hasConfig: false,
       destinations: null,
@@ -73,13 +73,19 @@ describe("collect", () => {
       once: false,
       keep: false,
       otherUsers: false,
+      print: false,
       giveUpAfterMs: Infinity,
       log: { level: "info", format: "text" },
       health: null,
       prometheus: null,
       selfMetrics: false,
       receiver: null,
-      store: null,
+      store: {
+        path: "/state/otlp-mmap/store.db",
+        maxBytes: 2 ** 30,
+        maxAgeMs: 7 * 86_400_000,
+      },
+      page: { address: { host: "127.0.0.1", port: 4319 }, source: "--ui-port" },
       spool: null,
     });
   });
@@ -105,6 +111,31 @@ describe("collect", () => {
     assert.deepEqual([everywhere.receiver?.httpPort, everywhere.receiver?.grpcPort], [4318, 4317]);
   });
 
+  it("stores and serves the page where nothing else is asked for", () => {
+    const env = { XDG_STATE_HOME: "/state" };
+    const said = (args: string[]) => {
+      const { page, print, store } = collect(args, env);
+      return [store?.path ?? null, page && `${page.address.host}:${page.address.port}`, print];
+    };
+    const path = "/state/otlp-mmap/store.db";
+    const send = ["--endpoint", "http://h"];
+    assert.deepEqual(said([]), [path, "127.0.0.1:4319", false]);
+    assert.deepEqual(said(["--ui-port", "0"]), [path, "127.0.0.1:0", false]);
+    assert.deepEqual(said(send), [null, null, false]);
+    assert.deepEqual(said([...send, "--ui"]), [path, "127.0.0.1:4319", false]);
+    assert.deepEqual(said([...send, "--ui", "[::1]", "--ui-port", "80"]), [path, "::1:80", false]);
+    assert.deepEqual(said(["--store", "/a.db"]), ["/a.db", null, false]);
+    assert.deepEqual(said(["--store", "/a.db", "--ui"]), ["/a.db", "127.0.0.1:4319", false]);
+    assert.deepEqual(said(["--once"]), [null, null, true]);
+    assert.deepEqual(said(["--once", "--store", "/a.db"]), ["/a.db", null, false]);
+    assert.deepEqual(said(["--print"]), [null, null, true]);
+    assert.deepEqual(said(["--print", "--ui"]), [path, "127.0.0.1:4319", true]);
+    assert.deepEqual(said([...send, "--print"]), [null, null, true]);
+    assert.match(exit(["collect", "--ui", "--once"]).message, /--ui and --once exclude each other/);
+    assert.match(exit(["collect", "--ui", "app.otlp"]).message, /It is no address such as/);
+    assert.match(exit(["collect", "--ui-port", "65536"]).message, /It is no port from 0 to 65535/);
+  });
+
   it("takes every flag", () => {
     const options = collect([
       "a.otlp",
@@ -127,6 +158,7 @@ describe("collect", () => {
       "--metrics-interval",
       "1m",
       "--once",
+      "--print",
       "--keep",
       "--other-users",
       "--log-level",
@@ -173,6 +205,7 @@ describe("collect", () => {
       once: true,
       keep: true,
       otherUsers: true,
+      print: true,
       giveUpAfterMs: 60_000,
       log: { level: "warn", format: "json" },
       health: { address: { host: "0.0.0.0", port: 13133 }, source: "--health" },
@@ -180,6 +213,7 @@ describe("collect", () => {
       selfMetrics: true,
       receiver: null,
       store: { path: "/tmp/kept.db", maxBytes: 1.5 * 2 ** 30, maxAgeMs: 43_200_000 },
+      page: null,
       spool: { folder: "/var/spool", maxBytes: 1_500_000, maxAgeMs: 5_400_000 },
     });
   });
@@ -445,7 +479,7 @@ describe("help", () => {
       ..."--endpoint --protocol --insecure --header --bearer-token-file --compression --timeout"
         .split(" "),
       ..."--ca-file --client-cert-file --client-key-file --batch-size".split(" "),
-      ..."--flush-interval --metrics-interval --config --once --keep --help OTLP_MMAP_DIR SDK_MMAP_EXPORTER_FILE"
+      ..."--flush-interval --metrics-interval --config --once --keep --print --ui --ui-port --store --help OTLP_MMAP_DIR SDK_MMAP_EXPORTER_FILE"
         .split(" "),
       ..."ENDPOINT TRACES_ENDPOINT HEADERS COMPRESSION TIMEOUT PROTOCOL INSECURE CERTIFICATE".split(
         " ",

@@ -55,8 +55,8 @@ describe("a receiving collector", () => {
     }
   }
 
-  it("prints what comes where there is no endpoint", async () => {
-    const collector = await startReceiving([folder]);
+  it("prints what comes where that is asked for", async () => {
+    const collector = await startReceiving([folder, "--print"]);
     try {
       await exportWith("proto", collector.httpUrl, "gzip");
       await collector.wrote(/parent €𝄞/);
@@ -68,10 +68,10 @@ describe("a receiving collector", () => {
   });
 
   it("goes on without a port that another program has, and says which", async () => {
-    const first = await startReceiving([folder]);
+    const first = await startReceiving([folder, "--print"]);
     const { port } = new URL(first.httpUrl);
     const second = startCollector([
-      ...[folder, "--otlp-http-port", port, "--otlp-grpc-port", "0", "--otlp-receiver"],
+      ...[folder, "--print", "--otlp-http-port", port, "--otlp-grpc-port", "0", "--otlp-receiver"],
     ]);
     try {
       await second.wrote(

@@ -190,7 +190,10 @@ describe("collect --otlp-receiver", () => {
   it("is turned on and off in a configuration file", async () => {
     const config = join(folder, "receiver.yaml");
     const ports = "otlp_http_port: 0, otlp_grpc_port: 0";
-    writeFileSync(config, `collect: {otlp_receiver: "::1", ${ports}, paths: ["${folder}"]}\n`);
+    writeFileSync(
+      config,
+      `collect: {otlp_receiver: "::1", ${ports}, paths: ["${folder}"], print: true}\n`,
+    );
     const collector = startCollector(["--config", config]);
     try {
       await collector.wrote(/OTLP\/gRPC is received at (\S+)\n/);
@@ -201,7 +204,10 @@ describe("collect --otlp-receiver", () => {
     } finally {
       await collector.stop("SIGKILL");
     }
-    writeFileSync(config, `collect: {otlp_receiver: false, paths: ["${folder}"], health: 0}\n`);
+    writeFileSync(
+      config,
+      `collect: {otlp_receiver: false, paths: ["${folder}"], print: true, health: 0}\n`,
+    );
     const other = startCollector(["--config", config]);
     try {
       await other.wrote(/health is served/);

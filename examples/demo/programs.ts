@@ -41,11 +41,13 @@ export class Stage {
     mkdirSync(this.files, { mode: 0o700 });
   }
 
-  /** Starts the collector. */
-  collector(endpoint: string): Program {
+  /** Starts the collector, with a page where somebody can look at it. */
+  collector(endpoint: string, page: boolean): Program {
     const main = join(ROOT, "collector/main.ts");
+    const store = ["--store", join(this.folder, "store.db"), "--ui", "--ui-port", "0"];
     return this.start("collector", denoPath(), [
       ...["run", "-A", "--quiet", main, "collect", "--endpoint", endpoint, "--no-spool"],
+      ...(page ? store : []),
     ]);
   }
 

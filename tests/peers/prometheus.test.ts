@@ -39,7 +39,7 @@ describe("prometheus_client in Python", { skip: python.missing ?? false }, () =>
 
   before(async () => {
     directory = mkdtempSync(join(tmpdir(), "otlp-mmap-prometheus-"));
-    collector = startCollector([directory, "--prometheus", ":0", "--health", ":0"]);
+    collector = startCollector([directory, "--print", "--prometheus", ":0", "--health", ":0"]);
     await collector.wrote(/applications are served at \S+/);
     metrics = /applications are served at (\S+)/.exec(collector.text())![1];
     health = /health is served at (http:\S+)\/healthz/.exec(collector.text())![1] + "/metrics";
