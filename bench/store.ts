@@ -1,9 +1,10 @@
 /**
  * The embedded store: spans a second in, bytes a span, and how long questions take over all of them.
  *
- *     deno task bench store [--quick] [--spans COUNT] [--runtime deno|bun]
+ *     deno task bench store [--quick] [--spans COUNT] [--runtime deno|bun] [--api]
  *
- * Without an option it stores 5 million spans, which wants 3 GB of disk.
+ * Without an option it stores 5 million spans, which wants 3 GB of disk. With --api a collector is asked
+ * over HTTP as well.
  *
  * @module
  */
@@ -12,6 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { type ApiTimes, askApi } from "./store/api.ts";
 import { load, machine } from "./support/machine.ts";
 import { RUNTIMES, start } from "./support/processes.ts";
 import { heading, median, row, whole } from "./support/statistics.ts";
@@ -22,6 +24,7 @@ const { values } = parseArgs({
     quick: { type: "boolean", default: false },
     spans: { type: "string" },
     runtime: { type: "string", default: "both" },
+    api: { type: "boolean", default: false },
   },
 });
 const spans = Number(values.spans ?? (values.quick ? 500_000 : 5_000_000));
@@ -38,7 +41,7 @@ interface Result {
 }
 
 const runtimes = RUNTIMES.filter((name) => values.runtime === "both" || values.runtime === name);
-const results: Result[] = [];
+const results: (Result & { api?: ApiTimes })[] = [];
 for (const runtime of runtimes) {
   const directory = mkdtempSync(join(tmpdir(), "otlp-mmap-bench-store-"));
   try {
@@ -47,7 +50,9 @@ for (const runtime of runtimes) {
       String(spans),
     ]);
     const lines = await program.rest();
-    results.push(JSON.parse(lines.at(-1)!) as Result);
+    const result = JSON.parse(lines.at(-1)!) as Result;
+    const api = values.api ? await askApi(runtime, directory, result.spans) : undefined;
+    results.push({ ...result, api });
   } finally {
     rmSync(directory, { recursive: true });
   }
@@ -56,7 +61,7 @@ for (const runtime of runtimes) {
 console.log(`### Store\n\n${machine()}; load ${load()}`);
 console.log(`\`deno task bench store ${process.argv.slice(2).join(" ")}`.trimEnd() + "`\n");
 console.log(heading(["", ...runtimes]));
-const line = (name: string, of: (result: Result) => string): void =>
+const line = (name: string, of: (result: (typeof results)[number]) => string): void =>
   console.log(row([name, ...results.map(of)]));
 line("spans", (result) => whole(result.spans));
 line("spans a second of CPU", ({ spans, cpu }) => whole(spans / cpu * 1e3));
@@ -69,4 +74,15 @@ for (const name of Object.keys(results[0].asked)) {
     const { times } = asked[name];
     return `${median(times).toFixed(1)} (${times[0].toFixed(1)}, ${Math.max(...times).toFixed(1)})`;
   });
+}
+for (const name of Object.keys(results[0].api?.asked ?? {})) {
+  line(`API: ${name}, ms: median (first, most)`, ({ api }) => {
+    const times = api!.asked[name];
+    return `${median([...times]).toFixed(1)} (${times[0].toFixed(1)}, ${
+      Math.max(...times).toFixed(1)
+    })`;
+  });
+}
+if (values.api) {
+  line("slowest answer of the thread that drains, ms", ({ api }) => api!.slowestRound.toFixed(1));
 }

@@ -31,16 +31,8 @@ export type OpenSpan = Omit<Span, "id" | "durationNs" | "resourceId" | "scopeId"
   readonly resourceId: number | null;
 };
 
-/** What there is of them. */
-export interface OpenSpans {
-  /** How many are open. */
-  readonly count: number;
-  /** Those that began last, the newest first. */
-  readonly spans: readonly OpenSpan[];
-}
-
 /**
- * The open spans, the newest at most `limit`.
+ * The open spans, newest first, at most `limit`.
  *
  * @param traceId Only of this trace.
  */
@@ -49,7 +41,7 @@ export async function openSpans(
   ids: ResourceIds,
   limit: number,
   traceId?: string,
-): Promise<OpenSpans> {
+): Promise<OpenSpan[]> {
   const { table } = requests.assembler;
   const processes = new Map<number, FollowedProcess>();
   for (const process of files.processes.values()) processes.set(process.state.index, process);
@@ -72,7 +64,7 @@ export async function openSpans(
     const span = process === undefined ? null : decode(table, indexes[i], process, ids);
     if (span !== null) spans.push(span);
   }
-  return { count: indexes.length, spans };
+  return spans;
 }
 
 function decode(

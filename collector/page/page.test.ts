@@ -33,7 +33,7 @@ import type {
   TraceSummary,
 } from "../store/queries/types.ts";
 import type { Live } from "./live.ts";
-import type { OpenSpans } from "./open-spans.ts";
+import type { OpenSpan } from "./open-spans.ts";
 import { type Client, createClient, get } from "./testing/client.ts";
 
 const root = mkdtempSync(join(tmpdir(), "otlp-mmap-page-"));
@@ -243,17 +243,20 @@ describe("the page of a collector without an endpoint", () => {
     const rings = alive.files[0].rings;
     assert.deepEqual(rings.map(({ name }) => name), ["events", "spans", "measurements"]);
     const traceId = await shop.ask<string>({});
-    const open = await client.ask<OpenSpans>(
+    const open = await client.ask<OpenSpan[]>(
       "open-spans",
       `open-spans?traceId=${traceId}&limit=10`,
     );
-    assert.equal(open.count, 1);
-    const [{ attributes, events, name, resourceId }] = open.spans;
+    assert.equal(open.length, 1);
+    const [{ attributes, events, name, resourceId }] = open;
     assert.deepEqual([name, resourceId], ["never ends", alive.resourceId]);
     assert.deepEqual(attributes, [{ key: "state", value: { stringValue: "second" } }]);
     assert.deepEqual(events.map((event) => event.name), ["half way"]);
-    const other = await client.ask<OpenSpans>("open-spans", `open-spans?traceId=${"1".repeat(32)}`);
-    assert.deepEqual(other.spans, []);
+    const other = await client.ask<OpenSpan[]>(
+      "open-spans",
+      `open-spans?traceId=${"1".repeat(32)}`,
+    );
+    assert.deepEqual(other, []);
   });
 
   it("says what is new by itself", async () => {

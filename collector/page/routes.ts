@@ -255,9 +255,9 @@ export const ROUTES: readonly Route[] = [
     summary: "spans that are open now, newest first",
     parameters: [
       ...LOG_FILTER.filter(({ name }) => name === "traceId"),
-      limit(500, 100),
+      limit(1_000, 100),
     ],
-    answer: ref("OpenSpans"),
+    answer: list(ref("OpenSpan")),
     look: (asked, { ids, pipeline }) =>
       openSpans(pipeline, ids, asked.limit as number ?? 100, asked.traceId as string),
   },

@@ -264,6 +264,5 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
     refused: record(COUNT),
     lagMs: { ...NUMBER, minimum: 0 },
   }),
-  OpenSpans: object({ count: COUNT, spans: list(ref("OpenSpan")) }),
   OpenSpan: object({ ...SPAN_HEAD, resourceId: orNull(INTEGER), ...DETAILS }),
 };

@@ -85,6 +85,8 @@ export function createShowing(store: Store, pipeline: () => Pipeline): Showing {
         log("error", `${(error as Error).message}. No page is served; all else goes on`);
         return;
       }
+      // The thread is there, and knows the store, before somebody waits for it.
+      void asker.ask(["state"]);
       if (format === "text") announce(server);
       else tokenFile = writeAddress(server, `${store.path}.page`, log);
     },
