@@ -1,0 +1,60 @@
+/**
+ * Random sequences of operations against a model that says what must come out and what the ledger
+ * must say. A sequence that fails is made as short as it can be and printed as one to paste into
+ * KNOWN.
+ */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import { makeSequence, type Sequence } from "./support/model/operations.ts";
+import { replay } from "./support/model/replay.ts";
+import { shrink } from "./support/model/shrink.ts";
+import { Random, seed } from "./support/random.ts";
+import { isFullSize } from "./support/runtimes.ts";
+
+const place = mkdtempSync(join(tmpdir(), "otlp-mmap-model-"));
+after(() => rmSync(place, { recursive: true }));
+
+/** Sequences in one process, and of these that have another one killed in them. */
+const [RUNS, PROCESSES] = isFullSize ? [5000, 250] : [300, 10];
+
+/** Sequences that have failed once. */
+const KNOWN: readonly Sequence[] = [];
+
+/** Throws what is wrong with a sequence, and the shortest one with which something is. */
+async function check(sequence: Sequence): Promise<void> {
+  try {
+    await replay(place, sequence);
+  } catch {
+    let error: unknown;
+    const operations = await shrink(sequence.operations, async (operations) => {
+      try {
+        await replay(place, { ...sequence, operations });
+        return false;
+      } catch (thrown) {
+        error = thrown;
+        return true;
+      }
+    });
+    const shortest = JSON.stringify({ ...sequence, operations });
+    assert.fail(`seed ${seed}, ${operations.length} operations: ${shortest}\n${error}`);
+  }
+}
+
+describe("what comes out, and what the ledger says, is what the model says", () => {
+  it("for sequences that failed once", async () => {
+    for (const sequence of KNOWN) await check(sequence);
+  });
+
+  it(`for ${RUNS} random sequences`, { timeout: isFullSize ? 3_600_000 : 300_000 }, async () => {
+    console.log(`seed ${seed}`);
+    const random = new Random();
+    for (let run = 0; run < RUNS; run++) {
+      const isSpecial = run % Math.floor(RUNS / PROCESSES) === 0;
+      // A seed of its own, so that a run is the same whatever others have drawn.
+      await check(makeSequence(new Random(random.word()), isSpecial));
+    }
+  });
+});
