@@ -115,7 +115,7 @@ export function makeSequence(random: Random, processes: boolean): Sequence {
   }
   return {
     slots: [random.pick([4, 8, 16]), random.pick([4, 8, 16, 32]), random.pick([4, 8])],
-    last: random.pick(["reader", "collector"]),
+    last: random.pick(["reader", "reader", "collector"]),
     operations,
   };
 }
