@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import { makeSequence, type Sequence } from "./support/model/operations.ts";
+import { makeSequence, type Operation, type Sequence } from "./support/model/operations.ts";
 import { replay } from "./support/model/replay.ts";
 import { shrink } from "./support/model/shrink.ts";
 import { Random, seed } from "./support/random.ts";
@@ -25,22 +25,30 @@ const KNOWN: readonly Sequence[] = [];
 
 /** Throws what is wrong with a sequence, and the shortest one with which something is. */
 async function check(sequence: Sequence): Promise<void> {
-  try {
-    await replay(place, sequence);
-  } catch {
-    let error: unknown;
-    const operations = await shrink(sequence.operations, async (operations) => {
-      try {
-        await replay(place, { ...sequence, operations });
-        return false;
-      } catch (thrown) {
-        error = thrown;
-        return true;
-      }
-    });
-    const shortest = JSON.stringify({ ...sequence, operations });
-    assert.fail(`seed ${seed}, ${operations.length} operations: ${shortest}\n${error}`);
+  let error: unknown;
+  const fails = async (operations: readonly Operation[]): Promise<boolean> => {
+    try {
+      await replay(place, { ...sequence, operations });
+      return false;
+    } catch (thrown) {
+      error = thrown;
+      return true;
+    }
+  };
+  if (!await fails(sequence.operations)) return;
+  const operations = [...await shrink(sequence.operations, fails)];
+  for (const [i, operation] of operations.entries()) {
+    if (operation.do !== "process") continue;
+    const calls = await shrink(
+      operation.calls,
+      (calls) => fails(operations.with(i, { do: "process", calls })),
+      50,
+    );
+    operations[i] = { do: "process", calls };
   }
+  await fails(operations);
+  const shortest = JSON.stringify({ ...sequence, operations });
+  assert.fail(`seed ${seed}, ${operations.length} operations: ${shortest}\n${error}`);
 }
 
 describe("what comes out, and what the ledger says, is what the model says", () => {

@@ -69,7 +69,6 @@ if (process.platform === "linux") {
       const collect = (): Observed => startCollector([...args, "1s", "--batch-size", `${BATCH}`]);
       let collector = collect();
       const usage = watchUsage(() => collector.child.pid);
-      await collector.wrote(/./);
       const [program, ...rest] = commandLineOf(
         ownRuntime,
         join(ROOT, "tests/testdata/load.ts"),
