@@ -80,6 +80,7 @@ if (process.platform === "linux") {
       });
       let text = "";
       child.stdout.setEncoding("utf8").on("data", (piece: string) => text += piece);
+      const came = new Came(backend.bodies.traces);
       let mapping: Mapping | undefined;
       try {
         await until("it records", 30, () => text.includes("ready"));
@@ -106,14 +107,11 @@ if (process.platform === "linux") {
         child.stdin.end();
         await once(child, "close");
         const load = JSON.parse(text.trim().split("\n").at(-1)!) as Load;
-        const traces = () =>
-          new Set(receivedBy({ bodies: backend.bodies.traces }).map(numberOf)).size;
         await until("the file is taken", 60 + AWAY, () => readdirSync(directory).length === 0);
-        await until(
-          "all is delivered",
-          60 + AWAY,
-          () => readdirSync(join(spool, "traces")).length === 0 || traces() >= load.spans,
-        );
+        await until("all is delivered", 60 + AWAY, () => {
+          came.look();
+          return came.numbers.size >= load.spans;
+        });
         assert.equal((await collector.stop()).code, 0, collector.text());
 
         const geometry = readGeometry(name, mapping.u8, mapping.size);
@@ -142,6 +140,9 @@ if (process.platform === "linux") {
         const all = [before, during, after].map(memory);
         console.log(`memory ${all.map((each) => each.toFixed(0)).join(", ")} MB`);
         assert.ok(Math.max(all[1], all[2]) <= all[0] + MORE_MEMORY, `memory ${all.join(", ")} MB`);
+      } catch (error) {
+        came.look();
+        throw new Error(`${came.numbers.size} spans came\n${collector.text()}`, { cause: error });
       } finally {
         usage.stop();
         child.kill("SIGKILL");
@@ -151,6 +152,23 @@ if (process.platform === "linux") {
       }
     });
   });
+}
+
+/** The numbers of spans that have come, of bodies that are looked at once. */
+class Came {
+  readonly numbers = new Set<number>();
+  private readonly bodies: readonly Uint8Array[];
+  private looked = 0;
+
+  constructor(bodies: readonly Uint8Array[]) {
+    this.bodies = bodies;
+  }
+
+  look(): void {
+    const bodies = this.bodies.slice(this.looked);
+    this.looked += bodies.length;
+    for (const span of receivedBy({ bodies })) this.numbers.add(numberOf(span));
+  }
 }
 
 function numberOf({ span }: ReturnType<typeof receivedBy>[number]): number {
