@@ -39,6 +39,7 @@ import {
   createCopy,
   isReady,
   openRing,
+  passDiscarded,
   type RecordCopy,
   release,
   type RingReader,
@@ -178,7 +179,9 @@ export class BusyError extends Error {
 }
 
 /**
- * The one reader of a file. It does not change the file before the first `release`.
+ * The one reader of a file. It does not change the file before the first `release`, but says that
+ * it is there in one whose writer discards the oldest records (`overflow: "oldest"`): from then on
+ * that refuses the newest instead, as long as the reader lives and looks.
  *
  * @example
  * ```ts
@@ -222,6 +225,8 @@ export class Reader {
     this.geometry = geometry;
     this.extension = readExtension(file, geometry.rings[0].offset);
     const counted = this.extension !== null;
+    // Before it looks where to begin: what is there now stays.
+    if (geometry.rings[0].discards) this.beat();
     this.rings = geometry.rings.map((ring) => openRing(file, ring, counted));
     this.copy = createCopy(geometry.rings);
     this.dictionary = new DictionaryReader(file, geometry.dictionary);
@@ -261,9 +266,14 @@ export class Reader {
    */
   poll(limit: number = 256): ReadRecord[] {
     const records: ReadRecord[] = [];
+    if (this.geometry.rings[0].discards) this.beat();
     for (const ring of [this.rings[1], this.rings[0], this.rings[2]]) {
       for (let i = 0; i < limit && claimedAhead(ring) > 0; i++) {
-        if (isReady(ring)) records.push(this.take(ring));
+        if (isReady(ring)) {
+          const isRecord = copyRecord(ring, this.copy);
+          if (passDiscarded(ring)) continue;
+          records.push(this.take(ring, isRecord));
+        } else if (passDiscarded(ring)) continue;
         else if (!this.gone) break;
         else if (ring.counts !== null) noteBad(ring.counts, ring.sequence + 1, READ_TORN);
         advance(ring);
@@ -275,6 +285,10 @@ export class Reader {
   /** Gives the slots of all records taken so far back to the writer. */
   release(): void {
     for (const ring of this.rings) release(ring, ring.sequence);
+    this.beat();
+  }
+
+  private beat(): void {
     if (this.extension !== null) {
       writeReader(this.file, process.pid, BigInt(Date.now()) * 1_000_000n);
     }
@@ -323,11 +337,11 @@ export class Reader {
     this.lock.release();
   }
 
-  private take(ring: RingReader): ReadRecord {
+  private take(ring: RingReader, isRecord: boolean): ReadRecord {
     const sequence = ring.sequence + 1;
     const name = RING_NAMES[ring.geometry.ring];
     try {
-      if (!copyRecord(ring, this.copy)) throw BAD_LENGTH;
+      if (!isRecord) throw BAD_LENGTH;
       const bytes = this.copy.u8.slice(this.copy.start, this.copy.end);
       if (name === "spans") return this.span(sequence, fromBinary(SpanEventSchema, bytes));
       if (name === "events") return this.event(sequence, fromBinary(EventSchema, bytes));

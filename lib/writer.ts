@@ -46,6 +46,11 @@ export interface JoinOptions {
 export interface WriterOptions extends JoinOptions, FileSizes {
   /** `"many"` lets other Workers and processes join with {@link Writer.join}. Default `"one"`. */
   producers?: "one" | "many";
+  /**
+   * What goes when a ring is full and nobody reads: `"newest"` refuses what comes, `"oldest"` discards
+   * what has been there for longest, and is for one producer. Default `"newest"`.
+   */
+  overflow?: "newest" | "oldest";
 }
 
 /** An instrumentation scope. */
@@ -60,8 +65,10 @@ export interface Scope {
 export interface RingCounters {
   /** Records written. */
   readonly written: number;
-  /** Records of these that the reader is done with. */
+  /** Records of these that the reader is done with, or that were discarded. */
   readonly released: number;
+  /** Records given up unread for newer ones (`overflow: "oldest"`). */
+  readonly discarded: number;
   /** Records refused, by reason; `truncated` ones are written, but for what did not fit. */
   readonly lost: Readonly<Record<(typeof LOSS_NAMES)[number], number>>;
 }
@@ -205,9 +212,10 @@ export class Writer {
   counters(): Record<"events" | "spans" | "measurements", RingCounters> {
     if (this.closed) throw new Error(`${this.path}: the writer is closed: count before closing it`);
     const { events, spans, measurements } = this.file;
-    const count = (ring: number, { claimed, released }: typeof spans): RingCounters => ({
-      written: claimed + 1,
-      released: released + 1,
+    const count = (ring: number, of: typeof spans): RingCounters => ({
+      written: of.claimed + 1,
+      released: of.released + 1,
+      discarded: of.discarded,
       lost: Object.fromEntries(
         LOSS_NAMES.map((name, reason) => [name, this.file.lost(ring, reason)]),
       ) as RingCounters["lost"],

@@ -18,7 +18,12 @@ import { ROOT } from "../tools/runtimes.ts";
 import { startSink } from "./peers/sink.ts";
 import { metricsReceivedBy, plainAttributes, receivedBy } from "./support/collector.ts";
 import { afterDeath } from "./support/death.ts";
-import { COLLECTOR_TABLE, groupSteps, READER_TABLE } from "./support/kill-table.ts";
+import {
+  COLLECTOR_TABLE,
+  groupSteps,
+  READER_TABLE,
+  SHARING_READER_TABLE,
+} from "./support/kill-table.ts";
 import { hex } from "./support/records.ts";
 import { commandLineOf, ownRuntime, plainEnvironment } from "./support/runtimes.ts";
 
@@ -27,11 +32,13 @@ after(() => rmSync(directory, { recursive: true }));
 
 /** A file of a dead writer: its log record can't be read, its last span record is torn. */
 const original = join(directory, "original");
+/** Another: its writer has discarded its first log record, and nothing is wrong with it. */
+const discarding = join(directory, "discarding");
 let copies = 0;
 
-function newCopy(): string {
+function newCopy(from = original): string {
   const path = join(directory, `copy-${copies++}`);
-  copyFileSync(original, path);
+  copyFileSync(from, path);
   return path;
 }
 
@@ -88,43 +95,77 @@ before(async () => {
   assert.ok("rings" in geometry);
   mapping.u8[geometry.rings[RING_EVENTS].firstSlot] = 0;
   mapping.close();
+  const steps = await run(program, [join(directory, "trace 2"), "log that discards", "0"]);
+  const last = (JSON.parse(steps.text) as string[]).length;
+  assert.ok((await run(program, [discarding, "log that discards", `${last}`])).killed);
 });
 
+/** What is read, by whom, and what the file must say in the end. */
+const READERS = [
+  { name: "", from: () => original, table: READER_TABLE, records: 5, check: checkLedger },
+  {
+    name: ", of a file whose writer discards the oldest",
+    from: () => discarding,
+    table: SHARING_READER_TABLE,
+    records: 19,
+    check: checkDiscarding,
+  },
+];
+
+function checkDiscarding(ledgers: readonly RingLedger[]): void {
+  const numbers = ledgers.map(({ claimed, delivered, discarded, pending }) => [
+    claimed,
+    delivered,
+    discarded,
+    pending,
+  ]);
+  assert.deepEqual(numbers, [[16, 15, 1, 0], [3, 3, 0, 0], [1, 1, 0, 0]]);
+  for (const ledger of ledgers) assert.ok(closes(ledger), JSON.stringify(ledger));
+}
+
 describe("a reader that is killed after any of its steps", () => {
-  it("leaves everything that it has not given back to the next one", {
-    timeout: 300_000,
-  }, async () => {
-    const program = "tests/testdata/killed-reader.ts";
-    const whole = newCopy();
-    const [placesLine, namesLine] = (await run(program, [whole, "0"])).text.split("\n");
-    const groups = groupSteps(JSON.parse(namesLine) as string[]);
-    assert.deepEqual(groups.map(({ name }) => name), READER_TABLE.map(([name]) => name));
-    const all = JSON.parse(placesLine) as string[];
-    assert.equal(all.length, 5);
-    for (const [i, { first, last }] of groups.entries()) {
-      for (let step = first; step <= last; step++) {
-        const path = newCopy();
-        const { killed, text } = await run(program, [path, `${step}`]);
-        const message = `killed after step ${step}, ${groups[i].name}`;
-        assert.ok(killed, message);
-        const taken = text === "" ? [] : JSON.parse(text) as string[];
-        const next = Reader.open(path);
-        assert.equal(await afterDeath(next), "dead");
-        const rest = next.poll().map(({ ring, sequence }) => `${ring} ${sequence}`);
-        next.release();
-        assert.equal(
-          rest.filter((place) => taken.includes(place)).length,
-          READER_TABLE[i][1],
-          message,
-        );
-        assert.deepEqual([...new Set([...taken, ...rest])].sort(), [...all].sort(), message);
-        checkLedger(next.ledger());
-        next.close();
-        rmSync(path);
+  for (const { name, from, table, records, check } of READERS) {
+    it(`leaves everything that it has not given back to the next one${name}`, {
+      timeout: 300_000,
+    }, async () => {
+      const program = "tests/testdata/killed-reader.ts";
+      const whole = newCopy(from());
+      const [placesLine, namesLine] = (await run(program, [whole, "0"])).text.split("\n");
+      const groups = groupSteps(JSON.parse(namesLine) as string[]);
+      assert.deepEqual(groups.map(({ name }) => name), table.map(([name]) => name));
+      const all = JSON.parse(placesLine) as string[];
+      assert.equal(all.length, records);
+      for (const [i, { first, last }] of groups.entries()) {
+        // Looks at reader_index after each copy are all the same.
+        const steps = groups[i].name === "reader_index" ? [first, last] : range(first, last);
+        for (const step of new Set(steps)) {
+          const path = newCopy(from());
+          const { killed, text } = await run(program, [path, `${step}`]);
+          const message = `killed after step ${step}, ${groups[i].name}`;
+          assert.ok(killed, message);
+          const taken = text === "" ? [] : JSON.parse(text) as string[];
+          const next = Reader.open(path);
+          assert.equal(await afterDeath(next), "dead");
+          const rest = next.poll().map(({ ring, sequence }) => `${ring} ${sequence}`);
+          next.release();
+          assert.equal(
+            rest.filter((place) => taken.includes(place)).length,
+            table[i][1],
+            message,
+          );
+          assert.deepEqual([...new Set([...taken, ...rest])].sort(), [...all].sort(), message);
+          check(next.ledger());
+          next.close();
+          rmSync(path);
+        }
       }
-    }
-  });
+    });
+  }
 });
+
+function range(first: number, last: number): number[] {
+  return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+}
 
 describe("a collector that is killed after its steps", () => {
   for (const [step, count, again] of COLLECTOR_TABLE) {

@@ -45,8 +45,8 @@ async function runWriter(path: string, operation: string, step: number): Promise
 /** What readers make of all files at a path, once their writer is dead. */
 async function take(
   path: string,
-): Promise<{ offered: number; delivered: number; torn: number; refused: number }> {
-  const sum = { offered: 0, delivered: 0, torn: 0, refused: 0 };
+): Promise<Record<"offered" | "delivered" | "torn" | "refused" | "discarded", number>> {
+  const sum = { offered: 0, delivered: 0, torn: 0, refused: 0, discarded: 0 };
   const [name, folder] = [path.slice(path.lastIndexOf("/") + 1), join(path, "..")];
   const names = readdirSync(folder).filter((each) =>
     (each === name || each.startsWith(`${name}.`)) && !/\.(tmp|reader)$/.test(each)
@@ -63,6 +63,7 @@ async function take(
       assert.deepEqual([ledger.pending, totalOf(ledger.rejected)], [0, 0]);
       sum.offered += ledger.offered;
       sum.torn += ledger.torn;
+      sum.discarded += ledger.discarded;
       sum.refused += totalOf(ledger.refused);
       delivered += ledger.delivered;
     }
@@ -97,11 +98,12 @@ describe("a writer that is killed after any of its steps", () => {
         process.platform !== "darwin" || name !== "posix_fallocate"
       );
       assert.deepEqual(groups.map(({ name }) => name), known.map(([name]) => name));
-      const expected = ([, delivered, torn, refused = 0]: Row) => ({
-        offered: before + delivered + torn + refused,
+      const expected = ([, delivered, torn, refused = 0, discarded = 0]: Row) => ({
+        offered: before + delivered + torn + refused + discarded,
         delivered: before + delivered,
         torn,
         refused,
+        discarded,
       });
       assert.deepEqual(await take(trace), expected(known.at(-1)!), "all steps");
 

@@ -51,7 +51,6 @@ function constantOf(prefix: string, name: string): string {
 function bytesOf({ unit, name }: Row): number {
   const perRing: { [name: string]: number } = {
     loss: layout.LOSS_REASONS,
-    discarded: 1,
     read: layout.READ_COPIES * layout.READ_WORDS,
   };
   if (unit === "u64 each") return 8 * layout.RING_COUNT * perRing[name];

@@ -20,6 +20,7 @@ import {
   RING_READER_INDEX,
   RING_WRITER_INDEX,
 } from "../../lib/format/layout.ts";
+import { unpackIndex } from "../../lib/ring/index.ts";
 import { type RingReader, seek } from "../../lib/ring/read.ts";
 import type { FileViews } from "../../lib/ring/write.ts";
 
@@ -151,8 +152,9 @@ export class FileCopy {
     // What may have been written over meanwhile: given back by its reader, and a ring behind the
     // record that was about to be claimed.
     readSync(this.fd, this.index, 0, INDEX_BYTES, offset + RING_READER_INDEX);
-    const [released, last] = this.index;
-    const overwritten = Math.min(Number(released), Number(last) + 1 - slots);
+    const [word, last] = this.index;
+    const released = unpackIndex(word, reader.geometry.discards === true).sequence;
+    const overwritten = Math.min(released, Number(last) + 1 - slots);
     if (overwritten > reader.sequence) seek(reader, Math.min(overwritten, claimed));
     return reader.sequence - before;
   }
@@ -177,9 +179,10 @@ export class FileCopy {
 
   /** Records of a ring that no reader had given back when it was last copied. */
   unread(ring: number): number {
-    const { offset } = this.geometry.rings[ring];
+    const { discards, offset } = this.geometry.rings[ring];
     const claimed = this.memory.wordAt(offset + RING_WRITER_INDEX);
-    return claimed - this.memory.wordAt(offset + RING_READER_INDEX);
+    const word = new DataView(this.memory.u8.buffer).getBigInt64(offset + RING_READER_INDEX, true);
+    return claimed - unpackIndex(word, discards === true).sequence;
   }
 
   /** Does its path still name this file? */

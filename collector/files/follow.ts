@@ -141,6 +141,8 @@ export function openFile(
       file.close();
       return { heldBy: other };
     }
+    // Before it is looked where to begin: a writer that discards the oldest keeps what is there now.
+    if (extension !== null) writeReader(file, process.pid, BigInt(Date.now()) * 1_000_000n);
     const inode = inodeOf(path);
     // Other writers make their files anew in place.
     const identity = extension?.fileUid ?? `${inode} ${geometry.timeUnixNano}`;
@@ -180,7 +182,6 @@ export function openFile(
       first: drain.rings.map((ring) => ring.released),
     };
     addToProcess(followedProcess, followed);
-    beat(followed);
     return { followed };
   } catch (error) {
     lock?.release();

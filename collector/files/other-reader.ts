@@ -5,12 +5,10 @@
  */
 import process from "node:process";
 import { isLocked, mappedBy, processIsAlive, SystemError } from "../../ffi/mod.ts";
+import { READER_SILENT_NS } from "../../lib/file/attached.ts";
 import { readHeartbeat, readReaderPid } from "../../lib/file/extension.ts";
 import type { MappedFile } from "../../lib/file/mapped.ts";
 import { formerName, READER_SUFFIX } from "../../lib/file/places.ts";
-
-/** A reader that was silent for longer has gone (PROTOCOL.md, The extension block). */
-export const READER_SILENT_NS = 10_000_000_000n;
 
 /**
  * The id of the process that reads this file under another name, where its lock is; null when there is

@@ -12,7 +12,6 @@ import {
   DICTIONARY_HEADER_BYTES,
   DICTIONARY_NUM_ENTRIES,
   RING_NAMES,
-  RING_READER_INDEX,
   RING_WRITER_INDEX,
 } from "../../lib/format/layout.ts";
 import { cursor, readVarint } from "../../lib/record/wire.ts";
@@ -22,6 +21,7 @@ import {
   type KeyValueRef,
   ResourceSchema,
 } from "../../proto/gen/mmap_pb.ts";
+import { loadIndex } from "../../lib/ring/index.ts";
 import type { FileImage } from "./image.ts";
 
 /** One ring. */
@@ -43,8 +43,9 @@ export interface RingContents {
 
 /** The rings by ring number. */
 export function readRings(image: FileImage, geometry: Geometry): RingContents[] {
-  return geometry.rings.map(({ ring, offset, slots, slotBytes, availability, firstSlot }) => {
-    const released = Number(image.i64[(offset + RING_READER_INDEX) / 8]) + 1;
+  return geometry.rings.map((geometry) => {
+    const { ring, offset, slots, slotBytes, availability, firstSlot } = geometry;
+    const released = loadIndex(image.i64, geometry).sequence + 1;
     const claimed = Number(image.i64[(offset + RING_WRITER_INDEX) / 8]) + 1;
     let unpublished = 0;
     for (let sequence = released; sequence < claimed; sequence++) {

@@ -18,6 +18,7 @@ import {
   HEADER_RINGS,
   RING_READER_INDEX,
   VERSION,
+  VERSION_DISCARDS,
 } from "../../lib/format/layout.ts";
 import type { FileViews } from "../../lib/ring/write.ts";
 
@@ -83,7 +84,8 @@ function read(path: string, fd: number): FileImage {
   const { size, uid, mode, mtimeMs } = fstatSync(fd);
   const version = new BigInt64Array(1);
   readSync(fd, version, 0, 8, 0);
-  const reach = version[0] === BigInt(VERSION) ? size : Math.min(size, SAMPLE_BYTES);
+  const isKnown = version[0] === BigInt(VERSION) || version[0] === BigInt(VERSION_DISCARDS);
+  const reach = isKnown ? size : Math.min(size, SAMPLE_BYTES);
   if (reach > MAX_BYTES) {
     throw new Error(`it has ${size} bytes, more than any writer of these files makes`);
   }

@@ -145,8 +145,8 @@ describe("inspect, of what can't be read", () => {
     ],
     [
       "another version",
-      () => save((file) => file.setI64(0, 2)),
-      "version is 2, only 1 is understood: read it with an otlp-mmap that does",
+      () => save((file) => file.setI64(0, 3)),
+      "version is 3, only 1 and 2 are understood: read it with an otlp-mmap that does",
     ],
     [
       "the other byte order",

@@ -24,7 +24,7 @@ import {
   STATE_OPEN,
   STATE_SUPERSEDED,
 } from "../../lib/format/layout.ts";
-import { READER_SILENT_NS } from "../files/other-reader.ts";
+import { READER_SILENT_NS } from "../../lib/file/attached.ts";
 import {
   type DictionaryContents,
   readDictionary,

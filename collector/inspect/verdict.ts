@@ -6,7 +6,7 @@
 import { totalOf } from "../../lib/file/ledger.ts";
 import type { LOSS_NAMES, RING_NAMES } from "../../lib/format/layout.ts";
 import { DICTIONARY_VARIABLE, sizeVariable } from "../../lib/sdk/sizes.ts";
-import { READER_SILENT_NS } from "../files/other-reader.ts";
+import { READER_SILENT_NS } from "../../lib/file/attached.ts";
 import type { FileFacts, LossFacts } from "./inspect.ts";
 import { formatAge, formatCount, plural, shellWord } from "./units.ts";
 

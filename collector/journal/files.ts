@@ -49,6 +49,7 @@ export function entryOf(file: FollowedFile): FileEntry {
     dictionary: file.geometry.dictionary,
     marksSpanEvents: source.marksSpanEvents,
     wasMeasured: source.wasMeasured,
+    discards: source.discards,
   };
 }
 

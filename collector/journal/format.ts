@@ -107,6 +107,8 @@ export interface FileEntry {
   readonly dictionary: number;
   readonly marksSpanEvents: boolean;
   readonly wasMeasured: boolean;
+  /** Its writer discards the oldest records while nobody reads. */
+  readonly discards: boolean;
 }
 
 /** What decides what becomes of records, besides these. */

@@ -209,7 +209,7 @@ export class Replay {
 
   private addFile(entry: FileEntry): void {
     const { files, journaled, requests } = this.target;
-    const { number, dictionary, marksSpanEvents, wasMeasured } = entry;
+    const { number, dictionary, marksSpanEvents, wasMeasured, discards } = entry;
     const image = this.images.get(number)!;
     const process = files.byIndex(entry.process);
     const source = requests.assembler.addSource(
@@ -219,6 +219,7 @@ export class Replay {
       dictionary,
       marksSpanEvents,
       wasMeasured,
+      discards,
     );
     // The image has nothing of the file before the dictionary.
     this.sources.set(number, {

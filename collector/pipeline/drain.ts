@@ -29,6 +29,7 @@ import {
   createCopy,
   isReady,
   openRing,
+  passDiscarded,
   type RecordCopy,
   type RingReader,
   seek,
@@ -109,6 +110,7 @@ export function openDrain(
       extension !== null,
       position?.wasMeasured ??
         (rings[RING_MEASUREMENTS].sequence >= 0 || (extension?.generation ?? 0) > 0),
+      geometry.rings[RING_SPANS].discards,
     ),
     copy: createCopy(geometry.rings),
     over: false,
@@ -134,7 +136,7 @@ function resume(rings: readonly RingReader[], position: Position): RingReader | 
     // More than was ever claimed can't have been taken: then this is not the file it was.
     if (sequences[ring] > claimed) continue;
     if (ring === RING_EVENTS && logs !== null && logs >= released && logs <= claimed) {
-      behind = { ...reader };
+      behind = { ...reader, missed: [] };
       seek(behind, logs);
     }
     if (sequences[ring] > released) seek(reader, sequences[ring]);
@@ -179,6 +181,7 @@ export function isDrained(drain: Drain, ring: number, limit: number = Infinity):
 function next(drain: Drain, ring: RingReader, end: number): boolean {
   while (ring.sequence < end) {
     if (isReady(ring)) return true;
+    if (passDiscarded(ring)) continue;
     // Only an owner that is gone leaves a slot for good: a living one may be about to publish it.
     if (!drain.over) return false;
     drain.torn[ring.geometry.ring]++;
@@ -214,8 +217,10 @@ export function drainSpans(
   const { copy, source } = drain;
   const stop = Math.min(end, ring.sequence + limit);
   while (next(drain, ring, stop)) {
+    const isRecord = copyRecord(ring, copy);
+    if (passDiscarded(ring)) continue;
     try {
-      if (!copyRecord(ring, copy)) throw BAD_LENGTH;
+      if (!isRecord) throw BAD_LENGTH;
       assembler.takeSpan(source, copy, ring.sequence + 1);
       // What was refused has changed nothing.
       journal?.record(SPAN, source.file, ring.sequence + 1, copy);
@@ -241,15 +246,17 @@ export function drainEvents(
   const { copy, source } = drain;
   const stop = Math.min(end, ring.sequence + limit);
   while (next(drain, ring, stop)) {
+    const isRecord = copyRecord(ring, copy);
+    if (passDiscarded(ring)) continue;
     try {
-      if (!copyRecord(ring, copy)) throw BAD_LENGTH;
+      if (!isRecord) throw BAD_LENGTH;
       const logs = drain.logs === null && !blocked.logs;
       const fate = assembler.takeEvent(source, copy, ring.sequence + 1, logs);
       if (fate === WAITS) {
         if (ring.sequence >= drain.decidable) return;
         assembler.passEvent();
       } else if (fate === LEFT) {
-        drain.logs ??= { ...ring };
+        drain.logs ??= { ...ring, missed: [] };
       } else journal?.record(EVENT, source.file, ring.sequence + 1, copy);
     } catch (error) {
       reject(drain, ring, error);
@@ -270,7 +277,7 @@ export function drainLogs(
   end: number,
 ): number {
   const ring = drain.rings[RING_EVENTS];
-  if (blocked.traces && ring.sequence < end) drain.logs ??= { ...ring };
+  if (blocked.traces && ring.sequence < end) drain.logs ??= { ...ring, missed: [] };
   const { copy, logs, source } = drain;
   if (logs === null) return 0;
   const last = blocked.traces ? Math.max(end, ring.sequence) : ring.sequence;
@@ -278,15 +285,18 @@ export function drainLogs(
   const stop = Math.min(last, before + limit);
   while (logs.sequence < stop) {
     if (isReady(logs)) {
+      const isRecord = copyRecord(logs, copy);
+      if (passDiscarded(logs)) continue;
       try {
         // What is no record is counted where events of spans are taken.
-        if (copyRecord(logs, copy) && assembler.takeLog(source, copy)) {
+        if (isRecord && assembler.takeLog(source, copy)) {
           journal?.record(LOG, source.file, logs.sequence + 1, copy);
         }
       } catch (error) {
         reject(drain, logs, error);
       }
-    } else if (logs.sequence >= ring.sequence && !drain.over) break;
+    } else if (passDiscarded(logs)) continue;
+    else if (logs.sequence >= ring.sequence && !drain.over) break;
     advance(logs);
   }
   const count = logs.sequence - before;
@@ -305,8 +315,10 @@ export function drainMeasurements(
   const { copy, source } = drain;
   const stop = Math.min(end, ring.sequence + limit);
   while (next(drain, ring, stop)) {
+    const isRecord = copyRecord(ring, copy);
+    if (passDiscarded(ring)) continue;
     try {
-      if (!copyRecord(ring, copy)) throw BAD_LENGTH;
+      if (!isRecord) throw BAD_LENGTH;
       aggregator.take(source, copy);
       journal?.record(MEASUREMENT, source.file, ring.sequence + 1, copy);
     } catch (error) {

@@ -8,15 +8,10 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import packageJson from "../../package.json" with { type: "json" };
 import { REFUSAL_REASONS } from "../../lib/file/ledger.ts";
-import {
-  EXT_DISCARDED,
-  READ_REJECTED,
-  READ_TORN,
-  REJECT_NAMES,
-  RING_NAMES,
-} from "../../lib/format/layout.ts";
+import { READ_REJECTED, READ_TORN, REJECT_NAMES, RING_NAMES } from "../../lib/format/layout.ts";
 import type { Request } from "../../lib/otlp/request.ts";
 import { notedBad } from "../../lib/ring/counts.ts";
+import { loadIndex } from "../../lib/ring/index.ts";
 import {
   AggregationTemporality,
   type AnyValue,
@@ -134,7 +129,7 @@ export function lostRecords(file: FollowedFile): LostRecords[] {
       name,
       lossOf(file, ring, reason),
     ]);
-    all.push(["discarded", Number(file.file.i64[EXT_DISCARDED / 8 + ring])]);
+    all.push(["discarded", loadIndex(file.file.i64, file.geometry.rings[ring]).discarded]);
     const { counts } = file.drain.rings[ring];
     if (counts !== null) {
       all.push(["torn", notedBad(counts, READ_TORN)]);

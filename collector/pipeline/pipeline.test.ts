@@ -451,9 +451,9 @@ describe("once", () => {
     const directory = folder();
     const bad = join(directory, "bad.otlp");
     const good = join(directory, "good.otlp");
-    const version2 = new FileBuilder();
-    version2.setI64(0, 2);
-    version2.save(bad);
+    const version3 = new FileBuilder();
+    version3.setI64(0, 3);
+    version3.save(bad);
     const builder = new FileBuilder();
     builder.simpleSpan(builder.simpleScope("s"), 1);
     builder.save(good);
@@ -461,7 +461,10 @@ describe("once", () => {
     const { code, lines, sink } = await once([bad, good, missing]);
     assert.equal(code, 2);
     assert.deepEqual(sink.names, ["span 1"]);
-    assert.ok(lines.includes(`error ${bad}: version is 2, only 1 is understood`), lines.join("\n"));
+    assert.ok(
+      lines.includes(`error ${bad}: version is 3, only 1 and 2 are understood`),
+      lines.join("\n"),
+    );
     assert.ok(lines.includes(`error ${missing}: there is no such file`), lines.join("\n"));
     const empty = join(directory, "empty.otlp");
     writeFileSync(empty, "");

@@ -35,6 +35,7 @@ export function describe(counted: Counted): string[] {
   const notes = [
     spans.interrupted > 0 ? `${spans.interrupted} of them interrupted` : "",
     spans.evicted > 0 ? `${spans.evicted} sent early because too many were open` : "",
+    spans.partial > 0 ? `${spans.partial} without their start, which was discarded` : "",
     open > 0 ? `${open} still open, ${openAre}` : "",
     spans.lost > 0 ? `${spans.lost} lost for want of memory` : "",
   ].filter((note) => note !== "");

@@ -16,6 +16,8 @@ import {
   EXT_VERSION_CURRENT,
   FIRST_RING_OFFSET,
   HEADER_BYTES,
+  HEADER_VERSION,
+  VERSION_DISCARDS,
 } from "../../lib/format/layout.ts";
 import { MemoryFile } from "../files/copy.ts";
 import { rebuildGeometry } from "./geometry.ts";
@@ -50,13 +52,14 @@ export function repairFile(bytes: Uint8Array, all: boolean): RepairedFile | null
   // Only our writers put the first ring there.
   if (geometry.rings[0].offset === FIRST_RING_OFFSET) restoreExtension(memory, notes);
   const extension = readExtension(memory, geometry.rings[0].offset);
+  const discards = memory.i64[HEADER_VERSION / 8] === BigInt(VERSION_DISCARDS);
   const oneProducer = wasWhole && extension !== null && !extension.manyProducers;
   for (const ring of geometry.rings) {
     if (lost[ring.ring]) {
       memory.i64.fill(-1n, ring.offset / 8 + 2, ring.offset / 8 + 4);
       memory.i32.fill(-1, ring.availability / 4, ring.availability / 4 + ring.slots);
     } else {
-      const options = { all, oneProducer, damaged: damaged[ring.ring] };
+      const options = { all, oneProducer, discards, damaged: damaged[ring.ring] };
       notes.push(...repairRing(memory, ring, options));
     }
   }

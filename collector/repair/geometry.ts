@@ -23,6 +23,7 @@ import {
   RING_NAMES,
   RING_NUM_BUFFERS,
   VERSION,
+  VERSION_DISCARDS,
 } from "../../lib/format/layout.ts";
 
 /** No part of a file begins or ends after this, unless the file is that long. */
@@ -50,7 +51,9 @@ export function rebuildGeometry(u8: Uint8Array): RebuiltGeometry {
   const word = (offset: number): number =>
     offset >= 0 && offset + 8 <= u8.length ? Number(view.getBigInt64(offset, true)) : NaN;
   const version = word(HEADER_VERSION);
-  if (version !== VERSION) notes.push(`the header's version is ${version}: taken for ${VERSION}`);
+  if (version !== VERSION && version !== VERSION_DISCARDS) {
+    notes.push(`the header's version is ${version}: taken for ${VERSION}`);
+  }
 
   /** What the header says: where each ring begins, and the dictionary. NaN where that can't be. */
   const said = [...HEADER_RINGS, HEADER_DICTIONARY].map((at) => {

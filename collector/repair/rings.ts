@@ -22,6 +22,8 @@ export interface RingOptions {
   readonly all: boolean;
   /** Its file has one producer, which fills a slot before it claims it. */
   readonly oneProducer: boolean;
+  /** Its writer discards the oldest records: `reader_index` holds two numbers; only one stays. */
+  readonly discards?: boolean;
   /** Its sizes are damaged: its indexes, right behind them, prove nothing. */
   readonly damaged: boolean;
 }
@@ -37,6 +39,7 @@ export function repairRing(file: FileViews, ring: RingGeometry, options: RingOpt
   const readerWord = (offset + RING_READER_INDEX) / 8;
   const writerWord = (offset + RING_WRITER_INDEX) / 8;
   const flagsWord = availability / AVAILABILITY_BYTES;
+  if (options.discards) i64[readerWord] = BigInt.asIntN(32, i64[readerWord]);
   const reader = options.damaged ? NaN : sequenceOf(i64[readerWord]);
   const writer = options.damaged ? NaN : sequenceOf(i64[writerWord]);
   const notes: string[] = [];

@@ -52,7 +52,8 @@ describe("readGeometry", () => {
 
   it("names the file and the field of every fault", () => {
     const cases: [(file: FileBuilder) => void, string][] = [
-      [(f) => f.setI64(0, 2), "app.otlp: version is 2, only 1 is understood"],
+      [(f) => f.setI64(0, 3), "app.otlp: version is 3, only 1 and 2 are understood"],
+      [(f) => f.setI64(0, 2), "app.otlp: events.reader_index is -1, with 4294967295 discarded"],
       [(f) => f.u8.set(new TextEncoder().encode("#!/bin/sh\n")), "app.otlp: not an otlp-mmap file"],
       [(f) => f.setI64(0, 1n << 56n), "app.otlp: version is 1 in big-endian order"],
       [(f) => f.setI64(8, 8), "app.otlp: events offset 8 is inside the header"],

@@ -21,7 +21,9 @@ import {
   RING_READER_INDEX,
   RING_WRITER_INDEX,
   VERSION,
+  VERSION_DISCARDS,
 } from "../format/layout.ts";
+import { unpackIndex } from "../ring/index.ts";
 
 /** Where one ring is. Offsets and sizes in bytes from the start of the file. */
 export interface RingGeometry {
@@ -37,6 +39,8 @@ export interface RingGeometry {
   readonly availability: number;
   /** Start of the first slot. */
   readonly firstSlot: number;
+  /** The writer discards the oldest records: `reader_index` says how many, too. */
+  readonly discards?: boolean;
 }
 
 /** Where everything is in one file. */
@@ -94,7 +98,10 @@ export function readGeometry(path: string, file: Uint8Array, size: number): Geom
   const view = new DataView(file.buffer, file.byteOffset, Math.min(size, file.byteLength));
   const version = view.getBigInt64(HEADER_VERSION, true);
   if (version === 0n) return { unfinished: "version is 0: the file is still being made" };
-  if (version !== BigInt(VERSION)) throw new FormatError(path, explainVersion(view, version));
+  const discards = version === BigInt(VERSION_DISCARDS);
+  if (version !== BigInt(VERSION) && !discards) {
+    throw new FormatError(path, explainVersion(view, version));
+  }
 
   const names = [...RING_NAMES, "dictionary"];
   const words = [...HEADER_RINGS, HEADER_DICTIONARY];
@@ -139,7 +146,7 @@ export function readGeometry(path: string, file: Uint8Array, size: number): Geom
 
   const rings: RingGeometry[] = [];
   for (let ring = 0; ring < RING_COUNT; ring++) {
-    const read = readRing(path, view, ring, offsets[ring], offsets[ring + 1]);
+    const read = readRing(path, view, ring, offsets[ring], offsets[ring + 1], discards);
     if ("unfinished" in read) return read;
     rings.push(read);
   }
@@ -178,6 +185,7 @@ function readRing(
   ring: number,
   offset: number,
   next: number,
+  discards: boolean,
 ): RingGeometry | Unfinished {
   const name = RING_NAMES[ring];
   const following = RING_NAMES[ring + 1] ?? "dictionary";
@@ -206,7 +214,10 @@ function readRing(
     );
   }
   // reader_index first: it never passes a writer_index that is read after it.
-  const reader = view.getBigInt64(offset + RING_READER_INDEX, true);
+  const index = unpackIndex(view.getBigInt64(offset + RING_READER_INDEX, true), discards);
+  const reader = discards
+    ? BigInt(index.sequence)
+    : view.getBigInt64(offset + RING_READER_INDEX, true);
   const writer = view.getBigInt64(offset + RING_WRITER_INDEX, true);
   if (reader < -1n) throw new FormatError(path, `${name}.reader_index is ${reader}, below -1`);
   if (writer < reader) {
@@ -215,6 +226,12 @@ function readRing(
       return { unfinished: `${name}.reader_index is 0: the file is still being made` };
     }
     throw new FormatError(path, `${name}.writer_index ${writer} is behind reader_index ${reader}`);
+  }
+  if (index.discarded > index.sequence + 1 && discards) {
+    throw new FormatError(
+      path,
+      `${name}.reader_index is ${index.sequence}, with ${index.discarded} discarded up to it`,
+    );
   }
   if (writer - reader > slots) {
     throw new FormatError(
@@ -230,6 +247,7 @@ function readRing(
     slotBytes: Number(slotBytes),
     availability,
     firstSlot: availability + Number(slots) * AVAILABILITY_BYTES,
+    ...(discards && { discards }),
   });
 }
 
@@ -238,6 +256,8 @@ function explainVersion(view: DataView, version: bigint): string {
     return "version is 1 in big-endian order: files of big-endian machines cannot be read here";
   }
   // Other versions would be small numbers; anything else is some other kind of file.
-  if (version > 0n && version < 256n) return `version is ${version}, only ${VERSION} is understood`;
+  if (version > 0n && version < 256n) {
+    return `version is ${version}, only ${VERSION} and ${VERSION_DISCARDS} are understood`;
+  }
   return "not an otlp-mmap file: its first 8 bytes are not a version number";
 }

@@ -5,7 +5,6 @@
  * @module
  */
 import {
-  EXT_DISCARDED,
   LOSS_NAMES,
   LOSS_TRUNCATED,
   READ_DELIVERED,
@@ -14,10 +13,10 @@ import {
   REJECT_NAMES,
   REJECT_REASONS,
   RING_NAMES,
-  RING_READER_INDEX,
   RING_WRITER_INDEX,
 } from "../format/layout.ts";
 import { readCounts } from "../ring/counts.ts";
+import { loadIndex, type ReaderIndex } from "../ring/index.ts";
 import type { FileViews } from "../ring/write.ts";
 import { readLoss } from "./extension.ts";
 import type { RingGeometry } from "./geometry.ts";
@@ -67,23 +66,30 @@ export const REFUSAL_REASONS: readonly { readonly name: RefusalReason; readonly 
  * Reads the ledger of a ring. The file must have the extension block. While its writer and its reader
  * are at work, the ledger is as of a moment at which none of them has moved.
  */
-export function readLedger(file: FileViews, { ring, offset }: RingGeometry): RingLedger {
-  const index = (at: number): number => Number(Atomics.load(file.i64, (offset + at) / 8)) + 1;
-  let released: number;
+export function readLedger(file: FileViews, geometry: RingGeometry): RingLedger {
+  const { ring, offset } = geometry;
+  let index: ReaderIndex;
   let words: number[];
+  let claimed: number;
+  let again = loadIndex(file.i64, geometry);
   let turns = 0;
   do {
-    released = index(RING_READER_INDEX);
-    words = readCounts(file, ring, released);
-  } while (index(RING_READER_INDEX) !== released && ++turns < MAX_TURNS);
-  const claimed = index(RING_WRITER_INDEX);
+    index = again;
+    words = readCounts(file, ring, index.sequence + 1 - index.discarded);
+    claimed = Number(Atomics.load(file.i64, (offset + RING_WRITER_INDEX) / 8)) + 1;
+    again = loadIndex(file.i64, geometry);
+  } while (
+    (again.sequence !== index.sequence || again.discarded !== index.discarded) &&
+    ++turns < MAX_TURNS
+  );
+  const released = index.sequence + 1;
   const refused = Object.fromEntries(
     REFUSAL_REASONS.map(({ name, reason }) => [name, readLoss(file, ring, reason)]),
   ) as Record<RefusalReason, number>;
   const rejected = Object.fromEntries(
     REJECT_NAMES.map((name, reason) => [name, words[READ_REJECTED + reason]]),
   ) as Record<RejectReason, number>;
-  const discarded = Number(file.i64[EXT_DISCARDED / 8 + ring]);
+  const { discarded } = index;
   const delivered = words[READ_DELIVERED];
   const torn = words[READ_TORN];
   const counted = delivered + torn + discarded +

@@ -7,7 +7,9 @@ import { randomBytes } from "node:crypto";
 import { clockWords, Mapping, now, runtime } from "../../ffi/mod.ts";
 import { DictionaryWriter, SHARED_MARGIN_BYTES } from "../dictionary/write.ts";
 import * as layout from "../format/layout.ts";
-import { RingWriter } from "../ring/write.ts";
+import { packIndex } from "../ring/index.ts";
+import { type Overflow, RingWriter } from "../ring/write.ts";
+import { watchReader } from "./attached.ts";
 import { hasExtension } from "./extension.ts";
 import type { Identity } from "./identity.ts";
 
@@ -40,6 +42,11 @@ export interface FileOptions extends FileSizes {
   predecessor?: Uint8Array;
   /** `"many"` lets other processes and Workers join; see `FileWriter.join`. Default `"one"`. */
   producers?: "one" | "many";
+  /**
+   * What goes when a ring is full and nobody reads: `"newest"` refuses what comes, `"oldest"` discards
+   * what has been there for longest. Default `"newest"`. With a reader, the newest are refused.
+   */
+  overflow?: Overflow;
 }
 
 /** What rings are made with, by ring number. */
@@ -131,6 +138,10 @@ export class FileWriter {
     this.spans = new RingWriter(mapping, at(layout.HEADER_SPANS), producers);
     this.measurements = new RingWriter(mapping, at(layout.HEADER_MEASUREMENTS), producers);
     this.dictionary = new DictionaryWriter(mapping, at(layout.HEADER_DICTIONARY), producers);
+    if (mapping.i64[layout.HEADER_VERSION >> 3] === BigInt(layout.VERSION_DISCARDS)) {
+      const attached = watchReader(mapping);
+      for (const ring of [this.events, this.spans, this.measurements]) ring.attached = attached;
+    }
     this.uid = mapping.u8.slice(layout.EXT_FILE_UID, layout.EXT_FILE_UID + layout.UID_BYTES);
   }
 
@@ -141,6 +152,11 @@ export class FileWriter {
    */
   static create(path: string, options: FileOptions): FileWriter {
     const { rings, offsets, dictionary, bytes, reserve } = planFile(path, options);
+    if (options.overflow === "oldest" && options.producers === "many") {
+      throw new RangeError(
+        `${path}: overflow "oldest" is for one producer: another one may be filling the oldest slot`,
+      );
+    }
     const mapping = Mapping.create(path, {
       bytes,
       reserve,
@@ -241,10 +257,11 @@ function fill(
   rings: readonly RingSize[],
   offsets: readonly number[],
   dictionary: number,
-  { identity, generation = 0, predecessor, producers = "one" }: FileOptions,
+  { identity, generation = 0, predecessor, producers = "one", overflow = "newest" }: FileOptions,
 ): void {
   now();
-  i64[layout.HEADER_VERSION >> 3] = BigInt(layout.VERSION);
+  const discards = overflow === "oldest";
+  i64[layout.HEADER_VERSION >> 3] = BigInt(discards ? layout.VERSION_DISCARDS : layout.VERSION);
   i64[layout.HEADER_DICTIONARY >> 3] = BigInt(dictionary);
   i64[layout.HEADER_TIME >> 3] = BigInt(clockWords[0] >>> 0) * 1_000_000_000n +
     BigInt(clockWords[2]);
@@ -254,7 +271,7 @@ function fill(
     i64[layout.HEADER_RINGS[ring] >> 3] = BigInt(offset);
     i64[(offset + layout.RING_NUM_BUFFERS) >> 3] = BigInt(slots);
     i64[(offset + layout.RING_BUFFER_SIZE) >> 3] = BigInt(slotBytes);
-    i64[(offset + layout.RING_READER_INDEX) >> 3] = -1n;
+    i64[(offset + layout.RING_READER_INDEX) >> 3] = discards ? packIndex(-1, 0) : -1n;
     i64[(offset + layout.RING_WRITER_INDEX) >> 3] = -1n;
     const availability = (offset + layout.RING_HEADER_BYTES) >> 2;
     i32.fill(-1, availability, availability + slots);

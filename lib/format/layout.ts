@@ -8,8 +8,13 @@
  * @module
  */
 
-/** The only file version there is (header word `version`). */
+/** The file version that readers made elsewhere know (header word `version`). */
 export const VERSION = 1;
+/**
+ * Version 1 but for one word: the writer discards the oldest records, and so it moves reader_index,
+ * too. Readers that know version 1 alone must not read such a file, and refuse it.
+ */
+export const VERSION_DISCARDS = 2;
 
 // ---------------------------------------------------------------- header (64 bytes, offsets from 0)
 
@@ -36,7 +41,10 @@ export const RING_HEADER_BYTES = 32;
 export const RING_NUM_BUFFERS = 0;
 /** i64: bytes of a slot. */
 export const RING_BUFFER_SIZE = 8;
-/** i64: last sequence the reader is done with; -1 at first. Owned by the reader. */
+/**
+ * i64: last sequence the reader is done with; -1 at first. Owned by the reader, but for files that
+ * discard, where both sides swap it: i32 that sequence, then u32 how many the writer has discarded.
+ */
 export const RING_READER_INDEX = 16;
 /** i64: last sequence claimed; -1 at first. Owned by the writer. */
 export const RING_WRITER_INDEX = 24;
@@ -136,9 +144,6 @@ export const LOSS_NAMES = [
   "encode",
   "truncated",
 ] as const;
-
-/** u64 by ring: records given up unread for newer ones; 0 where the newest are refused instead. */
-export const EXT_DISCARDED = 448;
 
 // Owned by the reader.
 /** u64: when the reader last looked, ns since the Unix epoch. */

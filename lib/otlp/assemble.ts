@@ -11,10 +11,10 @@ import { BYTES, FIXED64, OtlpSpan, SpanEvent, tag, VARINT } from "../format/fiel
 import { decodeEvent, decodeSpan, type EventRecord, type SpanRecord } from "../record/decode.ts";
 import { BAD_ID, STARTED_TWICE, TOO_LARGE } from "../record/wire.ts";
 import type { RecordCopy } from "../ring/read.ts";
-import { SCRATCH_BYTES, SCRATCH_LIMIT } from "./arena.ts";
+import { type Arena, SCRATCH_BYTES, SCRATCH_LIMIT } from "./arena.ts";
 import { Batch } from "./batch.ts";
 import { foundLog, putLogRecord } from "./logs.ts";
-import { INTERRUPTED, INTERRUPTIONS, TRUNCATED_SPAN } from "./marks.ts";
+import { INTERRUPTED, INTERRUPTIONS, PARTIAL, PARTIAL_NAME, TRUNCATED_SPAN } from "./marks.ts";
 import { ScopeCache, type ScopeEntry } from "./scopes.ts";
 import { isLater, noteTime, PairList, type ProcessState, type Source } from "./source.ts";
 import {
@@ -27,6 +27,7 @@ import {
   EVENT_SEQUENCE,
   FILE,
   FLAG_ENDED,
+  FLAG_PARTIAL,
   FLAG_REPEATED,
   FLAG_TRUNCATED,
   FLAGS,
@@ -76,6 +77,8 @@ export interface AssemblyCounts {
   interrupted: number;
   /** Of these, spans that had to go because too many were open. */
   evicted: number;
+  /** Of these, spans whose start the writer had discarded. */
+  partial: number;
   /** Records (late attributes, names, links, ends) of spans that are not open. */
   unmatched: number;
   /** Events of spans that are not open. */
@@ -103,6 +106,9 @@ const NAME = tag(OtlpSpan.name, BYTES);
 const ATTRIBUTE = tag(OtlpSpan.attributes, BYTES);
 const END_TIME = tag(OtlpSpan.endTime, FIXED64);
 const END_TIME_BYTES = 9;
+const START_TIME = tag(OtlpSpan.startTime, FIXED64);
+/** Both ids of a span, with their tags. */
+const IDS_BYTES = 28;
 const D_ATTRIBUTES = tag(OtlpSpan.droppedAttributes, VARINT);
 const D_EVENTS = tag(OtlpSpan.droppedEvents, VARINT);
 const D_LINKS = tag(OtlpSpan.droppedLinks, VARINT);
@@ -119,6 +125,7 @@ export class Assembler {
     spans: 0,
     interrupted: 0,
     evicted: 0,
+    partial: 0,
     unmatched: 0,
     unmatchedEvents: 0,
     lost: 0,
@@ -196,6 +203,7 @@ export class Assembler {
     dictionary: number,
     marksSpanEvents: boolean,
     wasMeasured: boolean,
+    discards = false,
   ): Source {
     return {
       file,
@@ -205,6 +213,7 @@ export class Assembler {
       scopes: new RefTable(),
       marksSpanEvents,
       wasMeasured,
+      discards,
     };
   }
 
@@ -226,8 +235,12 @@ export class Assembler {
     const hash = table.hash(process, t0, t1, t2, t3, s0, s1);
     const index = table.find(hash, process, t0, t1, t2, t3, s0, s1);
     if (record.event !== SpanEvent.start) {
-      if (index < 0) this.counts.unmatched++;
-      else this.change(source, copy, record, index);
+      if (index >= 0) this.change(source, copy, record, index);
+      else if (!source.discards) this.counts.unmatched++;
+      else {
+        const partial = this.startPartial(source, record, hash, t0, t1, t2, t3, s0, s1, sequence);
+        if (partial !== NONE) this.change(source, copy, record, partial);
+      }
       return;
     }
     if (index >= 0) throw STARTED_TWICE;
@@ -237,20 +250,9 @@ export class Assembler {
     const out = table.arena.bytes;
     aim(out, SCRATCH_LIMIT, source.dictionary, source.values);
     expectKeys(0);
-    // The tags before the ids end on 4-byte boundaries.
-    out.u8[0] = TRACE_HEAD & 0xff;
-    out.u8[1] = TRACE_HEAD >> 8;
-    const o = out.view;
-    o.setInt32(2, t0, true);
-    o.setInt32(6, t1, true);
-    o.setInt32(10, t2, true);
-    o.setInt32(14, t3, true);
-    out.u8[18] = SPAN_HEAD & 0xff;
-    out.u8[19] = SPAN_HEAD >> 8;
-    o.setInt32(20, s0, true);
-    o.setInt32(24, s1, true);
+    putIds(out, t0, t1, t2, t3, s0, s1);
     const { bodyStart, bodyEnd } = record;
-    const end = putSpanFields(copy, bodyStart, bodyEnd, out, 28, this.limits.attributes);
+    const end = putSpanFields(copy, bodyStart, bodyEnd, out, IDS_BYTES, this.limits.attributes);
     if (end > MAX_SPAN_BYTES) throw TOO_LARGE;
     this.makeRoom(end);
     const added = table.insert(hash, process, t0, t1, t2, t3, s0, s1, end);
@@ -274,6 +276,51 @@ export class Assembler {
     noteTime(source.process, found.low, found.high);
   }
 
+  /**
+   * A span of which the start was discarded, so that what is left of it is seen: its end, how it
+   * ended, what it was said to be on the way. NONE where there is no memory for it.
+   */
+  private startPartial(
+    source: Source,
+    record: SpanRecord,
+    hash: number,
+    t0: number,
+    t1: number,
+    t2: number,
+    t3: number,
+    s0: number,
+    s1: number,
+    sequence: number,
+  ): number {
+    if ((t0 | t1 | t2 | t3) === 0 || (s0 | s1) === 0) throw BAD_ID;
+    const { table } = this;
+    const scope = this.scopeIndex(source, record.scopeRef);
+    const out = table.arena.bytes;
+    putIds(out, t0, t1, t2, t3, s0, s1);
+    out.u8.set(PARTIAL_NAME, IDS_BYTES);
+    const end = IDS_BYTES + PARTIAL_NAME.length;
+    this.makeRoom(end);
+    const added = table.insert(hash, source.process.index, t0, t1, t2, t3, s0, s1, end);
+    if (added === NONE) {
+      this.counts.lost++;
+      return NONE;
+    }
+    table.append(added, 0, end);
+    const { meta } = table;
+    const base = SpanTable.base(added);
+    meta[base + KEYS] = 0;
+    meta[base + ATTRIBUTES] = 0;
+    meta[base + DROPPED_ATTRIBUTES] = 0;
+    meta[base + SCOPE] = scope;
+    // It had started by the time of what was recorded before.
+    meta[base + START_LOW] = source.process.lastLow;
+    meta[base + START_HIGH] = source.process.lastHigh;
+    meta[base + FLAGS] = FLAG_PARTIAL;
+    meta[base + FILE] = source.file;
+    meta[base + SEQUENCE] = sequence | 0;
+    return added;
+  }
+
   private change(source: Source, copy: RecordCopy, record: SpanRecord, index: number): void {
     const { table } = this;
     const base = SpanTable.base(index);
@@ -292,6 +339,11 @@ export class Assembler {
         length = putEnd(copy, bodyStart, bodyEnd, out, 0);
         noteTime(source.process, found.low, found.high);
         added |= FLAG_ENDED;
+        if ((flags & FLAG_PARTIAL) !== 0) {
+          // The only time that is known of it.
+          table.meta[base + START_LOW] = found.low;
+          table.meta[base + START_HIGH] = found.high;
+        }
         // An end is always kept, without its status where there is no room for that.
         if (!this.keep(index, length, END_BYTES)) {
           this.keep(index, out.u8[0] === END_TIME ? END_TIME_BYTES : 0, END_BYTES);
@@ -541,6 +593,14 @@ export class Assembler {
       to += INTERRUPTED.length;
       counts.interrupted++;
     }
+    if ((meta[base + FLAGS] & FLAG_PARTIAL) !== 0) {
+      out.u8[to] = START_TIME;
+      out.view.setInt32(to + 1, meta[base + START_LOW], true);
+      out.view.setInt32(to + 5, meta[base + START_HIGH], true);
+      out.u8.set(PARTIAL, to + 9);
+      to += 9 + PARTIAL.length;
+      counts.partial++;
+    }
     if ((meta[base + FLAGS] & FLAG_TRUNCATED) !== 0) {
       out.u8.set(TRUNCATED_SPAN, to);
       to += TRUNCATED_SPAN.length;
@@ -557,6 +617,29 @@ export class Assembler {
     table.remove(index);
     this.onAdded(this.spans);
   }
+}
+
+/** The ids, first of all; their tags put them on 2-byte boundaries. */
+function putIds(
+  out: Arena["bytes"],
+  t0: number,
+  t1: number,
+  t2: number,
+  t3: number,
+  s0: number,
+  s1: number,
+): void {
+  const { u8, view } = out;
+  u8[0] = TRACE_HEAD & 0xff;
+  u8[1] = TRACE_HEAD >> 8;
+  view.setInt32(2, t0, true);
+  view.setInt32(6, t1, true);
+  view.setInt32(10, t2, true);
+  view.setInt32(14, t3, true);
+  u8[18] = SPAN_HEAD & 0xff;
+  u8[19] = SPAN_HEAD >> 8;
+  view.setInt32(20, s0, true);
+  view.setInt32(24, s1, true);
 }
 
 function isEventOfSpan(record: EventRecord, marked: boolean): boolean {

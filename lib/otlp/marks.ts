@@ -38,6 +38,20 @@ export const INTERRUPTED: Uint8Array = trueAttribute(
   "otlp_mmap.interrupted",
 );
 
+/** The start of the span was discarded: its start time, parent and kind are not known. */
+export const PARTIAL: Uint8Array = trueAttribute(
+  OtlpSpan.attributes,
+  "otlp_mmap.partial",
+);
+
+/** Field `name` of a span whose start was discarded, and that had no other name afterwards. */
+export const PARTIAL_NAME: Uint8Array = namedField("(start discarded)");
+
+function namedField(name: string): Uint8Array {
+  const text = new TextEncoder().encode(name);
+  return Uint8Array.of(tag(OtlpSpan.name, BYTES), text.length, ...text);
+}
+
 /** Field `status` of an error. */
 function errorStatus(message: string): Uint8Array {
   const text = new TextEncoder().encode(message);

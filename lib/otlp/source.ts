@@ -50,6 +50,8 @@ export interface Source {
   readonly scopes: RefTable;
   /** Its writer marks events of spans; without that they are guessed. */
   readonly marksSpanEvents: boolean;
+  /** Its writer discards the oldest records: of a span the start may be missing. */
+  readonly discards: boolean;
   /** A reader before this one took measurements of it, or of a file that it continues. */
   wasMeasured: boolean;
 }

@@ -50,6 +50,8 @@ export const FLAG_ENDED = 1;
 export const FLAG_TRUNCATED = 2;
 /** Keys or names may be there twice. */
 export const FLAG_REPEATED = 4;
+/** Its start was discarded. */
+export const FLAG_PARTIAL = 8;
 
 /** In EVENT_FILE: not one file. */
 export const SEVERAL_FILES = -1;

@@ -32,6 +32,7 @@ const COUNTS = [
   "spans",
   "interrupted",
   "evicted",
+  "partial",
   "unmatched",
   "unmatchedEvents",
   "lost",

@@ -1,8 +1,9 @@
 /**
  * What became of the records of a ring, counted in the file by whoever reads it: delivered, torn,
  * rejected by reason. The words are there twice. A reader fills the copy that does not count, says in
- * it which reader_index it belongs to, and then stores that reader_index: so a reader killed between
- * any two of these stores leaves counters that fit the reader_index it left.
+ * it how many released records it belongs to, and then stores the reader_index that says so: a reader
+ * killed between any two of these stores leaves counters that fit the reader_index it left. What a
+ * writer has discarded is not released: its swaps change nothing about which copy counts.
  *
  * @module
  */
@@ -39,7 +40,7 @@ function wordOf(ring: number, copy: number): number {
 }
 
 /**
- * Which copy counts while `released` records are released: the one that belongs to the most records
+ * Which copy counts while readers have released `released` records: the one that belongs to the most records
  * of those that belong to no more. A version 1 reader may have gone on without counting.
  */
 export function currentCopy(file: FileViews, ring: number, released: number): number {
@@ -56,7 +57,7 @@ export function currentCopy(file: FileViews, ring: number, released: number): nu
   return current;
 }
 
-/** The counters that count while `released` records are released, by word. */
+/** The counters that count while readers have released `released` records, by word. */
 export function readCounts(file: FileViews, ring: number, released: number): number[] {
   const first = wordOf(ring, currentCopy(file, ring, released));
   const words: number[] = [];
@@ -90,10 +91,18 @@ export function notedBad({ bad, more, words }: ReadCounts, word: number): number
   return count;
 }
 
-/** Counts the records after `from` up to `to`; to be called before reader_index says that. */
-export function countReleased(counts: ReadCounts, from: number, to: number): void {
+/**
+ * Counts `count` records up to `to` that the reader is done with, good and bad, where readers were
+ * done with `before` until now; to be called before reader_index says that.
+ */
+export function countReleased(
+  counts: ReadCounts,
+  to: number,
+  count: number,
+  before: number,
+): void {
   const { file, ring, words, bad, more } = counts;
-  let good = to - from;
+  let good = count;
   for (const [sequence, word] of bad) {
     if (sequence > to) continue;
     bad.delete(sequence);
@@ -102,15 +111,15 @@ export function countReleased(counts: ReadCounts, from: number, to: number): voi
   }
   if (bad.size === 0) good = countMore(words, more, good);
   words[READ_DELIVERED] += good;
-  words[READ_RELEASED] = to + 1;
-  const first = wordOf(ring, 1 - currentCopy(file, ring, from + 1));
+  words[READ_RELEASED] = before + count;
+  const first = wordOf(ring, 1 - currentCopy(file, ring, before));
   const { i64 } = file;
   for (let word = READ_DELIVERED; word < words.length; word++) {
     const value = BigInt(words[word]);
     if (i64[first + word] !== value) i64[first + word] = value;
   }
   // Pairs with whoever looks for the copy that counts: the counters above are stored before.
-  Atomics.store(i64, first + READ_RELEASED, BigInt(to + 1));
+  Atomics.store(i64, first + READ_RELEASED, BigInt(before + count));
 }
 
 /** Those without a sequence, as many as were released; returns how many records remain. */

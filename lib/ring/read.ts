@@ -11,6 +11,7 @@ import { AVAILABILITY_BYTES, RING_READER_INDEX, RING_WRITER_INDEX } from "../for
 import type { RingGeometry } from "../file/geometry.ts";
 import { type Bytes, createBytes } from "../record/bytes.ts";
 import { countReleased, openCounts, type ReadCounts } from "./counts.ts";
+import { loadIndex, packIndex, unpackIndex } from "./index.ts";
 import type { FileViews } from "./write.ts";
 
 /** Records longer than this are not taken for records. Bytes. */
@@ -26,8 +27,12 @@ export interface RingReader {
   taken: number;
   /** Sequence taken last, -1 at first. */
   sequence: number;
-  /** Sequence that `reader_index` holds: the last one given back. */
+  /** Sequence that `reader_index` holds, or held when this reader last moved it. */
   released: number;
+  /** Records that readers of the file have given back so far: all of those but the discarded. */
+  given: number;
+  /** Records that the writer discarded before this reader took them, by first and last sequence. */
+  readonly missed: { readonly from: number; readonly to: number }[];
   /** Slot of the next record. */
   position: number;
   /** Availability flag the next record is published with. */
@@ -52,16 +57,19 @@ export interface RecordCopy extends Bytes {
  * @param counted The file has our extension block, in which what becomes of records is counted.
  */
 export function openRing(file: FileViews, geometry: RingGeometry, counted: boolean): RingReader {
-  const sequence = Number(Atomics.load(file.i64, (geometry.offset + RING_READER_INDEX) >> 3));
+  const { sequence, discarded } = loadIndex(file.i64, geometry);
+  const given = sequence + 1 - discarded;
   const reader: RingReader = {
     file,
     geometry,
     taken: 0,
     sequence,
     released: sequence,
+    given,
+    missed: [],
     position: 0,
     flag: 0,
-    counts: counted ? openCounts(file, geometry.ring, sequence + 1) : null,
+    counts: counted ? openCounts(file, geometry.ring, given) : null,
   };
   seek(reader, sequence);
   return reader;
@@ -101,6 +109,24 @@ export function claimedAhead(reader: RingReader): number {
   );
   // Never more than a ring ahead, so the distance of the low halves is the whole distance.
   return Math.max(0, (low - (reader.sequence | 0)) | 0);
+}
+
+/**
+ * Goes on behind the records that the writer has discarded meanwhile; false when there are none. To be
+ * asked where the next record is not there, and **after every copy**: when it says true, what was
+ * copied may be a mix of two records, and is none.
+ */
+export function passDiscarded(reader: RingReader): boolean {
+  const { file, geometry, missed, sequence } = reader;
+  if (geometry.discards !== true) return false;
+  // Not a load but a swap of the word with itself, since loads of the slot may come after a later
+  // load, and do not come after a store. Pairs with the writer's swap, which comes before its first
+  // store into the slot: either that swap is seen here, or the copy was complete before it.
+  const index = Atomics.or(file.i32, (geometry.offset + RING_READER_INDEX) / 4, 0);
+  if (index <= sequence) return false;
+  missed.push({ from: sequence + 1, to: index });
+  seek(reader, index);
+  return true;
 }
 
 /** Steps over the next record: to be called once it has been copied, or will never be there. */
@@ -165,7 +191,10 @@ function readPrefix(bytes: Uint8Array, slotBytes: number, copy: RecordCopy): boo
  */
 export function release(reader: RingReader, sequence: number): void {
   if (sequence <= reader.released) return;
-  if (reader.counts !== null) countReleased(reader.counts, reader.released, sequence);
+  if (reader.geometry.discards === true) return releaseShared(reader, sequence);
+  const count = sequence - reader.released;
+  if (reader.counts !== null) countReleased(reader.counts, sequence, count, reader.given);
+  reader.given += count;
   reader.released = sequence;
   // 64 bits at once, since from -1 to 0 both halves change. Pairs with the writer's load when it
   // looks for room: the copies above are done before the slots can be seen free.
@@ -174,4 +203,28 @@ export function release(reader: RingReader, sequence: number): void {
     (reader.geometry.offset + RING_READER_INDEX) / 8,
     BigInt(sequence),
   );
+}
+
+/** The same where the writer moves `reader_index`, too. */
+function releaseShared(reader: RingReader, sequence: number): void {
+  const { file, geometry, counts, missed, released } = reader;
+  let count = sequence - released;
+  for (const { from, to } of missed) {
+    count -= Math.max(0, Math.min(to, sequence) - Math.max(from - 1, released));
+  }
+  const word = (geometry.offset + RING_READER_INDEX) / 8;
+  if (count > 0 && counts !== null) countReleased(counts, sequence, count, reader.given);
+  reader.given += count;
+  for (;;) {
+    const before = Atomics.load(file.i64, word);
+    // A writer that found nobody attached may have gone on, even beyond records that were taken. They
+    // were taken whole, so they are not lost: they are taken off what it has counted as discarded.
+    const to = Math.max(sequence, unpackIndex(before, true).sequence);
+    const after = packIndex(to, to + 1 - reader.given);
+    // Pairs with the swap of the writer, and with its load when it looks for room.
+    if (Atomics.compareExchange(file.i64, word, before, after) !== before) continue;
+    reader.released = to;
+    break;
+  }
+  while (missed.length > 0 && missed[0].to <= reader.released) missed.shift();
 }

@@ -17,6 +17,7 @@ import {
   RING_WRITER_INDEX,
   SLOT_LENGTH_BYTES,
 } from "../format/layout.ts";
+import { packIndex, unpackIndex } from "./index.ts";
 
 /** The part of a mapping that a ring needs: views over the whole file. */
 export interface FileViews {
@@ -42,6 +43,9 @@ function assureStack(frames: number): number {
   return frames === 0 ? 0 : assureStack(frames - 1) + 1;
 }
 
+/** What becomes of records that find their ring full. */
+export type Overflow = "newest" | "oldest";
+
 /** One ring of a file that this isolate writes. */
 export class RingWriter {
   /** Views to fill the reserved place through: the mapping's, or with many producers a scratch's. */
@@ -55,6 +59,11 @@ export class RingWriter {
   readonly maxRecordBytes: number;
   /** First sequence that may not be used. Lower only in tests of succession. */
   sequenceLimit: number = SEQUENCE_LIMIT;
+  /**
+   * Is a reader there? Set for a ring whose oldest records are discarded while none is; null where
+   * the newest are refused in any case.
+   */
+  attached: (() => boolean) | null = null;
 
   private readonly file: FileViews;
   private readonly many: boolean;
@@ -110,7 +119,7 @@ export class RingWriter {
     if (next - this.reader + keep >= this.slots) {
       // Pairs with the reader's store of reader_index: what it has released may be overwritten.
       this.reader = Atomics.load(this.file.i32, this.readerWord);
-      if (next - this.reader + keep >= this.slots) return -1;
+      if (next - this.reader + keep >= this.slots && !this.discard(next)) return -1;
     }
     if (next >= this.sequenceLimit) return -2;
     return this.many ? 0 : this.slotsOffset + (next & this.mask) * this.slotBytes;
@@ -150,6 +159,35 @@ export class RingWriter {
   /** Sequence of the last record the reader has released, -1 for none. */
   get released(): number {
     return Atomics.load(this.file.i32, this.readerWord);
+  }
+
+  /** How many records were discarded so far. */
+  get discarded(): number {
+    if (this.attached === null) return 0;
+    return unpackIndex(Atomics.load(this.file.i64, this.readerWord >> 1), true).discarded;
+  }
+
+  /**
+   * Makes room for `next` by giving up the oldest records; false where a reader is there, or the ring
+   * is not one of these. Slots that are kept for others need not be: there will be room for them.
+   */
+  private discard(next: number): boolean {
+    if (this.attached === null || this.attached()) return false;
+    const { i64 } = this.file;
+    const word = this.readerWord >> 1;
+    for (;;) {
+      const before = Atomics.load(i64, word);
+      const { sequence, discarded } = unpackIndex(before, true);
+      this.reader = sequence;
+      if (next - sequence < this.slots) break;
+      // Pairs with the swaps of the reader: a record is either released by it, or discarded here. The
+      // count is in the same word, so it is true after any kill.
+      Atomics.compareExchange(i64, word, before, packIndex(sequence + 1, discarded + 1));
+      // The load of the next turn is not for its value alone: no store into the slot comes before it,
+      // and it does not come before the swap. So a reader that still sees the old index when it has
+      // copied the slot has copied nothing of the new record (see `passDiscarded`).
+    }
+    return true;
   }
 
   private claimAndCopy(end: number): boolean {

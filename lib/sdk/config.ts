@@ -7,6 +7,7 @@
 
 import { DiagLogLevel } from "@opentelemetry/api";
 import type { FileSizes } from "../file/write.ts";
+import type { Overflow } from "../ring/write.ts";
 import type { LogLimits, SpanLimits } from "./limits.ts";
 import {
   AlwaysOffSampler,
@@ -80,6 +81,8 @@ export interface EnvironmentSettings {
   file?: string;
   /** OTLP_MMAP_DIR: the directory to make files in. */
   directory?: string;
+  /** OTLP_MMAP_OVERFLOW: what goes when a ring is full and nobody reads. */
+  overflow: Overflow;
   /** OTLP_MMAP_SPANS_SLOTS and the others of the file's sizes: those that are set. */
   sizes: FileSizes;
   /** One line for each value that was ignored or replaced. */
@@ -147,6 +150,7 @@ export function readEnvironment(env: Environment): EnvironmentSettings {
     logLevel: readLogLevel(get, warnings),
     file: get("SDK_MMAP_EXPORTER_FILE"),
     directory: get("OTLP_MMAP_DIR"),
+    overflow: readChoice("OTLP_MMAP_OVERFLOW", OVERFLOWS, "newest", get, warnings),
     sizes: readSizes(get, warnings),
     warnings,
   };
@@ -221,6 +225,7 @@ const HISTOGRAMS: Record<string, "explicit" | "exponential"> = {
   explicit_bucket_histogram: "explicit",
   base2_exponential_bucket_histogram: "exponential",
 };
+const OVERFLOWS: Record<string, Overflow> = { newest: "newest", oldest: "oldest" };
 const EXEMPLAR_FILTERS: Record<string, ExemplarFilter> = {
   trace_based: "trace_based",
   always_on: "always_on",

@@ -5,6 +5,7 @@
  */
 import { unlinkSync } from "node:fs";
 import { diag } from "@opentelemetry/api";
+import { READER_SILENT_NS } from "../file/attached.ts";
 import { identity } from "../file/identity.ts";
 import { networkProblem } from "../file/network.ts";
 import type { FileSizes, FileWriter } from "../file/write.ts";
@@ -22,6 +23,7 @@ import {
   REFUSED,
   SEQUENCES_USED_UP,
 } from "../record/encode.ts";
+import type { Overflow } from "../ring/write.ts";
 import { resourceMessage, scopeMessage } from "../record/identity.ts";
 import { Shape } from "../record/shape.ts";
 import { createInPlace, type Place } from "../file/place.ts";
@@ -38,12 +40,17 @@ export interface ScopeIdentity {
 
 /** Names of events that are interned; others are written in full. */
 const MAX_EVENT_NAMES = 1000;
-/** A reader that has not looked for this long is not attached, ns. */
-const READER_GONE_NS = 10_000_000_000n;
 /** Where no new file can be made, this long passes before the next attempt, ms. */
 const RETRY_MS = 1000;
 /** How often `taken` looks, ms. */
 const TAKEN_POLL_MS = 5;
+
+/** How the files are made. */
+export interface RecorderSettings {
+  readonly sizes: FileSizes;
+  /** Default `"newest"`. */
+  readonly overflow?: Overflow;
+}
 
 /** Writes to one file at a time; when it is used up, to the next generation. */
 export class Recorder {
@@ -54,7 +61,7 @@ export class Recorder {
   /** Keys of links. */
   readonly linkShape: Shape = new Shape("");
   private readonly place: Place;
-  private readonly sizes: FileSizes;
+  private readonly settings: RecorderSettings;
   private readonly resource: Resource;
   private readonly valueLengthLimit: number;
   private readonly owner = identity();
@@ -68,10 +75,15 @@ export class Recorder {
   private retryAt = 0;
 
   /** Makes the first file; throws what stands in its way. */
-  constructor(place: Place, sizes: FileSizes, resource: Resource, limits: ResolvedSpanLimits) {
+  constructor(
+    place: Place,
+    settings: RecorderSettings,
+    resource: Resource,
+    limits: ResolvedSpanLimits,
+  ) {
     this.place = place;
     this.valueLengthLimit = limits.attributeValueLengthLimit;
-    this.sizes = sizes;
+    this.settings = settings;
     this.resource = resource;
     this.file = this.create();
     this.sayWhere(this.file.mapping.path);
@@ -135,14 +147,19 @@ export class Recorder {
   /** Resolves true when the reader has taken all that is written now, false after `timeout` ms. */
   async taken(timeout: number): Promise<boolean> {
     const files = [this.previous, this.file].filter((file) => file !== null);
-    const targets = files.map((file) => [
-      [file.spans, file.spans.claimed] as const,
-      [file.events, file.events.claimed] as const,
-      [file.measurements, file.measurements.claimed] as const,
-    ]).flat();
+    const targets = files.flatMap(({ spans, events, measurements }) =>
+      [spans, events, measurements].map((ring) => ({
+        ring,
+        sequence: ring.claimed,
+        discarded: ring.discarded,
+      }))
+    );
     const isTaken = () => {
       return files.every((file) => !file.mapping.closed) &&
-        targets.every(([ring, sequence]) => ring.released >= sequence);
+        // Whatever is discarded meanwhile nobody has taken.
+        targets.every(({ ring, sequence, discarded }) =>
+          ring.released >= sequence && ring.discarded <= discarded
+        );
     };
     const deadline = performance.now() + timeout;
     while (!isTaken()) {
@@ -170,7 +187,8 @@ export class Recorder {
 
   private create(predecessor?: FileWriter): FileWriter {
     const file = createInPlace(this.place, {
-      ...this.sizes,
+      ...this.settings.sizes,
+      overflow: this.settings.overflow,
       identity: this.owner,
       generation: this.generation,
       predecessor: predecessor?.uid,
@@ -238,7 +256,7 @@ export class Recorder {
     const heartbeat = Atomics.load(mapping.i64, EXT_READER_HEARTBEAT >> 3);
     const silent = BigInt(Date.now()) * 1_000_000n - heartbeat;
     diag.warn(
-      heartbeat === 0n || silent > READER_GONE_NS
+      heartbeat === 0n || silent > READER_SILENT_NS
         ? `${mapping.path} is full and no collector reads it; what comes now is lost and counted. ` +
           `Start one on this machine: otlp-mmap collect`
         : `${mapping.path} is full: the collector can't keep up; what does not fit is lost and ` +

@@ -22,6 +22,7 @@ import {
 } from "@opentelemetry/core";
 import { explainDenied, runtime } from "../../ffi/mod.ts";
 import type { FileSizes } from "../file/write.ts";
+import type { Overflow } from "../ring/write.ts";
 import {
   type EnvironmentSettings,
   type ExemplarFilter,
@@ -61,6 +62,12 @@ export interface StartOptions {
   limits?: SpanLimits;
   /** Sizes of the file. Default: OTLP_MMAP_SPANS_SLOTS and its like, else as `FileSizes` says. */
   sizes?: FileSizes;
+  /**
+   * What goes when a ring is full and no collector reads: the `"newest"` records are refused, or the
+   * `"oldest"` discarded, as in a flight recorder. Default: OTLP_MMAP_OVERFLOW, else `"newest"`.
+   * Files of the second kind can be read by this project's readers alone.
+   */
+  overflow?: Overflow;
   /** Called with every span when it has started, for example to copy baggage onto it. */
   onStart?: (span: Span, parentContext: Context) => void;
   /** What measurements become. */
@@ -185,7 +192,8 @@ function startUnguarded(options: StartOptions): Sdk {
       file: options.file ?? (options.directory === undefined ? env.file : undefined),
       directory: options.directory ?? env.directory,
     };
-    recorder = new Recorder(place, sizes, resource, spanLimits.limits);
+    const settings = { sizes, overflow: overflowOf(options.overflow) ?? env.overflow };
+    recorder = new Recorder(place, settings, resource, spanLimits.limits);
   } catch (error) {
     return notRecording(`telemetry is off: ${explainDenied(error)}`, release);
   }
@@ -274,6 +282,13 @@ function notRecording(reason: string, release: () => void = () => {}, isProblem 
       return Promise.resolve();
     },
   };
+}
+
+/** What the program says, where that is one of the two. */
+function overflowOf(value: Overflow | undefined): Overflow | undefined {
+  if (value === undefined || value === "newest" || value === "oldest") return value;
+  diag.warn(`start({ overflow: ${JSON.stringify(value)} }): not one of newest, oldest; ignored`);
+  return undefined;
 }
 
 const PROPAGATORS: Record<PropagatorName, () => TextMapPropagator> = {

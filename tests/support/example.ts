@@ -34,10 +34,12 @@ export function writeExample(directory: string): string {
   const recorder = new Recorder(
     { directory },
     {
-      events: small,
-      spans: { slots: 8, slotBytes: 256 },
-      measurements: small,
-      dictionaryBytes: 1024,
+      sizes: {
+        events: small,
+        spans: { slots: 8, slotBytes: 256 },
+        measurements: small,
+        dictionaryBytes: 1024,
+      },
     },
     { attributes: { "service.name": "shop" }, warnings: [] },
     limits,

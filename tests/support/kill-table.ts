@@ -6,7 +6,13 @@
  */
 
 /** Steps of the same name in a row, and what a process killed after any of them has left. */
-export type Row = readonly [step: string, delivered: number, torn: number, refused?: number];
+export type Row = readonly [
+  step: string,
+  delivered: number,
+  torn: number,
+  refused?: number,
+  discarded?: number,
+];
 
 /** One thing that is recorded. */
 export interface Recorded {
@@ -14,7 +20,7 @@ export interface Recorded {
   readonly operation: string;
   /** Records that were there before. */
   readonly before: number;
-  /** In the order of the steps; delivered, torn and refused are in addition to what was before. */
+  /** In the order of the steps; all numbers are in addition to what was before. */
   readonly rows: readonly Row[];
 }
 
@@ -61,6 +67,17 @@ export const KILL_TABLE: readonly Recorded[] = [
   { operation: "cut log", before: BEFORE, rows: [["slot", 0, 0], ["loss", 0, 0], ...RECORD] },
   { operation: "measurement", before: BEFORE + 1, rows: RECORD },
   { operation: "refused log", before: BEFORE + 14, rows: [["loss", 0, 0, 1]] },
+  {
+    // The oldest is given up and counted by the same store.
+    operation: "log that discards",
+    before: BEFORE + 14,
+    rows: [
+      ["reader_index", -1, 0, 0, 1],
+      ["slot", -1, 0, 0, 1],
+      ["writer_index", -1, 1, 0, 1],
+      ["availability", 0, 0, 0, 1],
+    ],
+  },
   {
     operation: "new generation",
     before: BEFORE,
@@ -113,6 +130,34 @@ export const READER_TABLE: readonly Again[] = [
   ["flock", 0],
   ["close", 0],
   ...release(5, 4),
+  ...release(4, 1),
+  ...release(1, 0),
+  ["reader pid", 0],
+  ["reader heartbeat", 0],
+  ["reader pid", 0],
+  ["reader heartbeat", 0],
+  ["unlink", 0],
+  ["close", 0],
+];
+
+/**
+ * The same with 15 events, 3 span records and 1 measurement, in a file whose writer discards the
+ * oldest: the reader says first that it is there, and looks at reader_index after each copy.
+ */
+export const SHARING_READER_TABLE: readonly Again[] = [
+  ["mkostemps", 0],
+  ["flock", 0],
+  ["link", 0],
+  ["unlink", 0],
+  ["flock", 0],
+  ["reader pid", 0],
+  ["reader heartbeat", 0],
+  ["flock", 0],
+  ["close", 0],
+  ["reader pid", 0],
+  ["reader heartbeat", 0],
+  ["reader_index", 0],
+  ...release(19, 4),
   ...release(4, 1),
   ...release(1, 0),
   ["reader pid", 0],

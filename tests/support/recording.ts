@@ -27,7 +27,7 @@ export function record(place: Place, sizes: FileSizes = {}): Recording {
     attributes: undefined,
     detectors: undefined,
   });
-  const recorder = new Recorder(place, sizes, resource, DEFAULT_SPAN_LIMITS);
+  const recorder = new Recorder(place, { sizes }, resource, DEFAULT_SPAN_LIMITS);
   const provider = new TracerProvider({
     recorder,
     sampler: compileSampler(new AlwaysOnSampler()),

@@ -21,9 +21,10 @@ interface Before {
   readonly recorder: Recorder;
 }
 
-function startSdk(): Sdk {
+function startSdk(overflow?: "oldest"): Sdk {
   const sdk = start({
     env: {},
+    overflow,
     file: path,
     resource: { "service.name": "killed" },
     sampler: new AlwaysOnSampler(),
@@ -35,8 +36,8 @@ function startSdk(): Sdk {
 }
 
 /** 3 records in the spans ring, one in each other. */
-function prepare(): Before {
-  const sdk = startSdk();
+function prepare(overflow?: "oldest"): Before {
+  const sdk = startSdk(overflow);
   const tracer = sdk.tracerProvider!.getTracer("app");
   tracer.startSpan("warm", WARM).end();
   const span = tracer.startSpan("warm", WARM);
@@ -118,6 +119,12 @@ const OPERATIONS: Record<string, () => () => void | Promise<void>> = {
     const logger = sdk.loggerProvider!.getLogger("app");
     for (let i = 1; i < RING.slots - 1; i++) logger.emit({ body: "fill" });
     return () => logger.emit({ body: "refused" });
+  },
+  "log that discards": () => {
+    const { sdk } = prepare("oldest");
+    const logger = sdk.loggerProvider!.getLogger("app");
+    for (let i = 1; i < RING.slots - 1; i++) logger.emit({ body: "fill" });
+    return () => logger.emit({ body: "last" });
   },
   "new generation": () => {
     const { span, recorder } = prepare();
