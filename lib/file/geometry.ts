@@ -213,12 +213,7 @@ function readRing(
       `${name}.num_buffers ${slots} x buffer_size ${slotBytes} do not fit before ${following} at ${next}`,
     );
   }
-  // reader_index first: it never passes a writer_index that is read after it.
-  const index = unpackIndex(view.getBigInt64(offset + RING_READER_INDEX, true), discards);
-  const reader = discards
-    ? BigInt(index.sequence)
-    : view.getBigInt64(offset + RING_READER_INDEX, true);
-  const writer = view.getBigInt64(offset + RING_WRITER_INDEX, true);
+  const { reader, writer, discarded } = readIndexes(view, offset, discards, slots);
   if (reader < -1n) throw new FormatError(path, `${name}.reader_index is ${reader}, below -1`);
   if (writer < reader) {
     // Indexes are made with 0 before they get their -1.
@@ -227,10 +222,10 @@ function readRing(
     }
     throw new FormatError(path, `${name}.writer_index ${writer} is behind reader_index ${reader}`);
   }
-  if (index.discarded > index.sequence + 1 && discards) {
+  if (BigInt(discarded) > reader + 1n) {
     throw new FormatError(
       path,
-      `${name}.reader_index is ${index.sequence}, with ${index.discarded} discarded up to it`,
+      `${name}.reader_index is ${reader}, with ${discarded} discarded up to it`,
     );
   }
   if (writer - reader > slots) {
@@ -249,6 +244,28 @@ function readRing(
     firstSlot: availability + Number(slots) * AVAILABILITY_BYTES,
     ...(discards && { discards }),
   });
+}
+
+/** Times that both indexes are read, where the writer moves both. */
+const MAX_LOOKS = 1000;
+
+/** The indexes of a ring, as they were at one moment. */
+function readIndexes(
+  view: DataView,
+  offset: number,
+  discards: boolean,
+  slots: bigint,
+): { reader: bigint; writer: bigint; discarded: number } {
+  for (let look = 1;; look++) {
+    // reader_index first: it never passes a writer_index that is read after it.
+    const word = view.getBigInt64(offset + RING_READER_INDEX, true);
+    const writer = view.getBigInt64(offset + RING_WRITER_INDEX, true);
+    if (!discards) return { reader: word, writer, discarded: 0 };
+    const { sequence, discarded } = unpackIndex(word, true);
+    const reader = BigInt(sequence);
+    // The writer may have moved both in between.
+    if (writer - reader <= slots || look === MAX_LOOKS) return { reader, writer, discarded };
+  }
 }
 
 function explainVersion(view: DataView, version: bigint): string {
