@@ -1,16 +1,17 @@
 /**
- * Writes numbered log records with checksums and discards the oldest: PATH COUNT RING_SLOTS. With a
+ * Writes numbered log records with checksums and discards the oldest: PATH COUNT RING_SLOTS [blind]. With a
  * COUNT it writes so many, then spans (below), and is killed; with 0 it writes until it reads a line,
- * then says how many and closes its file.
+ * then says how many and closes its file. `blind` takes every reader for gone.
  */
 import { once } from "node:events";
 import process from "node:process";
 import { AlwaysOnSampler } from "../../lib/sdk/sampler.ts";
+import type { Recorder } from "../../lib/sdk/recorder.ts";
 import { start } from "../../lib/sdk/start.ts";
 import { bodyOf } from "../support/flight.ts";
 import { killSelf } from "../support/stores.ts";
 
-const [path, countText, slotsText] = process.argv.slice(2);
+const [path, countText, slotsText, blind] = process.argv.slice(2);
 const count = Number(countText);
 const slots = Number(slotsText);
 const sdk = start({
@@ -22,6 +23,10 @@ const sdk = start({
   sizes: { events: { slots, slotBytes: 512 }, spans: { slots: 16, slotBytes: 512 } },
 });
 if (!sdk.recording) throw new Error(sdk.reason);
+if (blind !== undefined) {
+  const { settings } = sdk.tracerProvider as unknown as { settings: { recorder: Recorder } };
+  settings.recorder.file!.events.attached = () => false;
+}
 const logger = sdk.loggerProvider!.getLogger("flight");
 const emit = (number: number): void => logger.emit({ body: bodyOf(number), severityNumber: 9 });
 
