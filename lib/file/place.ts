@@ -11,12 +11,16 @@ import process from "node:process";
 import { isLocked, mappedBy, Mapping, userId, userTempDirectory } from "../../ffi/mod.ts";
 import {
   ensureDefaultDirectory,
+  ensureDirectory,
   exactFilePath,
   type FileIdentity,
   fileName,
   leftoverName,
+  type PlaceOptions,
+  spareDirectory,
 } from "./places.ts";
 import { hasExtension } from "./extension.ts";
+import { fittingSizes, freeBytes } from "./room.ts";
 import { type FileOptions, FileWriter } from "./write.ts";
 import { EXT_FILE_UID, EXT_OWNER_LOCKS, UID_BYTES } from "../format/layout.ts";
 
@@ -24,10 +28,15 @@ import { EXT_FILE_UID, EXT_OWNER_LOCKS, UID_BYTES } from "../format/layout.ts";
 export interface Place {
   readonly file?: string;
   readonly directory?: string;
+  /** Told what a person should know: smaller rings, another place. */
+  readonly onNote?: (note: string) => void;
+  /** Where default places are, for tests. */
+  readonly places?: PlaceOptions;
 }
 
 /**
- * Makes a file and publishes it. Throws what stands in the way: no permission, no space, a
+ * Makes a file and publishes it. Where there is little room, its rings are smaller, as far as nobody
+ * chose their sizes; the default place has a spare one for when that does not help. Throws what stands in the way: no permission, no space, a
  * directory that is not ours.
  */
 export function createInPlace(place: Place, options: FileOptions): FileWriter {
@@ -41,7 +50,7 @@ export function createInPlace(place: Place, options: FileOptions): FileWriter {
   if (place.file !== undefined) {
     mkdirSync(dirname(place.file), { recursive: true, mode: 0o700 });
     const path = exactFilePath(place.file, names, false);
-    const file = FileWriter.create(path, options);
+    const file = createFitting(path, options, place);
     let wanted = path;
     let { isolate } = names;
     return publish(file, path, () => {
@@ -52,14 +61,45 @@ export function createInPlace(place: Place, options: FileOptions): FileWriter {
       return wanted;
     });
   }
-  let directory = place.directory;
-  if (directory === undefined) {
-    directory = ensureDefaultDirectory(userId() ?? undefined, { userTempDirectory });
-  } else {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  if (place.directory !== undefined) {
+    mkdirSync(place.directory, { recursive: true, mode: 0o700 });
+    return createInDirectory(place.directory, names, options, place);
   }
+  const uid = userId() ?? undefined;
+  const places = { userTempDirectory, ...place.places };
+  const directory = ensureDefaultDirectory(uid, places);
+  const spare = spareDirectory(uid ?? 0, places);
+  if (spare === null) return createInDirectory(directory, names, options, place);
+  let reason = "has little room";
+  if (!fittingSizes(directory, options, freeBytes(directory)).isTight) {
+    try {
+      return createInDirectory(directory, names, options, place);
+    } catch (error) {
+      if (codeOf(error) !== "ENOSPC") throw error;
+      reason = "is full";
+    }
+  }
+  try {
+    const file = createInDirectory(ensureDirectory(spare, uid), names, options, place);
+    place.onNote?.(
+      `${directory} ${reason}: telemetry goes to ${spare}, where a collector without paths looks, ` +
+        `too. Give /dev/shm more room (--shm-size), or set OTLP_MMAP_DIR on both sides`,
+    );
+    return file;
+  } catch {
+    // What there is of the first choice may still do.
+    return createInDirectory(directory, names, options, place);
+  }
+}
+
+function createInDirectory(
+  directory: string,
+  names: FileIdentity,
+  options: FileOptions,
+  place: Place,
+): FileWriter {
   const path = join(directory, fileName(names));
-  const file = FileWriter.create(path, options);
+  const file = createFitting(path, options, place);
   // Taken: a thread number that another Worker had before. Its file may still be undrained.
   let { isolate } = names;
   return publish(file, path, () => {
@@ -70,6 +110,28 @@ export function createInPlace(place: Place, options: FileOptions): FileWriter {
 
 /** Added to a thread's number where the name with it is taken: more than any system gives out. */
 const OTHER_ISOLATE = 0x400000;
+
+/** Makes a file with rings that suit the room there is. */
+function createFitting(path: string, options: FileOptions, { onNote }: Place): FileWriter {
+  const directory = dirname(path);
+  const free = freeBytes(directory);
+  const { sizes, halves, bytes } = fittingSizes(path, options, free);
+  const file = FileWriter.create(path, { ...options, ...sizes });
+  if (halves > 0) {
+    onNote?.(
+      `${directory} has ${megabytes(free)} free: rings have 1/${
+        2 ** halves
+      } of their usual slots ` +
+        `(${megabytes(bytes)} in all). More room there (--shm-size), another place ` +
+        `(OTLP_MMAP_DIR), or sizes of your own (OTLP_MMAP_SPANS_SLOTS and its like) change that`,
+    );
+  }
+  return file;
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
 
 /** Publishes under `path`, or under what `other` says as long as that is taken, too. */
 function publish(file: FileWriter, path: string, other: () => string): FileWriter {

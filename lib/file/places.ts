@@ -15,6 +15,8 @@ export interface PlaceOptions {
   readonly userTempDirectory?: () => string;
   /** Linux: the directory shared by all users. Default `/dev/shm`. */
   readonly sharedMemory?: string;
+  /** Linux: the one for when that has no room. Default `/tmp`, none beside another `sharedMemory`. */
+  readonly spare?: string;
 }
 
 /** Every file of ours in a directory has a name with this ending. */
@@ -28,6 +30,7 @@ export const LEFTOVER_SUFFIX = ".left";
 
 const PREFIX = "otlp-mmap-";
 const SHARED_MEMORY = "/dev/shm";
+const SPARE = "/tmp";
 // <isolate>.<generation>, or <pid>-<uid8> before it.
 const SUFFIX_PATTERN = /^(?:\d+-[0-9a-f]{8}\.)?\d+\.\d+$/;
 const LEFTOVER_PATTERN = /\.[0-9a-f]{8}\.left$/;
@@ -54,6 +57,20 @@ export function defaultDirectory(uid: number, options: PlaceOptions = {}): strin
   throw new Error(`there is no default directory on ${platform}: set OTLP_MMAP_DIR`);
 }
 
+/**
+ * The directory where a user's files go when the default one has no room; null where there is no such
+ * place. Readers look there, too, once it exists.
+ */
+export function spareDirectory(uid: number, options: PlaceOptions = {}): string | null {
+  const parent = spareParent(options);
+  return parent === null ? null : join(parent, `${PREFIX}${uid}`);
+}
+
+function spareParent({ platform = process.platform, sharedMemory, spare }: PlaceOptions) {
+  if (platform !== "linux") return null;
+  return spare ?? (sharedMemory === undefined ? SPARE : null);
+}
+
 /** A default directory and the user it must belong to. */
 export interface DefaultDirectory {
   readonly path: string;
@@ -63,13 +80,23 @@ export interface DefaultDirectory {
 /**
  * The default directories to read from: that of the user, or, for root, those of all users that
  * exist, root's own first. (On macOS users' temporary directories can't be listed by a rule that
- * the system documents, so root looks at its own there.)
+ * the system documents, so root looks at its own there.) Behind them, on Linux, the spare ones that
+ * exist.
  */
 export function defaultDirectories(uid: number, options: PlaceOptions = {}): DefaultDirectory[] {
   const own = { path: defaultDirectory(uid, options), uid };
-  if (uid !== 0 || (options.platform ?? process.platform) !== "linux") return [own];
-  const parent = options.sharedMemory ?? SHARED_MEMORY;
-  const others: DefaultDirectory[] = [];
+  const spare = spareParent(options);
+  const spares = spare === null ? [] : usersIn(spare);
+  if (uid !== 0 || (options.platform ?? process.platform) !== "linux") {
+    return [own, ...spares.filter((each) => each.uid === uid)];
+  }
+  const others = usersIn(options.sharedMemory ?? SHARED_MEMORY).filter((each) => each.uid !== uid);
+  return [own, ...others, ...spares];
+}
+
+/** The directories of all users in one that is everybody's. */
+function usersIn(parent: string): DefaultDirectory[] {
+  const users: DefaultDirectory[] = [];
   let names: string[] = [];
   try {
     names = readdirSync(parent);
@@ -78,11 +105,10 @@ export function defaultDirectories(uid: number, options: PlaceOptions = {}): Def
   }
   for (const name of names) {
     const match = /^otlp-mmap-(0|[1-9]\d{0,9})$/.exec(name);
-    if (match === null || Number(match[1]) === uid) continue;
-    others.push({ path: join(parent, name), uid: Number(match[1]) });
+    if (match === null) continue;
+    users.push({ path: join(parent, name), uid: Number(match[1]) });
   }
-  others.sort((a, b) => a.uid - b.uid);
-  return [own, ...others];
+  return users.sort((a, b) => a.uid - b.uid);
 }
 
 /**
@@ -112,7 +138,11 @@ export function ensureDefaultDirectory(
   uid: number = currentUid(),
   options: PlaceOptions = {},
 ): string {
-  const path = defaultDirectory(uid, options);
+  return ensureDirectory(defaultDirectory(uid, options), uid);
+}
+
+/** The same for a default or spare directory of that user. */
+export function ensureDirectory(path: string, uid: number = currentUid()): string {
   try {
     mkdirSync(path, { mode: 0o700 });
   } catch (error) {

@@ -81,7 +81,7 @@ export class Recorder {
     resource: Resource,
     limits: ResolvedSpanLimits,
   ) {
-    this.place = place;
+    this.place = { onNote: once((note) => note), ...place };
     this.valueLengthLimit = limits.attributeValueLengthLimit;
     this.settings = settings;
     this.resource = resource;
