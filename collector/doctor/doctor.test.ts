@@ -42,7 +42,7 @@ async function doctor(
     env: { OTLP_MMAP_DIR: place, XDG_STATE_HOME: join(root, "state"), ...options.env },
   });
   const { code } = await command.ended;
-  const text = command.text().replaceAll(place, "PLACE").replaceAll(root, "ROOT")
+  const text = command.text().replaceAll(place, "PLACE").replaceAll(join(root, "state"), "STATE")
     .replaceAll(tmpdir(), "TMP")
     .replace(/(Deno|Bun) \d+\.\d+\.\d+ on \w+ \w+/, "RUNTIME")
     .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/, "TIME")
@@ -64,7 +64,7 @@ const HEALTHY = [
   "ok   leftovers  no records of processes that ended wait to be read",
   "ok   collector  no application is writing, so there is nothing to read",
   "ok   endpoint   none is set (--endpoint), so a collector shows what it reads on a page",
-  "ok   store      ROOT/state/otlp-mmap/store.db: not there yet; it can be made",
+  "ok   store      STATE/otlp-mmap/store.db: not there yet; it can be made",
   "ok   self-test  a span, a log record and a measurement were written and read in TMP",
 ];
 

@@ -102,7 +102,7 @@ describe("--prometheus", () => {
     const directory = folder();
     const sink = await startSink();
     const args = ["--endpoint", sink.url, "--prometheus", ":0", "--metrics-interval", "50ms"];
-    const collector = startCollector([directory, "--print", ...args]);
+    const collector = startCollector([directory, ...args]);
     const program = await startProgram("metered.ts", directory, "delta");
     try {
       const url = await urlOf(collector);
