@@ -13,7 +13,8 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { observe, type Observed } from "../../tests/support/collector.ts";
+import { startSink } from "../../tests/peers/sink.ts";
+import { observe, type Observed, waitForSpans } from "../../tests/support/collector.ts";
 import { type Program, startProgram } from "../../tests/support/programs.ts";
 import { ownRuntime } from "../../tests/support/runtimes.ts";
 import type {
@@ -392,6 +393,34 @@ describe("--ui", () => {
       await next.stop();
     } finally {
       await program.stop();
+    }
+  });
+
+  it("stores beside an endpoint, which gets everything also where nothing can be stored", async () => {
+    const { files, env } = place();
+    const sink = await startSink();
+    const path = join(files, "../store.db");
+    const args = ["--ui", "--ui-port", "0", "--store", path, "--endpoint", sink.url, "--no-spool"];
+    const both = collector([...args, files], env);
+    const program = await startProgram("shown.ts", files, "shop");
+    try {
+      const client = await createClient(await addressOf(both));
+      const isThere = (services: string[]) => services.includes("shop");
+      await eventually(() => client.ask<string[]>("services"), isThere);
+      const { endpoints } = await client.ask<{ endpoints: string[] }>("state");
+      assert.equal(endpoints.length, 3);
+      assert.equal((await waitForSpans(sink, 40)).length, 40);
+      await both.stop();
+      writeFileSync(path, "no database ".repeat(1000));
+      const without = collector([...args, files], env);
+      await without.wrote(/is damaged, or no database[^]*nothing is stored, and no page is served/);
+      await program.ask({ more: 5 });
+      await waitForSpans(sink, 50);
+      assert.equal((await without.stop()).code, 0, without.text());
+    } finally {
+      await both.stop();
+      await program.stop();
+      await sink.stop();
     }
   });
 
