@@ -411,6 +411,8 @@ describe("--ui", () => {
       assert.equal(endpoints.length, 3);
       assert.equal((await waitForSpans(sink, 40)).length, 40);
       await both.stop();
+      // What is in its log would be put back.
+      for (const end of ["-wal", "-shm"]) rmSync(path + end, { force: true });
       writeFileSync(path, "no database ".repeat(1000));
       const without = collector([...args, files], env);
       await without.wrote(/is damaged, or no database[^]*nothing is stored, and no page is served/);
