@@ -22,6 +22,7 @@ const BENCHMARKS: Record<string, readonly string[]> = {
   allocations: ["--quick"],
   store: ["--quick"],
   spool: ["--quick"],
+  page: ["--quick"],
   collector: ["--spans", "500000", "--measurements", "1000000"],
 };
 
@@ -36,6 +37,8 @@ if (unknown !== undefined) {
 }
 const rest = options.filter((option) => option !== "--quick");
 for (const name of names.length > 0 ? names : Object.keys(BENCHMARKS)) {
+  // Without a browser the others still run.
+  if (names.length === 0 && name === "page" && !process.env.OTLP_MMAP_CHROMIUM) continue;
   const quick = rest.length < options.length ? BENCHMARKS[name] : [];
   const child = spawn(
     denoPath(),

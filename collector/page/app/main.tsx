@@ -33,11 +33,14 @@ function View(): JSX.Element {
   if (view === "crashes" && id === "") return <CrashesView />;
   if (view === "crashes") return <CrashView key={id} address={address} resourceId={id} />;
   return (
-    <Empty title="There is no such view.">
-      <p>
-        The address may have been cut. <a href="#/">Go to the overview</a>.
-      </p>
-    </Empty>
+    <>
+      <h1>Nothing here</h1>
+      <Empty title="There is no such view.">
+        <p>
+          The address may have been cut. <a href="#/">Go to the overview</a>.
+        </p>
+      </Empty>
+    </>
   );
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { formatQuery, type QueryValue } from "../logic/address.ts";
 
 /** Why a question has no answer. */
@@ -52,6 +52,8 @@ export async function ask<T>(path: string, signal?: AbortSignal): Promise<T> {
 export interface Answer<T> {
   readonly data: T | undefined;
   readonly error: string | undefined;
+  /** There is no such thing. */
+  readonly missing?: boolean;
   readonly loading: boolean;
 }
 
@@ -64,14 +66,12 @@ export function useAnswer<T>(path: string | null, version: unknown = 0): Answer<
   const [answer, setAnswer] = useState<Answer<T> & { path: string | null }>(
     { data: undefined, error: undefined, loading: path !== null, path },
   );
-  const running = useRef<AbortController | null>(null);
   useEffect(() => {
     if (path === null) {
       setAnswer({ data: undefined, error: undefined, loading: false, path });
       return;
     }
     const control = new AbortController();
-    running.current = control;
     setAnswer((before) =>
       before.path === path ? before : { data: before.data, error: undefined, loading: true, path }
     );
@@ -79,7 +79,8 @@ export function useAnswer<T>(path: string | null, version: unknown = 0): Answer<
       (data) => setAnswer({ data, error: undefined, loading: false, path }),
       (error: Error) => {
         if (control.signal.aborted) return;
-        setAnswer({ data: undefined, error: error.message, loading: false, path });
+        const missing = error instanceof ApiError && error.status === 404;
+        setAnswer({ data: undefined, error: error.message, missing, loading: false, path });
       },
     );
     return () => control.abort();

@@ -36,8 +36,16 @@ export function CompareView({ a, b }: {
     [first.data, second.data],
   );
   const error = first.error ?? second.error;
-  if (error !== undefined) return <Failed error={error} />;
-  if (!trees) return <p class="loading" role="status">Loading…</p>;
+  if (!trees) {
+    return (
+      <>
+        <h1>Two traces</h1>
+        {error === undefined
+          ? <p class="loading" role="status">Loading…</p>
+          : <Failed error={error} />}
+      </>
+    );
+  }
   return <Both key={`${a} ${b}`} a={trees[0]} b={trees[1]} ids={[a, b]} />;
 }
 

@@ -18,7 +18,7 @@ import { Attributes } from "../parts/attributes.tsx";
 import { EndedSpans, LogMarks, LossMarks, OpenSpans, Scale } from "../parts/crash-tracks.tsx";
 import { CrashMetrics } from "../parts/crash-metrics.tsx";
 import { LogLines, logText } from "../parts/log-lines.tsx";
-import { Of } from "../parts/states.tsx";
+import { Empty, Of } from "../parts/states.tsx";
 import { Long, Name, Service } from "../parts/text.tsx";
 
 const LENGTHS = [2, 5, 10, 30, 60, 300];
@@ -30,7 +30,20 @@ export function CrashView({ address, resourceId }: {
 }): JSX.Element {
   const seconds = Math.min(3600, Math.max(1, Number(first(address, "seconds")) || 30));
   const report = useAnswer<CrashReport>(question(["crashes", resourceId], { seconds }));
-  return <Of answer={report}>{(data) => <Report report={data} seconds={seconds} />}</Of>;
+  return (
+    <>
+      {!report.data && <h1>Crash</h1>}
+      {report.missing
+        ? (
+          <Empty title="There is no such crash.">
+            <p>
+              It may have been removed by age or size. <a href="#/crashes">All crashes</a>
+            </p>
+          </Empty>
+        )
+        : <Of answer={report}>{(data) => <Report report={data} seconds={seconds} />}</Of>}
+    </>
+  );
 }
 
 function Report({ report, seconds }: { report: CrashReport; seconds: number }): JSX.Element {

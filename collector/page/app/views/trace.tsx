@@ -4,7 +4,7 @@
  * @module
  */
 import type { JSX } from "preact";
-import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Log, Paged, Trace } from "../../../store/queries/types.ts";
 import { type Address, first, formatAddress } from "../logic/address.ts";
 import { criticalPath, segmentsBySpan } from "../logic/critical-path.ts";
@@ -71,17 +71,22 @@ export function TraceView({ address, traceId }: {
       />
     );
   }
-  if (answer.loading) return <p class="loading" role="status">Loading…</p>;
-  if (answer.error !== undefined && !/no such|not found|no trace|404/i.test(answer.error)) {
-    return <Failed error={answer.error} />;
-  }
   return (
-    <Empty title="This trace is not in the store.">
-      <p>
-        It may not have arrived yet, or was removed by age or size.{" "}
-        <a href={formatAddress(["traces"])}>Search for traces</a>
-      </p>
-    </Empty>
+    <>
+      <h1>Trace</h1>
+      {answer.loading
+        ? <p class="loading" role="status">Loading…</p>
+        : answer.error !== undefined && !answer.missing
+        ? <Failed error={answer.error} />
+        : (
+          <Empty title="This trace is not in the store.">
+            <p>
+              It may not have arrived yet, or was removed by age or size.{" "}
+              <a href={formatAddress(["traces"])}>Search for traces</a>
+            </p>
+          </Empty>
+        )}
+    </>
   );
 }
 
@@ -159,7 +164,8 @@ function Loaded({ address, traceId, trace, tree, open, logs }: {
       : places.findLast((place) => place < selected) ?? places.at(-1)!;
     select(next);
   };
-  useEffect(() => {
+  // Before the next key: an effect would come after the next picture.
+  useLayoutEffect(() => {
     const listen = (event: KeyboardEvent): void => {
       const target = event.target as HTMLElement;
       if (event.ctrlKey || event.metaKey || event.altKey) return;

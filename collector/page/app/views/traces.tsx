@@ -4,7 +4,7 @@
  * @module
  */
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { TraceSummary } from "../../../store/queries/types.ts";
 import { type Address, first, formatAddress, timeQuery } from "../logic/address.ts";
 import { count } from "../logic/numbers.ts";
@@ -105,7 +105,8 @@ function List({ rows, pages, address }: {
     setAt(next);
     list.current?.querySelectorAll<HTMLElement>("a.trace")[next]?.focus();
   };
-  useEffect(() => {
+  // Before the next key: an effect would come after the next picture.
+  useLayoutEffect(() => {
     const listen = (event: KeyboardEvent): void => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       const target = event.target as HTMLElement;
