@@ -11,8 +11,13 @@ import { cut, CUT_IN_DETAIL, CUT_IN_LIST, oneLine, visible } from "../logic/cut.
 /** A name on one line, cut when long; the whole of it is in the details. */
 export function Name({ text, empty = "(no name)" }: { text: string; empty?: string }): JSX.Element {
   if (text === "") return <span class="name muted">{empty}</span>;
+  return <span class="name">{nameText(text)}</span>;
+}
+
+/** A name on one line, cut when long. */
+export function nameText(text: string): string {
   const { text: head, more } = cut(text, CUT_IN_LIST);
-  return <span class="name">{oneLine(head)}{more ? "…" : ""}</span>;
+  return more ? `${oneLine(head)}…` : oneLine(head);
 }
 
 /** A text as it is, cut when long, with a button for the rest. */

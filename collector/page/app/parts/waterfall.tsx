@@ -14,7 +14,7 @@ import { severity } from "../logic/severity.ts";
 import { duration, msBetween, ticks } from "../logic/time.ts";
 import type { Node, Tree } from "../logic/tree.ts";
 import { useNarrow } from "../data/use-narrow.ts";
-import { Name, serviceColour } from "./text.tsx";
+import { nameText, serviceColour } from "./text.tsx";
 
 /** The stretch of a trace that is drawn, in milliseconds since its start. */
 export interface Zoom {
@@ -23,7 +23,7 @@ export interface Zoom {
 }
 
 /** Rows are rendered so many at a time: most scrolling then changes nothing in the document. */
-const CHUNK = 12;
+const CHUNK = 6;
 
 /** What a waterfall shows and tells. */
 export interface WaterfallProps {
@@ -56,7 +56,7 @@ export function Waterfall(props: WaterfallProps): JSX.Element {
     const element = scroller.current;
     if (!element) return;
     const first = Math.max(0, Math.floor(element.scrollTop / height / CHUNK - 1) * CHUNK);
-    const shown = Math.ceil(element.clientHeight / height / CHUNK + 3) * CHUNK;
+    const shown = Math.ceil(element.clientHeight / height / CHUNK + 2.5) * CHUNK;
     setSight((before) =>
       before.first === first && before.count === shown ? before : { first, count: shown }
     );
@@ -228,10 +228,11 @@ const Row = memo(function Row(props: RowProps): JSX.Element {
     <div
       id={props.id}
       class={`row ${props.selected ? "selected" : ""} ${props.found ? "found" : ""} ${state}`}
-      style={{ transform: `translateY(${props.top}px)` }}
+      style={{ top: `${props.top}px` }}
       role="treeitem"
       aria-level={node.depth + 1}
       aria-selected={props.selected}
+      aria-description={props.segments ? "on the critical path" : undefined}
       aria-expanded={node.below > 0 ? !closed : undefined}
       onClick={() => props.onSelect(node.index)}
       onDblClick={() => node.below > 0 && props.onToggle(node.index)}
@@ -253,14 +254,13 @@ const Row = memo(function Row(props: RowProps): JSX.Element {
           : <span class="leaf" aria-hidden="true"></span>}
         <span class={`dot ${serviceColour(span.service)}`} aria-hidden="true"></span>
         {span.status === "error" && <span class="bang" aria-hidden="true">!</span>}
-        <Name text={span.name} />
+        <span class="name">{nameText(span.name)}</span>
         {span.status === "error" && <span class="hidden">error</span>}
-        {props.segments && <span class="hidden">on the critical path</span>}
         <span class="row-service">
           {node.orphan && (
             <span class="badge quiet" title="Its parent is not in the store">no parent</span>
           )}
-          <Name text={span.service} empty="" />
+          {nameText(span.service)}
         </span>
         {closed && node.errors > 0 && span.status !== "error" && (
           <span class="badge bad">{count(node.errors)}</span>
