@@ -344,7 +344,7 @@ if (CHROMIUM !== undefined) {
         await page.locator(".crashes a").click();
         await page.waitForSelector(".tracks");
         const words = await page.locator(".last-words").innerText();
-        assert.match(words, /POST \/orders › charge card › sign request/);
+        assert.match(words, /POST \/orders\s*›\s*charge card\s*›\s*sign request/);
         assert.match(words, /heap limit reached/);
         assert.equal(await count(page, ".track .bar.cut"), 9);
         for (const part of [".lane-span", ".marks .log-mark", ".metric svg", ".losses li"]) {

@@ -10,15 +10,14 @@ export const CUT_IN_LIST = 160;
 /** Characters of a text in a detail. */
 export const CUT_IN_DETAIL = 2000;
 
-// Control characters but newline and tab, bidirectional controls, and what has no width.
-// deno-lint-ignore no-control-regex
-const INVISIBLE =
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+// Control characters but newline and tab, format characters (bidirectional controls, what has no
+// width), and separators of lines. The joiner of emoji and scripts is a format character that belongs.
+const INVISIBLE = /(?![\n\t\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 /** Replaces characters that don't show by a picture of them or their code point. */
 export function visible(text: string): string {
   return text.replace(INVISIBLE, (char) => {
-    const code = char.charCodeAt(0);
+    const code = char.codePointAt(0)!;
     if (code < 0x20) return String.fromCharCode(0x2400 + code);
     if (code === 0x7f) return "\u2421";
     return `\\u${code.toString(16).padStart(4, "0")}`;

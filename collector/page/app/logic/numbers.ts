@@ -61,3 +61,10 @@ export function measured(value: number, unit: string): string {
 export function several(number: number, thing: string): string {
   return `${count(number)} ${thing}${number === 1 ? "" : "s"}`;
 }
+
+/** How often something happens, in a unit that leaves a readable number: `1.2/s`, `1.9/min`, `1/h`. */
+export function rate(perSecond: number): string {
+  if (perSecond === 0 || perSecond >= 0.1) return `${count(perSecond)}/s`;
+  if (perSecond * 60 >= 0.1) return `${count(perSecond * 60)}/min`;
+  return `${count(perSecond * 3600)}/h`;
+}

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Value } from "../../../store/queries/types.ts";
 import { cut, oneLine, visible } from "./cut.ts";
-import { bytes, count, measured, percent, several } from "./numbers.ts";
+import { bytes, count, measured, percent, rate, several } from "./numbers.ts";
 import { severity } from "./severity.ts";
 import {
   attributeCondition,
@@ -15,7 +15,10 @@ import {
 describe("text from elsewhere", () => {
   it("shows characters that would not show", () => {
     assert.equal(visible("a\u0000b\u001b[31m\u007f"), "a␀b␛[31m␡");
-    assert.equal(visible("\u202egnp.exe \u200b\ufeff"), "\\u202egnp.exe \\u200b\\ufeff");
+    assert.equal(
+      visible("\u202egnp.exe \u200b\ufeff\u2028"),
+      "\\u202egnp.exe \\u200b\\ufeff\\u2028",
+    );
     assert.equal(visible("two\nlines\tand é 😀"), "two\nlines\tand é 😀");
     assert.equal(oneLine("two\r\nlines\tand\n"), "two⏎lines⇥and⏎");
   });
@@ -100,6 +103,13 @@ describe("numbers", () => {
     assert.equal(measured(12, "{request}/s"), "12 request/s");
     assert.equal(measured(8, "/s"), "8/s");
     assert.equal(measured(NaN, "s"), "NaN");
+    assert.deepEqual([0, 12, 0.1, 0.031, 0.00028].map(rate), [
+      "0/s",
+      "12/s",
+      "0.1/s",
+      "1.86/min",
+      "1.01/h",
+    ]);
     assert.deepEqual([several(1, "span"), several(2, "span")], ["1 span", "2 spans"]);
   });
 

@@ -8,14 +8,14 @@ import { useMemo, useState } from "preact/hooks";
 import type { Call, Overview } from "../../../store/queries/types.ts";
 import { formatAddress } from "../logic/address.ts";
 import { cut, oneLine } from "../logic/cut.ts";
-import { count, percent } from "../logic/numbers.ts";
+import { count, percent, rate } from "../logic/numbers.ts";
 import { layOut, type Place } from "../logic/service-map.ts";
 import { duration } from "../logic/time.ts";
 import { serviceColour } from "./text.tsx";
 
 const WIDTH = 160;
 const HEIGHT = 40;
-const GAP_X = 84;
+const GAP_X = 100;
 const GAP_Y = 18;
 
 function label(name: string): string {
@@ -106,7 +106,7 @@ export function CallMap({ overview, time }: {
                   {label(service.service)}
                 </text>
                 <text class="box-figure" x={x(place) + 12} y={y(place) + 32}>
-                  {count(service.perSecond)}/s
+                  {rate(service.perSecond)}
                   {service.requests > 0 ? ` · p95 ${duration(service.p95)}` : ""}
                 </text>
                 {errors > 0 && (
@@ -173,22 +173,21 @@ function Line({ call, from, to, width, faded, told }: {
       x2 + WIDTH / 2
     } ${to[1] + HEIGHT + 40} ${x2 + WIDTH / 2} ${to[1] + HEIGHT}`
     : `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
-  // At a third of the way, lines that end at the same service are still apart.
-  const t = 0.4;
+  // Past the middle of the way, lines of the same caller are apart.
+  const t = 0.62;
   const mix = (a: number, b: number, c: number, d: number): number =>
     (1 - t) ** 3 * a + 3 * (1 - t) ** 2 * t * b + 3 * (1 - t) * t ** 2 * c + t ** 3 * d;
   const bad = call.errors / call.count > 0.01;
   return (
     <g class={`call ${bad ? "bad" : ""} ${faded ? "faded" : ""}`}>
       <path d={path} stroke-width={width.toFixed(1)} marker-end="url(#arrow)" />
-      {told && !back && (
+      {told && !back && x2 - x1 <= GAP_X && (
         <text
           x={mix(x1, x1 + bend, x2 - bend, x2)}
           y={mix(y1, y1, y2, y2) - 4}
           text-anchor="middle"
         >
           {count(call.count)}
-          {call.errors > 0 ? ` · ${percent(call.errors / call.count)} err` : ""}
         </text>
       )}
     </g>

@@ -21,6 +21,11 @@ export function axis(more: Partial<uPlot.Axis>): uPlot.Axis {
   };
 }
 
+/** Room for the labels of an axis of values. */
+export function labelWidth(_chart: uPlot, values: readonly string[] | null): number {
+  return Math.max(48, 16 + 6.6 * Math.max(0, ...(values ?? []).map((value) => value.length)));
+}
+
 /** The axis of time: local, with the date where the day changes. */
 export function timeAxis(): uPlot.Axis {
   return axis({

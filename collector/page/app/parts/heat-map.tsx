@@ -12,7 +12,7 @@ import { mergeBuckets, quantile } from "../logic/histogram.ts";
 import { count, measured } from "../logic/numbers.ts";
 import { clockTime, powersOfTen } from "../logic/time.ts";
 import { colour } from "../data/theme.ts";
-import { axis, Chart, timeAxis, type uPlot } from "./chart.tsx";
+import { axis, Chart, labelWidth, timeAxis, type uPlot } from "./chart.tsx";
 import { exemplarDots } from "./exemplars.tsx";
 import { Legend } from "./legend.tsx";
 import { zoomIn } from "./line-chart.tsx";
@@ -89,7 +89,7 @@ export function HeatMap({ stream, list, hidden, range }: {
       axes: [
         timeAxis(),
         axis({
-          size: 76,
+          size: labelWidth,
           ...(negative ? {} : {
             splits: (_: uPlot, __: number, least: number, most: number) => powersOfTen(least, most),
           }),

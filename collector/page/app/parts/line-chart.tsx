@@ -12,7 +12,7 @@ import { hasRate, ratePoints, type Sample, samples } from "../logic/rate.ts";
 import { toMs } from "../logic/time.ts";
 import { colour } from "../data/theme.ts";
 import { change } from "../data/use-address.ts";
-import { axis, Chart, timeAxis, uPlot } from "./chart.tsx";
+import { axis, Chart, labelWidth, timeAxis, uPlot } from "./chart.tsx";
 import { exemplarDots } from "./exemplars.tsx";
 import { DRAWN, Legend, seriesColour } from "./legend.tsx";
 
@@ -77,7 +77,10 @@ export function LineChart({ stream, list, hidden, range, mode }: {
     },
     axes: [
       timeAxis(),
-      axis({ size: 76, values: (_, values) => values.map((value) => measured(value, unit)) }),
+      axis({
+        size: labelWidth,
+        values: (_, values) => values.map((value) => measured(value, unit)),
+      }),
     ],
     legend: { show: false },
     cursor: { drag: { x: true, y: false, setScale: false, dist: 6 } },

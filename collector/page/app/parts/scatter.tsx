@@ -12,7 +12,7 @@ import { duration, powersOfTen } from "../logic/time.ts";
 import { ask, question, useAnswer } from "../data/api.ts";
 import { colour } from "../data/theme.ts";
 import { change, go } from "../data/use-address.ts";
-import { axis, Chart, timeAxis, uPlot } from "./chart.tsx";
+import { axis, Chart, timeAxis, type uPlot } from "./chart.tsx";
 import { Failed } from "./states.tsx";
 
 /** A duration with its unit and no space, exact enough to be asked for again. */

@@ -189,7 +189,7 @@ function LastWords({ report }: { report: CrashReport }): JSX.Element {
           <p>
             It was cut off in {chain.map((span, i) => (
               <span key={span.spanId}>
-                {i > 0 && <span class="muted">{" › "}</span>}
+                {i > 0 && <span class="muted crumb">›</span>}
                 <a href={formatAddress(["traces", span.traceId], { span: span.spanId })}>
                   <Name text={span.name} />
                 </a>

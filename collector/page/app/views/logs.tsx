@@ -22,6 +22,9 @@ import { Empty, Of } from "../parts/states.tsx";
 /** As many rows of a live tail stay: what came before is a page away. */
 const TAIL = 1000;
 
+const TEXT_EXAMPLE = 'timeout, "connection refused", pay*';
+const TEXT_HELP = 'Words, "phrases", beginnings with *, AND, OR, NOT';
+
 const LEVELS: readonly (readonly [string, string])[] = [
   ["5", "debug and above"],
   ["9", "info and above"],
@@ -110,8 +113,8 @@ export function LogsView({ address }: { address: Address }): JSX.Element {
             type="search"
             key={first(address, "text")}
             defaultValue={first(address, "text")}
-            placeholder={'timeout, "connection refused", pay*'}
-            title={'Words, "phrases", beginnings with *, AND, OR, NOT'}
+            placeholder={TEXT_EXAMPLE}
+            title={TEXT_HELP}
             spellcheck={false}
             autocomplete="off"
             onChange={({ currentTarget }) => change({ text: currentTarget.value.trim() }, true)}

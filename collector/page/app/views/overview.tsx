@@ -6,7 +6,7 @@
 import type { JSX } from "preact";
 import type { Overview, ServiceFigures } from "../../../store/queries/types.ts";
 import { type Address, formatAddress, timeQuery } from "../logic/address.ts";
-import { bytes, count, percent } from "../logic/numbers.ts";
+import { bytes, count, percent, rate } from "../logic/numbers.ts";
 import { duration } from "../logic/time.ts";
 import type { State } from "../data/answers.ts";
 import { question, useAnswer } from "../data/api.ts";
@@ -95,7 +95,8 @@ function Nothing({ state, wide }: { state: State | undefined; wide: boolean }): 
             <p>Start a program that records, and it shows up here within a second:</p>
             <pre
               tabIndex={0}
-            >bun --preload otlp-mmap/register app.ts{"\n"}deno run -A --preload=npm:otlp-mmap/register app.ts</pre>
+            >bun --preload otlp-mmap/register app.ts
+deno run -A --preload=npm:otlp-mmap/register app.ts</pre>
             {state?.receivers && state.receivers.length > 0 && (
               <p>
                 Programs in other languages can send OTLP to {state.receivers.join(" and ")}.
@@ -143,9 +144,9 @@ function Services({ services, time }: {
                   <Sparkline
                     values={service.steps.map(({ requests }) => requests)}
                     marks={service.steps.map(({ errors }) => errors > 0)}
-                    label={`${count(service.perSecond)} requests a second`}
+                    label={`Requests: ${rate(service.perSecond)}`}
                   />{" "}
-                  <span class="unit">{count(service.perSecond)}/s</span>
+                  <span class="unit">{rate(service.perSecond)}</span>
                 </td>
                 <td class="number">
                   {service.errors > 0
