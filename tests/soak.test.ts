@@ -153,8 +153,6 @@ if (process.platform === "linux") {
 
         const missing = tally.check(services.calls);
         const text = collector.text();
-        console.log(`${tally.spans} spans, ${missing} without their key, ${restarts} restarts`);
-        console.log(text.trim().split("\n").slice(-8).join("\n"));
         const [spans, ...rings] = ["spans", "events", "measurements"].map((ring) =>
           new RegExp(`ledger of the ${ring} rings.*`).exec(text)![0]
         );
@@ -164,6 +162,9 @@ if (process.platform === "linux") {
         for (const ring of rings) assert.match(ring, / 0 refused/);
         for (const ring of [spans, ...rings]) assert.match(ring, / 0 rejected .* 0 pending/);
         const files = Number(/ from (\d+) files/.exec(text)![1]);
+        console.log(
+          `${tally.spans} spans, ${missing} without their key; ${restarts} restarts, ${files} files`,
+        );
         assert.ok(files > services.calls.length * 2, `only ${files} files`);
         assertFlat("the collector", used[0]);
         assertFlat("the service that is not restarted", used[1]);

@@ -7,11 +7,13 @@ import { metrics, trace } from "@opentelemetry/api";
 import { logs } from "@opentelemetry/api-logs";
 import { start } from "../../lib/sdk/start.ts";
 
-/** What it says at its end: records that were not refused. */
+/** What it says at its end. */
 export interface Load {
+  /** Spans that were started, and those that were refused. */
   readonly spans: number;
-  readonly logs: number;
-  readonly calls: number;
+  readonly refused: number;
+  /** Log records that were emitted, and as many measurements. */
+  readonly tenths: number;
 }
 
 const [directory, rate] = process.argv.slice(2);
@@ -50,7 +52,7 @@ console.log("ready");
 process.stdin.resume().once("end", () => {
   clearInterval(timer);
   const tenths = Math.ceil(number / 10);
-  const load: Load = { spans: number - refused, logs: tenths, calls: tenths };
+  const load: Load = { spans: number - refused, refused, tenths };
   console.log(JSON.stringify(load));
   void sdk.shutdown();
 });
