@@ -21,7 +21,7 @@ export type { IdGenerator } from "./lib/sdk/tracer.ts";
 export type { LogLimits, SpanLimits } from "./lib/sdk/limits.ts";
 export type { EmittedLogRecord, LogRecordHook } from "./lib/sdk/logger.ts";
 export type { View, ViewAggregation } from "./lib/sdk/views.ts";
-export type { ExemplarFilter, Temporality } from "./lib/sdk/config.ts";
+export type { Durability, ExemplarFilter, Temporality } from "./lib/sdk/config.ts";
 export { captureConsole, type ConsoleMethod, type ConsoleOptions } from "./lib/logs/console.ts";
 export { captureExceptions, type ExceptionOptions } from "./lib/logs/exceptions.ts";
 export type { ResourceDetector } from "./lib/sdk/resource.ts";

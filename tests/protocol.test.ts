@@ -51,9 +51,11 @@ function constantOf(prefix: string, name: string): string {
 function bytesOf({ unit, name }: Row): number {
   const perRing: { [name: string]: number } = {
     loss: layout.LOSS_REASONS,
+    synced: 1,
+    reusable: 1,
     read: layout.READ_COPIES * layout.READ_WORDS,
   };
-  if (unit === "u64 each") return 8 * layout.RING_COUNT * perRing[name];
+  if (/^[iu]64 each$/.test(unit)) return 8 * layout.RING_COUNT * perRing[name];
   const [, bits, bytes] = /^(?:[iu](32|64)|(\d+) bytes|fixed64)$/.exec(unit) ?? [];
   return unit === "fixed64" ? 8 : bits === undefined ? Number(bytes) : Number(bits) / 8;
 }

@@ -10,6 +10,7 @@ import * as layout from "../format/layout.ts";
 import { packIndex } from "../ring/index.ts";
 import { type Overflow, RingWriter } from "../ring/write.ts";
 import { watchReader } from "./attached.ts";
+import { currentBootId, readBootId } from "./boot.ts";
 import { hasExtension } from "./extension.ts";
 import type { Identity } from "./identity.ts";
 
@@ -47,6 +48,8 @@ export interface FileOptions extends FileSizes {
    * what has been there for longest. Default `"newest"`. With a reader, the newest are refused.
    */
   overflow?: Overflow;
+  /** The file is on a disk and will be synced (`FileSyncer`): slots are reused only after that. */
+  synced?: boolean;
 }
 
 /** What rings are made with, by ring number. */
@@ -126,6 +129,8 @@ export class FileWriter {
   readonly dictionary: DictionaryWriter;
   /** 16 random bytes that are this file's alone. */
   readonly uid: Uint8Array;
+  /** It is to be synced to its disk. */
+  readonly synced: boolean;
   /** Spans started here and not ended yet. */
   open = 0;
   /** UTF-16 units or bytes that an attribute value keeps (attribute value length limit). */
@@ -142,6 +147,12 @@ export class FileWriter {
       const attached = watchReader(mapping);
       for (const ring of [this.events, this.spans, this.measurements]) ring.attached = attached;
     }
+    this.synced = readBootId(mapping.u8) !== null;
+    if (this.synced) {
+      [this.events, this.spans, this.measurements].forEach((ring, i) =>
+        ring.reuseAfter(layout.EXT_REUSABLE + i * 8)
+      );
+    }
     this.uid = mapping.u8.slice(layout.EXT_FILE_UID, layout.EXT_FILE_UID + layout.UID_BYTES);
   }
 
@@ -152,6 +163,12 @@ export class FileWriter {
    */
   static create(path: string, options: FileOptions): FileWriter {
     const { rings, offsets, dictionary, bytes, reserve } = planFile(path, options);
+    if (options.overflow === "oldest" && options.synced === true) {
+      throw new RangeError(
+        `${path}: overflow "oldest" and a file that is synced exclude each other: slots are used ` +
+          `again before they are on the disk`,
+      );
+    }
     if (options.overflow === "oldest" && options.producers === "many") {
       throw new RangeError(
         `${path}: overflow "oldest" is for one producer: another one may be filling the oldest slot`,
@@ -257,7 +274,8 @@ function fill(
   rings: readonly RingSize[],
   offsets: readonly number[],
   dictionary: number,
-  { identity, generation = 0, predecessor, producers = "one", overflow = "newest" }: FileOptions,
+  { identity, generation = 0, predecessor, producers = "one", overflow = "newest", synced }:
+    FileOptions,
 ): void {
   now();
   const discards = overflow === "oldest";
@@ -294,4 +312,8 @@ function fill(
   i64[layout.EXT_OWNER_START_TIME >> 3] = identity.startTime;
   i32[layout.EXT_OWNER_LOCKS >> 2] = 1;
   i32[layout.EXT_MANY_PRODUCERS >> 2] = producers === "many" ? 1 : 0;
+  if (synced === true) {
+    u8.set(currentBootId() ?? new Uint8Array(layout.UID_BYTES).fill(255), layout.EXT_BOOT_ID);
+    i64.fill(-1n, layout.EXT_REUSABLE / 8, layout.EXT_REUSABLE / 8 + layout.RING_COUNT);
+  }
 }

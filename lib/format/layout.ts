@@ -114,6 +114,12 @@ export const EXT_OWNER_LOCKS = 152;
 /** u32: 1 when the rings of this file may have several producers. */
 export const EXT_MANY_PRODUCERS = 156;
 
+/**
+ * 16 bytes: the boot of the system during which the file was made, where the writer syncs the file to
+ * a disk (durability "power"); zeros where it does not.
+ */
+export const EXT_BOOT_ID = 160;
+
 // Owned by the writer.
 /** u32: see STATE_*. Stored last of all words of the writer (release). */
 export const EXT_STATE = 192;
@@ -144,6 +150,11 @@ export const LOSS_NAMES = [
   "encode",
   "truncated",
 ] as const;
+
+/** u64 by ring: writer_index + 1 as it was when the last sync that is over began. */
+export const EXT_SYNCED = 448;
+/** i64 by ring: reader_index as it was then: slots up to it may be used again. -1 at first. */
+export const EXT_REUSABLE = 472;
 
 // Owned by the reader.
 /** u64: when the reader last looked, ns since the Unix epoch. */

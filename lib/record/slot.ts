@@ -85,7 +85,7 @@ export function beginNext(
   const slot = ring.reserve(keep);
   if (slot < 0) {
     if (slot === REFUSED) {
-      const full = ring.claimed - ring.released + 1 >= ring.slots;
+      const full = ring.inUse + 1 >= ring.slots;
       file.lose(ringNumber, full ? LOSS_RING_FULL : LOSS_RESERVE);
     }
     return slot;

@@ -8,6 +8,7 @@
  * @module
  */
 import { AVAILABILITY_BYTES, RING_READER_INDEX, RING_WRITER_INDEX } from "../format/layout.ts";
+import { trustedRecords } from "../file/boot.ts";
 import type { RingGeometry } from "../file/geometry.ts";
 import { type Bytes, createBytes } from "../record/bytes.ts";
 import { countReleased, openCounts, type ReadCounts } from "./counts.ts";
@@ -33,6 +34,8 @@ export interface RingReader {
   given: number;
   /** Records that the writer discarded before this reader took them, by first and last sequence. */
   readonly missed: { readonly from: number; readonly to: number }[];
+  /** Records from here on are not trusted: power was lost before they were synced. Else Infinity. */
+  readonly trusted: number;
   /** Slot of the next record. */
   position: number;
   /** Availability flag the next record is published with. */
@@ -67,6 +70,7 @@ export function openRing(file: FileViews, geometry: RingGeometry, counted: boole
     released: sequence,
     given,
     missed: [],
+    trusted: counted ? trustedRecords(file, geometry.ring) : Infinity,
     position: 0,
     flag: 0,
     counts: counted ? openCounts(file, geometry.ring, given) : null,
@@ -96,6 +100,7 @@ export function seek(reader: RingReader, sequence: number): void {
 
 /** True when the next record is published. */
 export function isReady(reader: RingReader): boolean {
+  if (reader.sequence + 1 >= reader.trusted) return false;
   const word = reader.geometry.availability / AVAILABILITY_BYTES + reader.position;
   // Pairs with the writer's store of the flag, which it does after filling the slot.
   return Atomics.load(reader.file.i32, word) === reader.flag;

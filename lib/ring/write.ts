@@ -70,6 +70,8 @@ export class RingWriter {
   private readonly mask: number;
   private readonly shift: number;
   private readonly readerWord: number;
+  /** Where the sequence stands up to which slots may be used again. */
+  private reusableWord: number;
   private readonly writerWord: number;
   private readonly availabilityWord: number;
   private readonly slotsOffset: number;
@@ -91,6 +93,7 @@ export class RingWriter {
     this.shift = Math.log2(this.slots);
     // Sequences stay below 2^31, so the low half of an index, signed, is the whole value.
     this.readerWord = (offset + RING_READER_INDEX) >> 2;
+    this.reusableWord = this.readerWord;
     this.writerWord = (offset + RING_WRITER_INDEX) >> 2;
     this.availabilityWord = (offset + RING_HEADER_BYTES) >> 2;
     this.slotsOffset = offset + RING_HEADER_BYTES + this.slots * AVAILABILITY_BYTES;
@@ -118,7 +121,7 @@ export class RingWriter {
     // The capacity rule of the format leaves slots - 1 usable.
     if (next - this.reader + keep >= this.slots) {
       // Pairs with the reader's store of reader_index: what it has released may be overwritten.
-      this.reader = Atomics.load(this.file.i32, this.readerWord);
+      this.reader = Atomics.load(this.file.i32, this.reusableWord);
       if (next - this.reader + keep >= this.slots && !this.discard(next)) return -1;
     }
     if (next >= this.sequenceLimit) return -2;
@@ -159,6 +162,17 @@ export class RingWriter {
   /** Sequence of the last record the reader has released, -1 for none. */
   get released(): number {
     return Atomics.load(this.file.i32, this.readerWord);
+  }
+
+  /** From now on slots are used again only up to the sequence in another word, at this offset. */
+  reuseAfter(offset: number): void {
+    this.reusableWord = offset >> 2;
+    this.reader = Atomics.load(this.file.i32, this.reusableWord);
+  }
+
+  /** Records whose slots may not be used again: not released, or not synced since. */
+  get inUse(): number {
+    return this.last - Atomics.load(this.file.i32, this.reusableWord);
   }
 
   /** How many records were discarded so far. */

@@ -39,6 +39,9 @@ export type Temporality = "cumulative" | "delta" | "lowmemory";
 /** Which measurements become exemplars. */
 export type ExemplarFilter = "trace_based" | "always_on" | "always_off";
 
+/** What the records survive: the end of the process, or a loss of power as well. */
+export type Durability = "process" | "power";
+
 /** What the environment says. */
 export interface EnvironmentSettings {
   /** OTEL_SDK_DISABLED: nothing is recorded. Propagators still apply. */
@@ -83,6 +86,8 @@ export interface EnvironmentSettings {
   directory?: string;
   /** OTLP_MMAP_OVERFLOW: what goes when a ring is full and nobody reads. */
   overflow: Overflow;
+  /** OTLP_MMAP_DURABILITY: what the records survive. */
+  durability: Durability;
   /** OTLP_MMAP_SPANS_SLOTS and the others of the file's sizes: those that are set. */
   sizes: FileSizes;
   /** One line for each value that was ignored or replaced. */
@@ -151,6 +156,7 @@ export function readEnvironment(env: Environment): EnvironmentSettings {
     file: get("SDK_MMAP_EXPORTER_FILE"),
     directory: get("OTLP_MMAP_DIR"),
     overflow: readChoice("OTLP_MMAP_OVERFLOW", OVERFLOWS, "newest", get, warnings),
+    durability: readChoice("OTLP_MMAP_DURABILITY", DURABILITIES, "process", get, warnings),
     sizes: readSizes(get, warnings),
     warnings,
   };
@@ -226,6 +232,7 @@ const HISTOGRAMS: Record<string, "explicit" | "exponential"> = {
   base2_exponential_bucket_histogram: "exponential",
 };
 const OVERFLOWS: Record<string, Overflow> = { newest: "newest", oldest: "oldest" };
+const DURABILITIES: Record<string, Durability> = { process: "process", power: "power" };
 const EXEMPLAR_FILTERS: Record<string, ExemplarFilter> = {
   trace_based: "trace_based",
   always_on: "always_on",

@@ -75,6 +75,9 @@ const log: LogNumbers = {
   severity: 0,
 };
 
+/** Severity ERROR: records from here on are synced at once, where files are synced. */
+const SEVERE = 17;
+
 /** Writes the log records of one instrumentation scope. */
 export class Logger implements ApiLogger {
   /** The ref of the scope in the file that is being written. */
@@ -161,6 +164,8 @@ export class Logger implements ApiLogger {
     const units = limits.attributeValueLengthLimit;
     const { file } = recorder;
     if (file === null) return;
+    // Nothing where files are not synced. It begins when this thread is done with the record.
+    if (severity >= SEVERE && file.synced) queueMicrotask(() => void recorder.sync());
     let result = writeLog(
       file,
       this.scopeRef,

@@ -8,6 +8,7 @@ import { diag } from "@opentelemetry/api";
 import { READER_SILENT_NS } from "../file/attached.ts";
 import { identity } from "../file/identity.ts";
 import { networkProblem } from "../file/network.ts";
+import { FileSyncer } from "../file/sync.ts";
 import type { FileSizes, FileWriter } from "../file/write.ts";
 import {
   EXT_READER_HEARTBEAT,
@@ -50,6 +51,8 @@ export interface RecorderSettings {
   readonly sizes: FileSizes;
   /** Default `"newest"`. */
   readonly overflow?: Overflow;
+  /** They are synced to their disk. Default false. */
+  readonly synced?: boolean;
 }
 
 /** Writes to one file at a time; when it is used up, to the next generation. */
@@ -68,6 +71,7 @@ export class Recorder {
   private readonly bound: Array<{ bind(): void }> = [];
   private readonly eventShapes = new Map<string, Shape>();
   private previous: FileWriter | null = null;
+  private syncer: FileSyncer | null = null;
   private generation = 0;
   private resourceRef = 0;
   private warnedFull = false;
@@ -87,6 +91,7 @@ export class Recorder {
     this.resource = resource;
     this.file = this.create();
     this.sayWhere(this.file.mapping.path);
+    this.startSyncing(this.file);
     onAttributeProblem(
       once((key) =>
         `attribute ${key}: cut to fit a slot of the file (OTLP_MMAP_SPANS_SLOT_BYTES and its like)`
@@ -144,6 +149,19 @@ export class Recorder {
     return result;
   }
 
+  /** Begins a sync of the file, where it is synced at all; resolves when that is over. */
+  sync(): Promise<void> {
+    return this.syncer?.sync() ?? Promise.resolve();
+  }
+
+  private startSyncing(file: FileWriter): void {
+    const { path } = file.mapping;
+    const say = once((reason) =>
+      `${path} can't be synced, a loss of power would lose it: ${reason}`
+    );
+    this.syncer = file.synced ? new FileSyncer(file, (error) => say(error.message)) : null;
+  }
+
   /** Resolves true when the reader has taken all that is written now, false after `timeout` ms. */
   async taken(timeout: number): Promise<boolean> {
     const files = [this.previous, this.file].filter((file) => file !== null);
@@ -175,6 +193,8 @@ export class Recorder {
     const { file } = this;
     this.file = null;
     file?.finish(STATE_CLEAN);
+    this.syncer?.end();
+    this.syncer = null;
     return file;
   }
 
@@ -189,6 +209,7 @@ export class Recorder {
     const file = createInPlace(this.place, {
       ...this.settings.sizes,
       overflow: this.settings.overflow,
+      synced: this.settings.synced,
       identity: this.owner,
       generation: this.generation,
       predecessor: predecessor?.uid,
@@ -242,6 +263,8 @@ export class Recorder {
     }
     next.open = last.open;
     last.finish(STATE_SUPERSEDED);
+    this.syncer?.end();
+    this.startSyncing(next);
     this.previous?.close();
     this.previous = last;
     this.file = next;

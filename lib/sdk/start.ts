@@ -21,15 +21,18 @@ import {
   W3CTraceContextPropagator,
 } from "@opentelemetry/core";
 import { explainDenied, runtime } from "../../ffi/mod.ts";
+import type { Place } from "../file/place.ts";
 import type { FileSizes } from "../file/write.ts";
 import type { Overflow } from "../ring/write.ts";
 import {
+  type Durability,
   type EnvironmentSettings,
   type ExemplarFilter,
   type PropagatorName,
   readEnvironment,
   type Temporality,
 } from "./config.ts";
+import { choiceOf, DURABILITIES, OVERFLOWS, whyNotPower } from "./durability.ts";
 import { endInOrder } from "./exit.ts";
 import { registerContext, registerProviders } from "./globals.ts";
 import { type LogLimits, resolveLogLimits, resolveSpanLimits, type SpanLimits } from "./limits.ts";
@@ -68,6 +71,12 @@ export interface StartOptions {
    * Files of the second kind can be read by this project's readers alone.
    */
   overflow?: Overflow;
+  /**
+   * What records survive: the end of the `"process"`, or a loss of `"power"`, too, but for the last
+   * second. That needs Linux and a directory on a disk of this machine, and syncs it every second and
+   * after each log record of severity ERROR or above. Default: OTLP_MMAP_DURABILITY, else `"process"`.
+   */
+  durability?: Durability;
   /** Called with every span when it has started, for example to copy baggage onto it. */
   onStart?: (span: Span, parentContext: Context) => void;
   /** What measurements become. */
@@ -192,7 +201,7 @@ function startUnguarded(options: StartOptions): Sdk {
       file: options.file ?? (options.directory === undefined ? env.file : undefined),
       directory: options.directory ?? env.directory,
     };
-    const settings = { sizes, overflow: overflowOf(options.overflow) ?? env.overflow };
+    const settings = { sizes, ...guaranteesOf(options, env, place) };
     recorder = new Recorder(place, settings, resource, spanLimits.limits);
   } catch (error) {
     return notRecording(`telemetry is off: ${explainDenied(error)}`, release);
@@ -284,11 +293,20 @@ function notRecording(reason: string, release: () => void = () => {}, isProblem 
   };
 }
 
-/** What the program says, where that is one of the two. */
-function overflowOf(value: Overflow | undefined): Overflow | undefined {
-  if (value === undefined || value === "newest" || value === "oldest") return value;
-  diag.warn(`start({ overflow: ${JSON.stringify(value)} }): not one of newest, oldest; ignored`);
-  return undefined;
+/** What becomes of full rings, and whether files are synced. */
+function guaranteesOf(
+  options: StartOptions,
+  env: EnvironmentSettings,
+  place: Place,
+): { overflow: Overflow; synced: boolean } {
+  const warn = (message: string): void => diag.warn(message);
+  const overflow = choiceOf("overflow", options.overflow, OVERFLOWS, warn) ?? env.overflow;
+  const durability = choiceOf("durability", options.durability, DURABILITIES, warn) ??
+    env.durability;
+  if (durability === "process") return { overflow, synced: false };
+  const reason = whyNotPower(place, overflow);
+  if (reason !== null) diag.error(reason);
+  return { overflow, synced: reason === null };
 }
 
 const PROPAGATORS: Record<PropagatorName, () => TextMapPropagator> = {

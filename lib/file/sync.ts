@@ -1,0 +1,141 @@
+/**
+ * Syncs a file to its disk while it is written (PROTOCOL.md, Loss of power).
+ *
+ * `fdatasync` of node:fs runs in a thread of the runtime's own, so the application's never waits for
+ * a disk. On Linux it writes what was stored through a mapping like anything else.
+ *
+ * @module
+ */
+import { close, closeSync, fdatasync, fsyncSync, openSync } from "node:fs";
+import { dirname } from "node:path";
+import {
+  EXT_REUSABLE,
+  EXT_SYNCED,
+  HEADER_RINGS,
+  RING_READER_INDEX,
+  RING_WRITER_INDEX,
+} from "../format/layout.ts";
+import type { FileWriter } from "./write.ts";
+
+/** How often it is looked whether it is time, ms. */
+const LOOK_MS = 100;
+/** Syncs are no further apart, ms. */
+const INTERVAL_MS = 1000;
+
+/** Syncs one file, one sync at a time: every second, and sooner where a ring is used up faster. */
+export class FileSyncer {
+  /** Syncs that are over and went well. */
+  count = 0;
+  private readonly file: FileWriter;
+  /** Its own, opened by the first sync; -1 before. */
+  private fd = -1;
+  private running: Promise<void> | null = null;
+  private again: Promise<void> | null = null;
+  private readonly onError: (error: Error) => void;
+  private readonly timer: ReturnType<typeof setInterval>;
+  private syncedAt = performance.now();
+  private ended = false;
+
+  /** @param file A file that has its name. @param onError Told of each sync that failed. */
+  constructor(file: FileWriter, onError: (error: Error) => void) {
+    this.file = file;
+    this.onError = onError;
+    this.timer = setInterval(() => {
+      if (this.running === null && this.isTime()) void this.sync();
+    }, LOOK_MS);
+    this.timer.unref();
+  }
+
+  private isTime(): boolean {
+    const { events, spans, measurements } = this.file;
+    return performance.now() - this.syncedAt >= INTERVAL_MS ||
+      [events, spans, measurements].some((ring) => ring.inUse > ring.slots / 4);
+  }
+
+  /** Resolves when all that was written before the call is on the disk, or that has failed. */
+  sync(): Promise<void> {
+    if (this.ended) return Promise.resolve();
+    if (this.running === null) {
+      this.running = this.run().finally(() => this.running = null);
+      return this.running;
+    }
+    // The one under way may have begun before the last record; one more is enough for all who ask.
+    this.again ??= this.running.then(() => {
+      this.again = null;
+      return this.sync();
+    });
+    return this.again;
+  }
+
+  /** Syncs once more, in this thread, and nothing more: the file is given up. Waits for the disk. */
+  end(): void {
+    this.ended = true;
+    clearInterval(this.timer);
+    const noted = this.note();
+    try {
+      this.file.mapping.sync();
+      this.store(noted);
+      this.file.mapping.sync();
+      this.count++;
+    } catch (error) {
+      this.onError(error as Error);
+    }
+    if (this.running === null && this.fd >= 0) closeSync(this.fd);
+  }
+
+  private run(): Promise<void> {
+    const noted = this.note();
+    this.syncedAt = performance.now();
+    try {
+      this.open();
+    } catch (error) {
+      this.onError(error as Error);
+      return Promise.resolve();
+    }
+    return new Promise((resolve) => {
+      fdatasync(this.fd, (error) => {
+        if (this.ended) close(this.fd, () => {});
+        else if (error) this.onError(error);
+        else {
+          this.store(noted);
+          this.count++;
+        }
+        resolve();
+      });
+    });
+  }
+
+  private open(): void {
+    if (this.fd >= 0) return;
+    const { path } = this.file.mapping;
+    // The name is to be there after a loss of power, too.
+    const directory = openSync(dirname(path), "r");
+    try {
+      fsyncSync(directory);
+    } finally {
+      closeSync(directory);
+    }
+    this.fd = openSync(path, "r");
+  }
+
+  /** Both indexes of each ring: what the sync that follows is sure to write. */
+  private note(): { claimed: bigint; released: bigint }[] {
+    const { i64 } = this.file.mapping;
+    return HEADER_RINGS.map((word) => {
+      const ring = Number(i64[word / 8]);
+      return {
+        claimed: Atomics.load(i64, (ring + RING_WRITER_INDEX) / 8) + 1n,
+        released: Atomics.load(i64, (ring + RING_READER_INDEX) / 8),
+      };
+    });
+  }
+
+  private store(noted: readonly { claimed: bigint; released: bigint }[]): void {
+    const { i64 } = this.file.mapping;
+    noted.forEach(({ claimed, released }, ring) => {
+      Atomics.store(i64, EXT_SYNCED / 8 + ring, claimed);
+      // Pairs with this thread's own load when it looks for room.
+      Atomics.store(i64, EXT_REUSABLE / 8 + ring, released);
+    });
+  }
+}

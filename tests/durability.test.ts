@@ -1,0 +1,126 @@
+/**
+ * `durability: "power"`: what is synced and when, what a reader trusts after the power went, and places
+ * that can't have it. The power itself stays on: what is on a disk is taken from the words that say so.
+ */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { after, afterEach, describe, it } from "node:test";
+import { diag, DiagLogLevel } from "@opentelemetry/api";
+import { Mapping } from "../ffi/mod.ts";
+import { whyNoDisk } from "../lib/file/disk.ts";
+import { closes } from "../lib/file/ledger.ts";
+import { EXT_BOOT_ID, EXT_SYNCED } from "../lib/format/layout.ts";
+import { Reader } from "../lib/reader.ts";
+import { type Sdk, start, type StartOptions } from "../lib/sdk/start.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "otlp-mmap-durability-"));
+after(() => rmSync(directory, { recursive: true }));
+let sdk: Sdk | undefined;
+let said: string[] = [];
+afterEach(async () => {
+  await sdk?.shutdown();
+  diag.disable();
+  said = [];
+});
+
+function run(options: StartOptions): Sdk {
+  const say = (message: string): void => void said.push(message);
+  const logger = { error: say, warn: say, info() {}, debug() {}, verbose() {} };
+  diag.setLogger(logger, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
+  sdk = start({ env: {}, resourceDetectors: [], ...options });
+  assert.ok(sdk.recording, `${sdk.reason}`);
+  return sdk;
+}
+
+/** The number of events and spans that a file says are on the disk. */
+function syncedOf(path: string): number[] {
+  const file = Mapping.open(path);
+  const synced = [0, 1].map((ring) => Number(Atomics.load(file.i64, EXT_SYNCED / 8 + ring)));
+  file.close();
+  return synced;
+}
+
+async function until(what: string, isSo: () => boolean): Promise<void> {
+  for (const deadline = Date.now() + 30_000; !isSo();) {
+    assert.ok(Date.now() < deadline, what);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+const small = { slots: 16, slotBytes: 256 };
+
+// Elsewhere nothing is known of places, and so it can't be had.
+if (process.platform === "linux" && whyNoDisk(directory) === null) {
+  describe("durability power", () => {
+    it("syncs by itself, at once after an error, and at the end", async () => {
+      const { tracerProvider, loggerProvider, path } = run({ directory, durability: "power" });
+      assert.deepEqual(said, []);
+      tracerProvider!.getTracer("t").startSpan("one").end();
+      await until("the sync of every second", () => syncedOf(path!)[1] === 2);
+      const logger = loggerProvider!.getLogger("l");
+      logger.emit({ severityNumber: 17, body: "severe" });
+      await until("the sync after an error", () => syncedOf(path!)[0] === 1);
+      logger.emit({ severityNumber: 9, body: "not severe" });
+      await sdk!.shutdown();
+      assert.deepEqual(syncedOf(path!), [2, 2]);
+    });
+
+    it("uses slots again only when their release is on the disk", async () => {
+      const { loggerProvider, path } = run({
+        directory,
+        durability: "power",
+        sizes: { events: small },
+      });
+      const logger = loggerProvider!.getLogger("l");
+      for (let i = 0; i < 15; i++) logger.emit({ body: i });
+      const reader = Reader.open(path!);
+      assert.equal(reader.poll().length, 15);
+      reader.release();
+      logger.emit({ body: "too early" });
+      assert.equal(reader.ledger()[0].refused.ring_full, 1);
+      await until("a sync after the release", () => {
+        logger.emit({ body: "again" });
+        return reader.ledger()[0].claimed > 15;
+      });
+      reader.close();
+    });
+
+    it("has readers trust what was synced, and no more, when the system has stopped", async () => {
+      const { loggerProvider, path } = run({ directory, durability: "power" });
+      const logger = loggerProvider!.getLogger("l");
+      for (let i = 0; i < 5; i++) logger.emit({ body: i });
+      await sdk!.shutdown();
+      // As it would be found after two more were written, another boot ago.
+      const file = Mapping.open(path!);
+      Atomics.store(file.i64, EXT_SYNCED / 8, 3n);
+      file.u8[EXT_BOOT_ID] ^= 1;
+      file.close();
+      const reader = Reader.open(path!);
+      assert.equal(reader.owner(), "clean");
+      const bodies = reader.poll().map((record) => "body" in record ? record.body : record);
+      assert.deepEqual(bodies, [0n, 1n, 2n]);
+      reader.release();
+      const [events] = reader.ledger();
+      assert.deepEqual([events.delivered, events.torn], [3, 2]);
+      assert.ok(closes(events));
+      reader.close();
+    });
+
+    it("can't be had in memory, nor while the oldest are discarded", async () => {
+      run({ directory: mkdtempSync("/dev/shm/otlp-mmap-test-"), durability: "power" });
+      const { path } = sdk!;
+      after(() => rmSync(join(path!, ".."), { recursive: true }));
+      assert.equal(said.length, 1);
+      assert.match(
+        said[0],
+        /^durability "power" can't be had: \/dev\/shm\S+: it is in memory \(tmpfs\)\. .*OTLP_MMAP_DIR/,
+      );
+      await sdk!.shutdown();
+      run({ directory, env: { OTLP_MMAP_DURABILITY: "power", OTLP_MMAP_OVERFLOW: "oldest" } });
+      assert.match(said[1], /overflow "oldest" uses slots again before they are on the disk/);
+    });
+  });
+}
