@@ -153,12 +153,13 @@ export function takenTo(drain: Drain, ring: number): number {
 }
 
 /** The sequence up to which a ring is claimed now. */
-export function claimedTo(drain: Drain, ring: number): number {
-  return drain.rings[ring].sequence + ahead(drain.rings[ring]);
-}
-
-function ahead(ring: RingReader): number {
-  return Math.min(claimedAhead(ring), ring.geometry.slots);
+export function claimedTo({ over, rings }: Drain, ring: number): number {
+  const reader = rings[ring];
+  const { slots } = reader.geometry;
+  const claimed = Math.min(claimedAhead(reader), slots);
+  // What is not given back can't be claimed again: where all is written, no word makes a ring longer.
+  const room = over ? Math.max(0, reader.released + slots - reader.sequence) : slots;
+  return reader.sequence + Math.min(claimed, room);
 }
 
 /** Records of all rings that are claimed and not taken, up to these limits. */

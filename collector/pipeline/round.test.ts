@@ -515,4 +515,16 @@ describe("hostile records", () => {
       for (const reason of reasons.keys()) assert.doesNotMatch(reason, /fault in the collector/);
     }
   });
+
+  it("takes no more than a ring holds, whatever its writer_index becomes", () => {
+    const file = new FileBuilder({ slots: 8, slotBytes: 256 });
+    file.simpleSpan(file.simpleScope("s"), 1);
+    const collector = new MemoryCollector();
+    const { drain } = collector.add(file);
+    for (const offset of file.rings) file.setI64(offset + 24, 0x7ffffffe);
+    collector.rounds();
+    assert.equal(collector.spans().length, 1);
+    assert.deepEqual(drain.torn, [8, 6, 8]);
+    assert.equal(collector.round(), 0);
+  });
 });

@@ -26,8 +26,11 @@ import {
   VERSION_DISCARDS,
 } from "../../lib/format/layout.ts";
 
-/** No part of a file begins or ends after this, unless the file is that long. */
-const MOST_BYTES = 2 ** 28;
+/**
+ * Bytes of a file that was cut off, at most: all that its parts take is held in memory, and what a few
+ * damaged words say may be anything. Far more than the rings of most writers take.
+ */
+const MOST_MISSING_BYTES = 2 ** 26;
 const MAX_SLOTS = 2 ** 24;
 
 /** What could be found out. */
@@ -46,7 +49,7 @@ export interface RebuiltGeometry {
 /** Finds the parts of a file in its bytes. */
 export function rebuildGeometry(u8: Uint8Array): RebuiltGeometry {
   const view = new DataView(u8.buffer, u8.byteOffset, u8.length);
-  const most = Math.max(MOST_BYTES, u8.length);
+  const most = u8.length + MOST_MISSING_BYTES;
   const notes: string[] = [];
   const word = (offset: number): number =>
     offset >= 0 && offset + 8 <= u8.length ? Number(view.getBigInt64(offset, true)) : NaN;

@@ -28,6 +28,12 @@ const MAX_REFS = 20_000;
 /** More instruments in one process are refused. */
 const MAX_INSTRUMENTS = 10_000;
 const TOO_MANY = new Rejection("more than 10,000 instruments in a process", REJECT_LIMIT);
+/** UTF-16 units of what their definitions say: as much as 10,000 of a usual length, and far more. */
+const MAX_DEFINITIONS = 16 << 20;
+const TOO_LONG = new Rejection(
+  "definitions of instruments that are too long together",
+  REJECT_LIMIT,
+);
 
 /** Indexes of the streams of an instrument; none where all views drop it. */
 export interface Instrument {
@@ -44,6 +50,8 @@ export interface ScopeStreams {
 export interface ProcessMetrics {
   /** By what their definitions say. */
   readonly instruments: Map<string, Instrument>;
+  /** UTF-16 units of these. */
+  length: number;
   readonly resources: Map<ResourceEntry, ScopeStreams[]>;
   /**
    * Instruments, by what their definitions say, that begin anew: what was measured from their creation
@@ -89,7 +97,12 @@ export class Instruments {
 
   /** Adds a process. */
   addProcess(process: number): void {
-    const metrics = { instruments: new Map(), resources: new Map(), renewed: new Set<string>() };
+    const metrics = {
+      instruments: new Map(),
+      length: 0,
+      resources: new Map(),
+      renewed: new Set<string>(),
+    };
     this.processes.set(process, metrics);
   }
 
@@ -172,6 +185,8 @@ export class Instruments {
     const known = process.instruments.get(key);
     if (known !== undefined) return known;
     if (process.instruments.size >= MAX_INSTRUMENTS) throw TOO_MANY;
+    if (process.length + key.length > MAX_DEFINITIONS) throw TOO_LONG;
+    process.length += key.length;
     // What was measured from its creation on is in points that are sent already: these start with
     // the first measurement that is seen.
     const isSent = process.renewed.delete(key) || source.wasMeasured;

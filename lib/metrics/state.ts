@@ -258,8 +258,10 @@ function restoreProcess(
     const streams = [...from.words()];
     const own = streams.map(streamAt);
     const scope = scopeOf(Number(key.split(" ", 1)[0]));
-    if (adopt(from, instruments, key, scope, own)) process.instruments.set(key, { streams });
-    else changed.push(key);
+    if (adopt(from, instruments, key, scope, own)) {
+      process.instruments.set(key, { streams });
+      process.length += key.length;
+    } else changed.push(key);
   }
   for (let left = from.count(4); left > 0; left--) process.renewed.add(from.text());
   for (const key of changed) process.renewed.add(key);

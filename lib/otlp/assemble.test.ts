@@ -164,7 +164,9 @@ function writeRandom(file: FileBuilder, random: Random, spans: number): Map<numb
       default: {
         const code = random.below(3) as StatusCode;
         const message = code === 2 ? source.text() : "";
-        record.end = random.bits64();
+        const end = random.bits64();
+        // 0 is none.
+        record.end = end === 0n || end > record.start ? end : record.start;
         record.status = `${code} ${message}`;
         record.dropped = [random.below(2), random.below(300), random.below(2)];
         file.span({
@@ -172,7 +174,7 @@ function writeRandom(file: FileBuilder, random: Random, spans: number): Map<numb
           event: {
             case: "end",
             value: {
-              endTimeUnixNano: record.end,
+              endTimeUnixNano: end,
               status: code === 0 ? undefined : { code, message },
               droppedAttributesCount: record.dropped[0],
               droppedEventsCount: record.dropped[1],

@@ -338,6 +338,19 @@ export class Assembler {
         }
         length = putEnd(copy, bodyStart, bodyEnd, out, 0);
         noteTime(source.process, found.low, found.high);
+        if (
+          out.u8[0] === END_TIME &&
+          isLater(
+            table.meta[base + START_LOW],
+            table.meta[base + START_HIGH],
+            found.low,
+            found.high,
+          )
+        ) {
+          // A clock was set back in between: no time passed, rather than less than none.
+          out.view.setInt32(1, table.meta[base + START_LOW], true);
+          out.view.setInt32(5, table.meta[base + START_HIGH], true);
+        }
         added |= FLAG_ENDED;
         if ((flags & FLAG_PARTIAL) !== 0) {
           // The only time that is known of it.

@@ -62,6 +62,11 @@ export interface ScopeEntry {
 
 /** More scopes than this in one process are refused. */
 export const MAX_SCOPES = 10_000;
+/**
+ * Bytes of all scopes and resources of one process, encoded; more are refused. A few bytes in a file
+ * make many here, where they refer to a large value of the dictionary.
+ */
+export const MAX_SCOPE_BYTES: number = 16 << 20;
 /** Largest encoding of a scope or resource, bytes. */
 const MAX_ENCODED_BYTES = 1 << 20;
 
@@ -72,10 +77,12 @@ let scratch: Bytes | null = null;
 export class ScopeCache {
   private readonly scopes = new Map<string, number>();
   private readonly resources = new Map<string, { id: number; entry: ResourceEntry }>();
+  private bytes = 0;
 
   /** @param resources Resources that are known already, as `allResources` said. */
   constructor(resources: readonly ResourceEntry[] = []) {
     for (const entry of resources) {
+      this.bytes += sizeOf(entry);
       this.resources.set(keyOf(entry), { id: this.resources.size, entry });
     }
   }
@@ -101,6 +108,7 @@ export class ScopeCache {
     const known = this.scopes.get(key);
     if (known !== undefined) return known;
     if (this.scopes.size >= MAX_SCOPES) throw TOO_LARGE;
+    this.hold(scope);
     let index = all.indexOf(null);
     if (index < 0) index = all.length;
     const { head, tail } = scope;
@@ -126,6 +134,7 @@ export class ScopeCache {
    * @param number The place of its resource in `allResources`.
    */
   restore(scope: ScopeEntry, number: number): void {
+    this.bytes += sizeOf(scope);
     this.scopes.set(`${number} ${keyOf(scope)}`, scope.index);
   }
 
@@ -143,11 +152,23 @@ export class ScopeCache {
     const key = keyOf(entry);
     let known = this.resources.get(key);
     if (known === undefined) {
+      // Not only with its scope, which may be refused.
+      if (this.resources.size >= MAX_SCOPES) throw TOO_LARGE;
+      this.hold(entry);
       known = { id: this.resources.size, entry };
       this.resources.set(key, known);
     }
     return known;
   }
+
+  private hold(encoded: { head: Uint8Array; tail: Uint8Array }): void {
+    if (this.bytes + sizeOf(encoded) > MAX_SCOPE_BYTES) throw TOO_LARGE;
+    this.bytes += sizeOf(encoded);
+  }
+}
+
+function sizeOf({ head, tail }: { head: Uint8Array; tail: Uint8Array }): number {
+  return head.length + tail.length;
 }
 
 function keyOf({ head, tail }: { head: Uint8Array; tail: Uint8Array }): string {

@@ -7,13 +7,17 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
+import { readDictionary, readRings } from "../../../collector/inspect/contents.ts";
 import { formatInspection, inspectionToJson } from "../../../collector/inspect/format.ts";
+import { readImage } from "../../../collector/inspect/image.ts";
 import { inspect } from "../../../collector/inspect/inspect.ts";
 import { checkJson, checkRequest, Malformed, TooMuch } from "../../../collector/receive/check.ts";
 import { repairFile } from "../../../collector/repair/file.ts";
 import { anyFromOtlpJson, toOtlpJson } from "../../../collector/text/otlp-json.ts";
 import { DECODING } from "../../../collector/send/decoding.ts";
 import { FormatError, type Geometry, readGeometry } from "../../../lib/file/geometry.ts";
+import { readExtension } from "../../../lib/file/extension.ts";
+import { readLedger } from "../../../lib/file/ledger.ts";
 import { Aggregator } from "../../../lib/metrics/aggregate.ts";
 import { Assembler } from "../../../lib/otlp/assemble.ts";
 import { INTERRUPTIONS } from "../../../lib/otlp/marks.ts";
@@ -49,6 +53,9 @@ export function collectFile(bytes: Uint8Array): string {
   return drained(file, geometry);
 }
 
+/** What `recover` may hold beyond the bytes of a file: room for what was cut off. */
+const MOST_MORE = 70 << 20;
+
 /** As `recover` reads a file. */
 export function recoverFile(bytes: Uint8Array): string {
   const before = Uint8Array.from(bytes);
@@ -56,6 +63,7 @@ export function recoverFile(bytes: Uint8Array): string {
   assert.deepEqual(bytes, before, "recover changed what it was given");
   if (repaired === null) return "nothing";
   const { memory, notes } = repaired;
+  assert.ok(memory.size <= bytes.length + MOST_MORE, `${memory.size} bytes of ${bytes.length}`);
   return `${notes.map(kindOf).join("; ")} ${drained(memory, repaired.geometry)}`;
 }
 
@@ -133,6 +141,19 @@ export function inspectFile(path: string, bytes: Uint8Array): string {
   assert.doesNotMatch(text, /[\x00-\x08\x0b-\x1f\x7f-\x9f]/);
   JSON.stringify(inspectionToJson(inspection));
   return `${inspection.verdict} ${inspection.problems.map(kindOf).join("; ")}`;
+}
+
+/** What `inspect` reads of a file, which is written to a path first. */
+export function lookAt(path: string, bytes: Uint8Array): string {
+  writeFileSync(path, bytes);
+  const image = readImage(path);
+  const { geometry } = image;
+  if (!("rings" in geometry)) return "no geometry";
+  const contents = readRings(image, geometry);
+  const dictionary = readDictionary(image, geometry);
+  const extension = readExtension(image, geometry.rings[0].offset);
+  if (extension !== null) { for (const ring of geometry.rings) readLedger(image, ring); }
+  return `${contents.length} ${Object.keys(dictionary).length} ${extension === null}`;
 }
 
 /** As the receiver takes a request: what it lets pass, everybody else must be able to read. */
