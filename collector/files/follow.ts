@@ -12,7 +12,7 @@ import { MappedFile } from "../../lib/file/mapped.ts";
 import { READER_SUFFIX } from "../../lib/file/places.ts";
 import type { Assembler } from "../../lib/otlp/assemble.ts";
 import type { Signal } from "../../lib/otlp/request.ts";
-import { openRing, release } from "../../lib/ring/read.ts";
+import { release } from "../../lib/ring/read.ts";
 import { claimedTo, openDrain, type Position, takenTo } from "../pipeline/drain.ts";
 import type { OwnerState } from "../../lib/file/owner.ts";
 import type { RoundFile, RoundProcess } from "../pipeline/round.ts";

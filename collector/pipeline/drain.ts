@@ -132,7 +132,7 @@ function resume(rings: readonly RingReader[], position: Position): RingReader | 
   for (let ring = 0; ring < rings.length; ring++) {
     const reader = rings[ring];
     const released = reader.sequence;
-    const claimed = released + ahead(reader);
+    const claimed = released + Math.min(claimedAhead(reader), reader.geometry.slots);
     // More than was ever claimed can't have been taken: then this is not the file it was.
     if (sequences[ring] > claimed) continue;
     if (ring === RING_EVENTS && logs !== null && logs >= released && logs <= claimed) {
