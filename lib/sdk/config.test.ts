@@ -47,6 +47,8 @@ describe("readEnvironment", () => {
       logLevel: undefined,
       file: undefined,
       directory: undefined,
+      overflow: "newest",
+      durability: "process",
       sizes: {},
       warnings: [],
     });
