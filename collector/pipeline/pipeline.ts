@@ -429,6 +429,8 @@ export class Pipeline {
     const { table } = this.requests.assembler;
     const { over, state, undelivered } = process;
     this.open += over ? 0 : table.countOf(state.index);
+    // Also of a Worker's file that was shut down: the points are those of the process.
+    const isRead = over || process.files.some(lives);
     for (const file of [...process.files]) {
       if ((once || over) && file.owner !== "replaced") {
         // The start of a span that is still open must be there for the next reader, and its events.
@@ -439,7 +441,7 @@ export class Pipeline {
           releaseBefore(file, RING_EVENTS, table.firstEvent(state.index, id, unread));
         }
         // Of a process that is gone and not read to its end no points were sent.
-        if (undelivered.metrics === 0 && (over || lives(file))) {
+        if (undelivered.metrics === 0 && isRead) {
           releaseBefore(file, RING_MEASUREMENTS, null);
         }
       }

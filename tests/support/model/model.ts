@@ -48,6 +48,8 @@ export interface ModelFile {
   state: "writing" | "superseded" | "clean" | "dead";
   /** Nobody can read it any more. */
   unreadable: boolean;
+  /** The collector has taken all of it. */
+  removed: boolean;
   readonly keys: Set<string>;
   full: boolean;
 }
@@ -137,6 +139,11 @@ export class ModelApplication {
     this.file.state = state;
   }
 
+  /** Spans that were not ended, refused ones among them. */
+  get openSpans(): number {
+    return this.open.length;
+  }
+
   private get file(): ModelFile {
     return this.files.at(-1)!;
   }
@@ -154,6 +161,7 @@ export class ModelApplication {
       rings: rings as unknown as ModelFile["rings"],
       state: "writing",
       unreadable: false,
+      removed: false,
       keys: new Set(),
       full: false,
     };

@@ -29,6 +29,8 @@ export type Operation =
   | { readonly do: "attach"; readonly file: number }
   | { readonly do: "take"; readonly limit: number }
   | { readonly do: "release" | "detach" }
+  /** All spans are ended, and a collector takes what there is. */
+  | { readonly do: "collect" }
   /** In a file whose writer is gone: a record that waits. */
   | {
     readonly do: "corrupt";
@@ -87,7 +89,7 @@ function makeOperation(random: Random): Operation {
     case 10:
       return { do: "release" };
     case 11:
-      return { do: "detach" };
+      return { do: random.below(3) > 0 ? "detach" : "collect" };
     case 12:
       return {
         do: "corrupt",
