@@ -15,7 +15,6 @@ import type {
   TraceSummary,
   Value,
 } from "../../store/queries/types.ts";
-import type { OpenSpans } from "../app/data/answers.ts";
 import type { Data } from "./data.ts";
 
 const MS = 1_000_000n;
@@ -236,12 +235,6 @@ function trace(data: Data, traceId: string): Trace | undefined {
   };
 }
 
-function openSpans(data: Data, query: URLSearchParams): OpenSpans {
-  const of = query.get("traceId");
-  const spans = data.open.filter(({ traceId }) => of === null || traceId === of);
-  return { count: spans.length, spans };
-}
-
 /** The answer to a question; undefined where there is none. */
 export function answer(data: Data, path: string, query: URLSearchParams): unknown {
   const [what, id, more] = path.split("/").slice(2).map(decodeURIComponent);
@@ -328,7 +321,9 @@ export function answer(data: Data, path: string, query: URLSearchParams): unknow
     case "live":
       return { processes: data.processes };
     case "open-spans":
-      return openSpans(data, query);
+      return data.open.filter(({ traceId }) =>
+        !query.has("traceId") || traceId === query.get("traceId")
+      );
   }
   return undefined;
 }

@@ -50,18 +50,11 @@ export interface Live {
   readonly processes: readonly LiveProcess[];
 }
 
-/** A span that is open now. */
+/** A span that is open now, of `/api/open-spans`. */
 export type OpenSpan = Omit<Span, "id" | "scopeId" | "durationNs" | "resourceId"> & {
   /** Null before anything of its process was stored. */
   readonly resourceId: number | null;
 };
-
-/** `/api/open-spans` */
-export interface OpenSpans {
-  /** How many there are, listed or not. */
-  readonly count: number;
-  readonly spans: readonly OpenSpan[];
-}
 
 /** What the event `news` says. */
 export interface News {

@@ -7,7 +7,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import type { Span } from "../../../store/queries/types.ts";
 import { toMs } from "../logic/time.ts";
 import type { TreeSpan } from "../logic/tree.ts";
-import type { OpenSpans } from "./answers.ts";
+import type { OpenSpan } from "./answers.ts";
 import { question, useAnswer } from "./api.ts";
 import { useLive } from "./live.ts";
 
@@ -19,12 +19,12 @@ export function useGrowing(
   const live = useLive();
   const any = live?.processes.some(({ openSpans }) => openSpans > 0) ?? false;
   // `live` is new each second: so is the question, while there is anything to ask for.
-  const { data } = useAnswer<OpenSpans>(
+  const { data } = useAnswer<readonly OpenSpan[]>(
     any ? question(["open-spans"], { traceId, limit: 500 }) : null,
     live,
   );
   const known = useMemo(() => new Set(stored?.map(({ spanId }) => spanId)), [stored]);
-  const open = (data?.spans ?? []).filter((span) => !known.has(span.spanId));
+  const open = (data ?? []).filter((span) => !known.has(span.spanId));
   const [now, setNow] = useState(Date.now());
   const growing = open.length > 0;
   useEffect(() => {

@@ -4,7 +4,7 @@
  * @module
  */
 import type { JSX } from "preact";
-import type { OpenSpans } from "../data/answers.ts";
+import type { OpenSpan } from "../data/answers.ts";
 import { question, useAnswer } from "../data/api.ts";
 import { useLive } from "../data/live.ts";
 import { formatAddress } from "../logic/address.ts";
@@ -18,21 +18,19 @@ const LISTED = 5;
 export function OpenNow(): JSX.Element | null {
   const live = useLive();
   const any = live?.processes.some(({ openSpans }) => openSpans > 0) ?? false;
-  const { data } = useAnswer<OpenSpans>(
+  const { data } = useAnswer<readonly OpenSpan[]>(
     any ? question(["open-spans"], { limit: 200 }) : null,
     live,
   );
-  if (!data || data.spans.length === 0) return null;
-  const ids = new Set(data.spans.map(({ traceId, spanId }) => `${traceId} ${spanId}`));
-  const outer = data.spans.filter(({ traceId, parentSpanId }) =>
-    !ids.has(`${traceId} ${parentSpanId}`)
-  )
+  if (!data || data.length === 0) return null;
+  const ids = new Set(data.map(({ traceId, spanId }) => `${traceId} ${spanId}`));
+  const outer = data.filter(({ traceId, parentSpanId }) => !ids.has(`${traceId} ${parentSpanId}`))
     .sort((a, b) => BigInt(a.startNs) < BigInt(b.startNs) ? -1 : 1);
   const now = Date.now();
   return (
     <section class="open-now" aria-labelledby="open-now">
       <h2 id="open-now">
-        Open now <span class="muted">{several(data.count, "span")}</span>
+        Open now <span class="muted">{several(data.length, "span")}</span>
       </h2>
       <ul>
         {outer.slice(0, LISTED).map((span) => (
