@@ -28,3 +28,24 @@ export function lastChain(open: readonly Span[]): Span[] {
 export function lost(report: CrashReport): number {
   return report.losses.reduce((sum, { count }) => sum + count, 0);
 }
+
+/**
+ * Where an axis begins that shows all of a report and no empty time before it, nanoseconds as text:
+ * not before the report does.
+ */
+export function firstSign(report: CrashReport): string {
+  const [from, last] = [BigInt(report.fromNs), BigInt(report.lastNs)];
+  const times = [
+    ...report.open.map(({ startNs }) => startNs),
+    ...report.ended.map(({ startNs }) => startNs),
+    ...report.logs.map(({ timeNs }) => timeNs),
+    ...report.metrics.flatMap(({ series }) =>
+      series.flatMap(({ points }) => points.map(({ timeNs }) => timeNs))
+    ),
+  ];
+  let first = last;
+  for (const time of times) if (BigInt(time) < first) first = BigInt(time);
+  // A little room, so that what came first is not at the very edge.
+  const begin = first - (last - first) / 25n;
+  return String(first === last || begin < from ? from : begin);
+}

@@ -37,7 +37,13 @@ export function heatColumns(
   const last = Math.max(
     ...list.flatMap(({ points }) => points.length > 0 ? [toMs(points.at(-1)!.timeNs)] : []),
   );
-  const interval = longest > 1 ? (last - first) / (longest - 1) : toMs_ - fromMs;
+  // A single point is drawn over the time it is for, where it says that.
+  const start = Math.max(0, ...list.map(({ points }) => toMs(points[0]?.startNs ?? "0")));
+  const interval = longest > 1
+    ? (last - first) / (longest - 1)
+    : start > 0
+    ? last - start
+    : toMs_ - fromMs;
   const step = Math.max(interval, (toMs_ - fromMs) / most, 1);
   const columns = new Map<number, Bucket[][]>();
   for (const { points } of list) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { CrashReport, Span } from "../../../store/queries/types.ts";
 import { seeded } from "../../testing/random.ts";
-import { lastChain, lost } from "./crash-words.ts";
+import { firstSign, lastChain, lost } from "./crash-words.ts";
 import { lanes } from "./lanes.ts";
 import { layOut } from "./service-map.ts";
 
@@ -92,6 +92,16 @@ describe("words about a crash", () => {
     assert.deepEqual(names(lastChain([open("a", "", "1"), open("b", "", "2")])), ["b"]);
     assert.equal(lastChain([open("a", "b", "1"), open("b", "a", "2")]).length, 2);
     assert.deepEqual(lastChain([]), []);
+  });
+
+  it("leave out empty time before the first sign", () => {
+    const report = { fromNs: "0", lastNs: "10000", open: [], ended: [], logs: [], metrics: [] };
+    const since = (startNs: string): CrashReport =>
+      ({ ...report, open: [open("a", "", startNs)] }) as unknown as CrashReport;
+    assert.equal(firstSign(since("9000")), "8960");
+    assert.equal(firstSign(since("10")), "0");
+    assert.equal(firstSign(since("-5")), "0");
+    assert.equal(firstSign(report as unknown as CrashReport), "0");
   });
 
   it("count what was lost", () => {

@@ -36,13 +36,16 @@ export function CallMap({ overview, time }: {
   const x = (place: Place): number => 4 + place.layer * (WIDTH + GAP_X);
   const y = (place: Place): number => 4 + place.row * (HEIGHT + GAP_Y);
   const width = map.layers * (WIDTH + GAP_X) - GAP_X + 8;
-  const height = map.rows * (HEIGHT + GAP_Y) - GAP_Y + 8 + 14;
+  const room = map.rows * (HEIGHT + GAP_Y) - GAP_Y + 8;
   const calls = overview.calls.filter(({ from, to }) =>
     from !== to && places.has(from) && places.has(to)
   );
+  const back = calls.some((call) => places.get(call.to)!.layer <= places.get(call.from)!.layer);
   if (calls.length === 0) {
     return <p class="muted">No service called another one in this time.</p>;
   }
+  // A call against the direction of the map goes around below the boxes.
+  const height = room + (back ? 36 : 0);
   return (
     <>
       <div class="scroll map" tabIndex={0} role="region" aria-label="Map of services">

@@ -38,10 +38,11 @@ function asSamples(
       of: "highest quantile",
     };
   }
-  // The first cumulative point holds everything since the start: it says nothing of the last seconds.
+  // The first cumulative point holds everything since the start: it says little of the last seconds
+  // where there are others.
   const rows = points.map((point, i) => ({
     ms: toMs(point.timeNs),
-    value: i === 0 && stream.temporality === "cumulative"
+    value: i === 0 && points.length > 1 && stream.temporality === "cumulative"
       ? NaN
       : quantile(increase(points[i - 1], point, stream.temporality), 0.95),
   }));

@@ -70,7 +70,7 @@ export function OpenSpans({ tree, report, place }: {
                     class={`bar cut ${serviceColour(report.resource.service)} ${
                       cut ? "earlier" : ""
                     }`}
-                    style={{ left: `${Math.max(0, left)}%`, right: "0" }}
+                    style={{ left: `min(${Math.max(0, left)}%, 100% - 6px)`, right: "0" }}
                   >
                   </span>
                   {span.events.slice(-60).map((event, i) =>
@@ -141,7 +141,7 @@ export function EndedSpans({ spans, place }: {
                 span.status === "error" ? ", error" : ""
               }`}
               style={{
-                left: `${placed.stretches[i]!.start}%`,
+                left: `min(${placed.stretches[i]!.start}%, 100% - 4px)`,
                 width: `${Math.max(0, placed.stretches[i]!.end - placed.stretches[i]!.start)}%`,
                 top: `${placed.lane[i]! * 9}px`,
               }}

@@ -7,7 +7,7 @@ import type { JSX } from "preact";
 import { useMemo, useRef, useState } from "preact/hooks";
 import type { CrashReport, Log } from "../../../store/queries/types.ts";
 import { type Address, first, formatAddress } from "../logic/address.ts";
-import { lastChain, lost } from "../logic/crash-words.ts";
+import { firstSign, lastChain, lost } from "../logic/crash-words.ts";
 import { count } from "../logic/numbers.ts";
 import { dateTime, duration, msBetween, toMs } from "../logic/time.ts";
 import { buildTree } from "../logic/tree.ts";
@@ -28,7 +28,8 @@ export function CrashView({ address, resourceId }: {
   address: Address;
   resourceId: string;
 }): JSX.Element {
-  const seconds = Math.min(3600, Math.max(1, Number(first(address, "seconds")) || 30));
+  const asked = Number(first(address, "seconds"));
+  const seconds = Math.min(3600, Math.max(1, asked || 30));
   const report = useAnswer<CrashReport>(question(["crashes", resourceId], { seconds }));
   return (
     <>
@@ -41,17 +42,27 @@ export function CrashView({ address, resourceId }: {
             </p>
           </Empty>
         )
-        : <Of answer={report}>{(data) => <Report report={data} seconds={seconds} />}</Of>}
+        : (
+          <Of answer={report}>
+            {(data) => <Report report={data} seconds={seconds} fit={!asked} />}
+          </Of>
+        )}
     </>
   );
 }
 
-function Report({ report, seconds }: { report: CrashReport; seconds: number }): JSX.Element {
+function Report({ report, seconds, fit }: {
+  report: CrashReport;
+  seconds: number;
+  /** Nobody asked for a length: the axis begins with the first that is there. */
+  fit: boolean;
+}): JSX.Element {
   const { resource, open, ended, logs, losses } = report;
   const [at, setAt] = useState<number | null>(null);
   const tracks = useRef<HTMLDivElement>(null);
   // Milliseconds before the death; the axis ends a little after it.
-  const length = Math.max(msBetween(report.fromNs, report.lastNs), 1);
+  const from = useMemo(() => fit ? firstSign(report) : report.fromNs, [report, fit]);
+  const length = Math.max(msBetween(from, report.lastNs), 0.01);
   const before = (timeNs: string): number => msBetween(timeNs, report.lastNs);
   const place = (timeNs: string): number => (1 - before(timeNs) / length) * 100;
   const tree = useMemo(() => buildTree(open), [open]);
@@ -86,9 +97,10 @@ function Report({ report, seconds }: { report: CrashReport; seconds: number }): 
         <label class="field inline">
           <span class="hidden">Seconds before the death</span>
           <select
-            value={String(seconds)}
+            value={fit ? "" : String(seconds)}
             onChange={({ currentTarget }) => change({ seconds: currentTarget.value })}
           >
+            <option value="">what is there of 30 s</option>
             {[...new Set([...LENGTHS, seconds])].sort((a, b) => a - b).map((length) => (
               <option key={length} value={String(length)}>last {duration(length * 1e9)}</option>
             ))}
