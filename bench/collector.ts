@@ -44,19 +44,24 @@ interface Case {
   readonly how: string;
   readonly protocol: "http/protobuf" | "grpc";
   readonly compression: "none" | "gzip";
+  /** By way of the disk, with a journal. */
+  readonly spool: boolean;
 }
 
+const HTTP = { protocol: "http/protobuf", compression: "none", spool: false } as const;
 const CASES: readonly Case[] = [
-  { what: "spans", how: "HTTP", protocol: "http/protobuf", compression: "none" },
-  { what: "spans", how: "HTTP, gzip", protocol: "http/protobuf", compression: "gzip" },
-  { what: "spans", how: "gRPC", protocol: "grpc", compression: "none" },
-  { what: "measurements", how: "HTTP", protocol: "http/protobuf", compression: "none" },
+  { ...HTTP, what: "spans", how: "HTTP" },
+  { ...HTTP, what: "spans", how: "HTTP, gzip", compression: "gzip" },
+  { ...HTTP, what: "spans", how: "gRPC", protocol: "grpc" },
+  { ...HTTP, what: "spans", how: "HTTP, spool and journal", spool: true },
+  { ...HTTP, what: "measurements", how: "HTTP" },
+  { ...HTTP, what: "measurements", how: "HTTP, spool and journal", spool: true },
 ];
 
 /** Runs a writer and prints a line; false when something did not arrive. */
 async function measure(
   runtime: RuntimeName,
-  { what, how, protocol, compression }: Case,
+  { what, how, protocol, compression, spool }: Case,
   total: number,
 ): Promise<boolean> {
   const directory = mkdtempSync(join(PLACE, "otlp-mmap-bench-"));
@@ -69,6 +74,7 @@ async function measure(
     const sink = begin(start("bun", "bench/collector/sink.ts", [protocol]));
     const endpoint = `http://127.0.0.1:${await sink.hear()}`;
     const flags = ["--protocol", protocol, "--compression", compression];
+    if (!spool) flags.push("--no-spool");
     const collector = begin(startCollector(runtime, directory, endpoint, ...flags));
     const cpu = (): number => cpuOf(collector.pid);
     // Started, and at rest.

@@ -7,6 +7,7 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { cpuOf, type Program, type RuntimeName, start } from "./processes.ts";
 import { row, spread, whole } from "./statistics.ts";
 
@@ -39,7 +40,14 @@ export interface Contest {
   readonly folder: string;
 }
 
-/** Starts the collector on a directory; its warnings and errors go to standard error. */
+/** Where collectors store requests: on a disk, as they do without being told. */
+const SPOOL = mkdtempSync(join(tmpdir(), "otlp-mmap-bench-spool-"));
+process.on("exit", () => rmSync(SPOOL, { recursive: true, force: true }));
+
+/**
+ * Starts the collector on a directory, with a spool unless it is told otherwise; its warnings and
+ * errors go to standard error.
+ */
 export function startCollector(
   runtime: RuntimeName,
   directory: string,
@@ -50,6 +58,7 @@ export function startCollector(
   return start(runtime, "collector/main.ts", all, {
     // As the task `collect` runs it: V8 would let its young generation grow to 32 MiB.
     flags: runtime === "deno" ? ["--v8-flags=--max-semi-space-size=2"] : [],
+    env: { OTLP_MMAP_SPOOL: SPOOL },
     onError: (line) => {
       if (/warn|error/.test(line)) console.error(line);
     },

@@ -8,6 +8,7 @@ import type { Geometry } from "../../lib/file/geometry.ts";
 import {
   DICTIONARY_END,
   DICTIONARY_HEADER_BYTES,
+  EXT_BOOT_ID,
   EXT_BYTES,
   EXT_LENGTH,
   EXT_MAGIC,
@@ -17,6 +18,7 @@ import {
   FIRST_RING_OFFSET,
   HEADER_BYTES,
   HEADER_VERSION,
+  UID_BYTES,
   VERSION_DISCARDS,
 } from "../../lib/format/layout.ts";
 import { MemoryFile } from "../files/copy.ts";
@@ -50,7 +52,11 @@ export function repairFile(bytes: Uint8Array, all: boolean): RepairedFile | null
   }
   const wasWhole = hasExtension(memory.u8);
   // Only our writers put the first ring there.
-  if (geometry.rings[0].offset === FIRST_RING_OFFSET) restoreExtension(memory, notes);
+  if (geometry.rings[0].offset === FIRST_RING_OFFSET) {
+    restoreExtension(memory, notes);
+    // What was not synced before a loss of power, or is said not to be, may be intact: it is tried.
+    memory.u8.fill(0, EXT_BOOT_ID, EXT_BOOT_ID + UID_BYTES);
+  }
   const extension = readExtension(memory, geometry.rings[0].offset);
   const discards = memory.i64[HEADER_VERSION / 8] === BigInt(VERSION_DISCARDS);
   const oneProducer = wasWhole && extension !== null && !extension.manyProducers;
