@@ -21,15 +21,16 @@ import { LogLines, logText } from "../parts/log-lines.tsx";
 import { Empty, Of } from "../parts/states.tsx";
 import { Long, Name, Service } from "../parts/text.tsx";
 
-const LENGTHS = [2, 5, 10, 30, 60, 300];
+const LENGTHS = [0.01, 0.1, 1, 5, 10, 30, 60, 300];
 
 /** The view of a crash. */
 export function CrashView({ address, resourceId }: {
   address: Address;
   resourceId: string;
 }): JSX.Element {
-  const asked = Number(first(address, "seconds"));
-  const seconds = Math.min(3600, Math.max(1, asked || 30));
+  const asked = Math.min(3600, Math.max(0, Number(first(address, "seconds")) || 0));
+  // The API knows whole seconds; what is before the axis is left out here.
+  const seconds = Math.max(1, Math.ceil(asked || 30));
   const report = useAnswer<CrashReport>(question(["crashes", resourceId], { seconds }));
   return (
     <>
@@ -44,27 +45,43 @@ export function CrashView({ address, resourceId }: {
         )
         : (
           <Of answer={report}>
-            {(data) => <Report report={data} seconds={seconds} fit={!asked} />}
+            {(data) => <Report report={data} asked={asked} />}
           </Of>
         )}
     </>
   );
 }
 
-function Report({ report, seconds, fit }: {
+function Report({ report, asked }: {
   report: CrashReport;
-  seconds: number;
-  /** Nobody asked for a length: the axis begins with the first that is there. */
-  fit: boolean;
+  /** Seconds; 0 when nobody asked for a length: the axis begins with the first that is there. */
+  asked: number;
 }): JSX.Element {
-  const { resource, open, ended, logs, losses } = report;
+  const { resource, open, losses } = report;
   const [at, setAt] = useState<number | null>(null);
   const tracks = useRef<HTMLDivElement>(null);
   // Milliseconds before the death; the axis ends a little after it.
-  const from = useMemo(() => fit ? firstSign(report) : report.fromNs, [report, fit]);
+  const from = useMemo(
+    () =>
+      asked === 0
+        ? firstSign(report)
+        : String(BigInt(report.lastNs) - BigInt(Math.round(asked * 1e9))),
+    [report, asked],
+  );
   const length = Math.max(msBetween(from, report.lastNs), 0.01);
   const before = (timeNs: string): number => msBetween(timeNs, report.lastNs);
   const place = (timeNs: string): number => (1 - before(timeNs) / length) * 100;
+  const ended = useMemo(
+    () =>
+      report.ended.filter(({ startNs, durationNs }) =>
+        BigInt(startNs) + BigInt(Math.round(durationNs)) >= BigInt(from)
+      ),
+    [report, from],
+  );
+  const logs = useMemo(
+    () => report.logs.filter(({ timeNs }) => BigInt(timeNs) >= BigInt(from)),
+    [report, from],
+  );
   const tree = useMemo(() => buildTree(open), [open]);
   const gone = lost(report);
   const facts = [
@@ -97,13 +114,14 @@ function Report({ report, seconds, fit }: {
         <label class="field inline">
           <span class="hidden">Seconds before the death</span>
           <select
-            value={fit ? "" : String(seconds)}
+            value={asked === 0 ? "" : String(asked)}
             onChange={({ currentTarget }) => change({ seconds: currentTarget.value })}
           >
             <option value="">what is there of 30 s</option>
-            {[...new Set([...LENGTHS, seconds])].sort((a, b) => a - b).map((length) => (
-              <option key={length} value={String(length)}>last {duration(length * 1e9)}</option>
-            ))}
+            {[...new Set([...LENGTHS, ...(asked === 0 ? [] : [asked])])].sort((a, b) => a - b).map((
+              length,
+            ) => <option key={length} value={String(length)}>last {duration(length * 1e9)}
+            </option>)}
           </select>
         </label>
       </div>
@@ -162,7 +180,7 @@ function Report({ report, seconds, fit }: {
         <section aria-labelledby="last-logs">
           <h2 id="last-logs">Last log records</h2>
           {logs.length === 0
-            ? <p class="muted">None in the last {duration(seconds * 1e9)}.</p>
+            ? <p class="muted">None in this time.</p>
             : <LastLogs logs={logs} before={before} />}
           <p>
             <a href={formatAddress(["logs"], { resource: resource.id, last: "7d" })}>
@@ -206,7 +224,9 @@ function LastWords({ report }: { report: CrashReport }): JSX.Element {
                   <Name text={span.name} />
                 </a>
               </span>
-            ))}, which had been running for {duration(innermost.durationNs)}
+            ))}, which {innermost.durationNs > 0
+              ? `had been running for ${duration(innermost.durationNs)}`
+              : "had just begun"}
             {report.open.length > chain.length &&
               `; ${count(report.open.length)} spans of ${count(traces)} ${
                 traces === 1 ? "trace" : "traces"
