@@ -233,6 +233,15 @@ describe("the SDK", () => {
       assert.equal(lines.filter((line) => line.includes("not a value")).length, 1);
     });
 
+    it("take no letters of a text for attributes", () => {
+      let span: Span;
+      const file = recorded(() => {
+        span = tracer().startSpan("text", { attributes: "abc" as never });
+        span.setAttributes("abc" as never);
+      });
+      assert.deepEqual(attributesOf(file, span!), {});
+    });
+
     it("split attributes that do not fit one slot, and cut one that fits none", () => {
       const attributes: Record<string, string> = {};
       for (let i = 0; i < 40; i++) attributes[`key ${i}`] = `${i}`.repeat(30);

@@ -148,6 +148,8 @@ export class Tracer implements ApiTracer {
     this.newSpanId(span);
 
     let attributes: Attributes | undefined = options?.attributes;
+    // Of text every letter would be one, and there may be millions.
+    if (typeof attributes !== "object") attributes = undefined;
     const kind = options?.kind ?? SpanKind.INTERNAL;
     if (rule === ALWAYS) {
       span.flags |= 1;
