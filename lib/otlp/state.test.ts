@@ -342,6 +342,7 @@ function someState(random: Random): Uint8Array {
 describe("a saved assembler", () => {
   it(`goes on as if it had not been saved (seed ${seed})`, () => {
     const evicted: number[] = [];
+    const all = { spans: 0, logs: 0, interrupted: 0 };
     for (const [turn, limits] of LIMITS.entries()) {
       const twins = new Twins(new Random(seed + turn), limits);
       for (let step = 0; step < 1500; step++) {
@@ -357,10 +358,13 @@ describe("a saved assembler", () => {
       twins.files.length = 0;
       twins.check(`seed ${seed + turn}, at its end`);
       const { counts } = twins.sides[1].assembler;
-      assert.ok(counts.spans > 100 && counts.logs > 10 && counts.interrupted > 0);
+      for (const each of ["spans", "logs", "interrupted"] as const) all[each] += counts[each];
       evicted.push(counts.evicted);
     }
-    assert.ok(evicted[1] > 20 && evicted[2] > 20, `evicted ${evicted}`);
+    // Whatever the seed, there was something of everything.
+    const { spans, logs, interrupted } = all;
+    assert.ok(spans > 100 && logs > 10 && interrupted > 0, `${spans}, ${logs}, ${interrupted}`);
+    assert.ok(evicted[1] > 0 && evicted[2] > 0, `evicted ${evicted}`);
   });
 
   it("has more in it than a new one has room for", () => {
