@@ -10,48 +10,8 @@ import type { FollowedFile, FollowedProcess } from "../files/follow.ts";
 import { nameOf, type ProcessName } from "../files/names.ts";
 import { lagMs, lagRecords } from "../health/lag.ts";
 import { lives, type Pipeline } from "../pipeline/pipeline.ts";
+import type { Live, LiveFile, LiveProcess, LiveRing } from "./live-types.ts";
 import type { ResourceIds } from "./resource-ids.ts";
-
-/** A ring of a file, over the life of the file. */
-export interface LiveRing {
-  readonly name: string;
-  /** The share of its slots that is in use, 0 to 1. */
-  readonly fill: number;
-  readonly claimed: number;
-  readonly delivered: number;
-  readonly torn: number;
-  /** By reason, where there are any. */
-  readonly refused: Readonly<Record<string, number>>;
-  /** How old the first record is that was not taken; 0 where there is none, or its age is not known. */
-  readonly lagMs: number;
-}
-
-/** A file that is followed. */
-export interface LiveFile {
-  readonly path: string;
-  readonly rings: readonly LiveRing[];
-}
-
-/** A process that is followed, or was until it ended. */
-export interface LiveProcess {
-  /** Its resource in the store; null before anything of it was stored. */
-  readonly resourceId: number | null;
-  readonly service: string;
-  readonly pid: number;
-  readonly runtime: string;
-  readonly alive: boolean;
-  /** It ended without saying so. */
-  readonly crashed: boolean;
-  /** When it started, unix milliseconds. */
-  readonly since: number;
-  readonly files: readonly LiveFile[];
-  readonly openSpans: number;
-}
-
-/** What is live. */
-export interface Live {
-  readonly processes: readonly LiveProcess[];
-}
 
 /** Looks at the processes. */
 export interface LiveView {

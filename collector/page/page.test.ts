@@ -33,7 +33,7 @@ import type {
   Trace,
   TraceSummary,
 } from "../store/queries/types.ts";
-import type { Live } from "./live.ts";
+import type { Live } from "./live-types.ts";
 import type { OpenSpan } from "./open-spans.ts";
 import { type Client, createClient, get } from "./testing/client.ts";
 

@@ -4,7 +4,8 @@
  * @module
  */
 import { useEffect, useState } from "preact/hooks";
-import type { Live, News } from "./answers.ts";
+import type { Live } from "../../live-types.ts";
+import type { News } from "./answers.ts";
 
 type Listener = (kind: "news" | "live" | "state") => void;
 

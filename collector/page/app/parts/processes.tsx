@@ -4,7 +4,7 @@
  * @module
  */
 import type { JSX } from "preact";
-import type { LiveProcess, LiveRing } from "../data/answers.ts";
+import type { LiveProcess, LiveRing } from "../../live-types.ts";
 import { formatAddress } from "../logic/address.ts";
 import { count, percent } from "../logic/numbers.ts";
 import { ago, dateTime, duration } from "../logic/time.ts";
