@@ -9,7 +9,7 @@ const runtime = process.versions.bun ? "bun" : "deno";
 
 /** Runs a file of tools/testdata on the runtime of this test, with its own name left out. */
 async function fixture(name: string): Promise<Outcome> {
-  const outcome = await runFile(runtime, join(ROOT, "tools/testdata", `${name}.ts`), "ignore");
+  const outcome = await runFile({ runtime, file: join(ROOT, "tools/testdata", `${name}.ts`) });
   const prefix = `${runtime} tools/testdata/${name}.ts: `;
   const strip = (line: string): string => {
     assert.ok(line.startsWith(prefix), line);
@@ -32,7 +32,7 @@ describe("tools/test.ts counts", () => {
     assert.equal(passed, 1);
     assert.equal(failed.length, 2);
     assert.match(failed[0]!, /^outer > fails: AssertionError: .*1 !== 2/);
-    assert.equal(failed[1], "outer > rejects: Error: no");
+    assert.equal(failed[1], "outer > rejects: Error: no; because of Error: nothing");
   });
 
   it("skipped tests and suites, with their reasons", async () => {

@@ -5,6 +5,9 @@
  *
  *     deno task test [FILE…]
  *
+ * Two files run at a time where there are two cores (OTLP_MMAP_TEST_JOBS says how many): most of
+ * them wait for other processes most of the time. What a file prints is shown when it has ended.
+ *
  * Ends with `N passed, N failed` (and `, N skipped`), after the reasons of whatever was skipped. A
  * process that ends with anything but 0 is at least one failure, as is a file without tests.
  *
@@ -14,8 +17,17 @@
  * @module
  */
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
 import { join, relative, resolve } from "node:path";
 import process from "node:process";
 import { compileBun } from "./compile-bun.ts";
@@ -69,7 +81,7 @@ const FILE_TIMEOUT = (process.env.OTLP_MMAP_TEST_SIZE === "full" ? 180 : 15) * 6
 function run(
   args: string[],
   log: string,
-  output: "inherit" | "ignore",
+  output: number,
   binary?: string,
 ): Promise<string | undefined> {
   return new Promise((done) => {
@@ -93,25 +105,31 @@ function run(
   });
 }
 
-/**
- * Runs one file on one runtime, and shows what it prints unless told not to.
- *
- * @param binary A compiled collector, which the file starts instead of collector/main.ts.
- */
-export async function runFile(
-  runtime: "deno" | "bun",
-  file: string,
-  output: "inherit" | "ignore" = "inherit",
-  binary?: string,
-): Promise<Outcome> {
-  const where = `${binary === undefined ? runtime : "binary"} ${relative(ROOT, file)}`;
+/** One file on one runtime. */
+export type Run = {
+  runtime: "deno" | "bun";
+  file: string;
+  /** A compiled collector, which the file starts instead of collector/main.ts. */
+  binary?: string;
+};
+
+function titleOf({ runtime, file, binary }: Run): string {
+  return `${binary === undefined ? runtime : "binary"} ${relative(ROOT, file)}`;
+}
+
+/** Runs one file on one runtime; `show` gets what it printed, once it has ended. */
+export async function runFile(each: Run, show?: (printed: string) => void): Promise<Outcome> {
+  const { runtime, file, binary } = each;
   const folder = mkdtempSync(join(tmpdir(), "otlp-mmap-test-"));
+  const [log, printed] = [join(folder, "log"), join(folder, "printed")];
+  const output = openSync(printed, "a");
   try {
-    const log = join(folder, "log");
     const end = await run(command(runtime, file), log, output, binary);
+    show?.(readFileSync(printed, "utf8"));
     const lines = existsSync(log) ? readFileSync(log, "utf8").trimEnd().split("\n") : [];
-    return judge(where, lines.map((line) => JSON.parse(line) as Entry), end);
+    return judge(titleOf(each), lines.map((line) => JSON.parse(line) as Entry), end);
   } finally {
+    closeSync(output);
     rmSync(folder, { recursive: true, force: true });
   }
 }
@@ -144,23 +162,31 @@ export function summary(passed: number, failed: number, skipped: number): string
   return `${passed} passed, ${failed} failed` + (skipped > 0 ? `, ${skipped} skipped` : "");
 }
 
-async function runWithBinary(files: string[], add: (outcome: Outcome) => void): Promise<void> {
-  if (files.length === 0) return;
-  const folder = mkdtempSync(join(tmpdir(), "otlp-mmap-binary-"));
-  try {
-    console.log("\n=== the collector, compiled");
-    const target = ownTarget();
-    if (await compileBun({ targets: [target], folder }) !== 0) {
-      add({ passed: 0, failed: ["the collector could not be compiled"], skipped: [] });
-      return;
+/** The collector as one file in a folder, or undefined when it can't be compiled. */
+async function compiled(folder: string): Promise<string | undefined> {
+  console.log("\n=== the collector, compiled");
+  const target = ownTarget();
+  if (await compileBun({ targets: [target], folder }) !== 0) return undefined;
+  return join(folder, `otlp-mmap-${target}`);
+}
+
+/** How many files run at a time. */
+const JOBS = Number(process.env.OTLP_MMAP_TEST_JOBS) || Math.min(2, availableParallelism());
+
+/** Takes the runs in their order, JOBS at a time. */
+async function runAll(runs: Run[], add: (outcome: Outcome) => void): Promise<void> {
+  const left = [...runs];
+  const work = async (): Promise<void> => {
+    for (let each = left.shift(); each !== undefined; each = left.shift()) {
+      const start = performance.now();
+      const show = (printed: string): void => {
+        const seconds = ((performance.now() - start) / 1000).toFixed(1);
+        console.log(`\n=== ${titleOf(each)} (${seconds} s)\n${printed.trim()}`);
+      };
+      add(await runFile(each, show));
     }
-    for (const file of files) {
-      console.log(`\n=== binary ${relative(ROOT, file)}`);
-      add(await runFile("bun", file, "inherit", join(folder, `otlp-mmap-${target}`)));
-    }
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  };
+  await Promise.all(Array.from({ length: JOBS }, work));
 }
 
 async function main(args: string[]): Promise<number> {
@@ -179,13 +205,22 @@ async function main(args: string[]): Promise<number> {
     total.failed.push(...failed);
     total.skipped.push(...skipped);
   };
-  for (const runtime of ["deno", "bun"] as const) {
-    for (const file of files) {
-      console.log(`\n=== ${runtime} ${relative(ROOT, file)}`);
-      add(await runFile(runtime, file));
+  const folder = mkdtempSync(join(tmpdir(), "otlp-mmap-binary-"));
+  try {
+    const runs: Run[] = [
+      ...files.map((file): Run => ({ runtime: "deno", file })),
+      ...files.map((file): Run => ({ runtime: "bun", file })),
+    ];
+    const withCollector = files.filter(startsCollector);
+    if (withCollector.length > 0) {
+      const binary = await compiled(folder);
+      if (binary === undefined) total.failed.push("the collector could not be compiled");
+      else runs.push(...withCollector.map((file): Run => ({ runtime: "bun", file, binary })));
     }
+    await runAll(runs, add);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
-  await runWithBinary(files.filter(startsCollector), add);
   console.log();
   for (const line of total.failed) console.log(`FAILED  ${line}`);
   for (const { name, reason } of total.skipped) console.log(`SKIPPED ${name}: ${reason}`);

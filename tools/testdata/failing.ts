@@ -3,6 +3,6 @@ import { describe, it } from "node:test";
 
 describe("outer", () => {
   it("fails", () => assert.equal(1, 2));
-  it("rejects", async () => await Promise.reject(new Error("no")));
+  it("rejects", async () => await Promise.reject(new Error("no", { cause: new Error("nothing") })));
   it("passes", () => {});
 });

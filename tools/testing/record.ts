@@ -33,10 +33,12 @@ export function log(entry: Entry): void {
   if (path) appendFileSync(path, JSON.stringify(entry) + "\n");
 }
 
-/** One line that says what was thrown. */
+/** One line that says what was thrown, and what caused that. */
 export function messageOf(thrown: unknown): string {
   const text = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
-  return text.split("\n").filter(Boolean).slice(0, 4).join(" | ");
+  const line = text.split("\n").filter(Boolean).slice(0, 4).join(" | ");
+  const cause = thrown instanceof Error ? thrown.cause : undefined;
+  return cause === undefined ? line : `${line}; because of ${messageOf(cause)}`;
 }
 
 function full(name: string): string {
