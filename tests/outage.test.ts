@@ -34,7 +34,7 @@ const folder = folders("outage");
 /** Spans a second. */
 const RATE = 5000;
 /** Seconds before the outage, and of the outage. */
-const [BEFORE, AWAY] = isFullSize ? [30, 600] : [4, 20];
+const [BEFORE, AWAY] = isFullSize ? [30, 600] : [4, 60];
 const KILLS = 2;
 /** The collector's memory may be this much more during and after the outage, MB. */
 const MORE_MEMORY = 64;
