@@ -1,13 +1,17 @@
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { start } from "../../mod.ts";
 import { Writer } from "../../lib/writer.ts";
+import { pointsOf } from "../../tests/support/collect.ts";
 import { folders, run, TestSink, until } from "../testing/run.ts";
 
 const folder = folders("request-size");
 /** What gRPC servers take at most, unless told otherwise. */
 const GRPC_LIMIT = 4 << 20;
 const SPANS = 2000;
+const [STREAMS, SERIES] = [20, 800];
 
 describe("requests", () => {
   it("are small enough for gRPC servers, however many items are allowed", async () => {
@@ -43,5 +47,28 @@ describe("requests", () => {
     assert.equal(sink.spans.length, SPANS);
     assert.ok(sizes.length > 1 && Math.max(...sizes) > GRPC_LIMIT / 2, sizes.join());
     assert.ok(Math.max(...sizes) < GRPC_LIMIT, sizes.join());
+  });
+
+  it("have all points between them, however many requests these take", async () => {
+    const directory = folder();
+    const { pipeline, sink, ended } = run([directory], { metricsIntervalMs: 60_000 });
+    const sdk = start({ directory });
+    const meter = sdk.meterProvider!.getMeter("m");
+    const padding = "x".repeat(300);
+    for (let stream = 0; stream < STREAMS; stream++) {
+      const counter = meter.createCounter(`counter.${stream}`);
+      for (let series = 0; series < SERIES; series++) {
+        counter.add(1, { series, padding });
+      }
+      await sdk.forceFlush();
+    }
+    await sdk.shutdown();
+    await until("the file is done with", () => readdirSync(directory).length === 0);
+    pipeline.stop();
+    await ended;
+    const counted = sink.metrics.filter(({ metric }) => metric.name.startsWith("counter."));
+    const points = counted.flatMap(({ metric }) => pointsOf(metric));
+    assert.ok(sink.sizes.length > 1, sink.sizes.join());
+    assert.equal(points.length, STREAMS * SERIES);
   });
 });

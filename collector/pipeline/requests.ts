@@ -252,10 +252,9 @@ export class Requests {
 
   /** Points of many processes go together: a request each would take longer than their interval. */
   private gather(request: Request): void {
-    const { gathered } = this;
-    if (gathered.bytes + request.length > MAX_REQUEST_BYTES) this.merge();
-    gathered.requests.push(request);
-    gathered.bytes += request.length;
+    if (this.gathered.bytes + request.length > MAX_REQUEST_BYTES) this.merge();
+    this.gathered.requests.push(request);
+    this.gathered.bytes += request.length;
     this.events.sent(request.processes);
   }
 
