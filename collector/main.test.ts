@@ -17,7 +17,8 @@ import {
 import { ownRuntime } from "../tests/support/runtimes.ts";
 import { fromOtlpJson } from "./text/otlp-json.ts";
 import { startGrpcBackend } from "./testing/grpc-backend.ts";
-import { listen, startProxy } from "./testing/proxy.ts";
+import { startProxy } from "./testing/proxy.ts";
+import { listen } from "./testing/servers.ts";
 import { CERTIFICATE, KEY, OTHER_CERTIFICATE, OTHER_KEY } from "./testing/tls-fixture.ts";
 
 const root = mkdtempSync(join(tmpdir(), "otlp-mmap-main-"));

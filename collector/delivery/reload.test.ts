@@ -8,6 +8,7 @@ import process from "node:process";
 import { after, describe, it } from "node:test";
 import { Writer } from "../../lib/writer.ts";
 import { startSink } from "../../tests/peers/sink.ts";
+import { freePort } from "../testing/servers.ts";
 import { receivedBy, startCollector, waitForSpans } from "../../tests/support/collector.ts";
 
 const root = mkdtempSync(join(tmpdir(), "otlp-mmap-reload-"));
@@ -16,15 +17,6 @@ after(() => {
   for (const relay of relays) relay.close();
   rmSync(root, { recursive: true });
 });
-
-/** A port where nothing listens. */
-async function deadPort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 describe("SIGHUP", () => {
   it("takes the new configuration without losing a record, and refuses a bad one", async () => {
@@ -42,7 +34,7 @@ describe("SIGHUP", () => {
     const record = (): void => {
       scope.startSpan(`span ${count++}`, { attributes: { secret: "s" } }).end();
     };
-    write(`http://127.0.0.1:${await deadPort()}`);
+    write(`http://127.0.0.1:${await freePort()}`);
     const collector = startCollector([directory, "--config", config]);
     const hangUp = async (said: RegExp): Promise<void> => {
       const before = collector.text().length;

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { Buffer } from "node:buffer";
-import { createServer, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { ServerResponse } from "node:http";
 import { describe, it } from "node:test";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ExportTraceServiceRequestSchema } from "../../proto/gen/otlp_pb.ts";
-import { createSender, type Sender } from "../send/send.ts";
+import type { Sender } from "../send/send.ts";
+import { startSender } from "../testing/senders.ts";
+import { startHttpBackend } from "../testing/servers.ts";
 import { createSwitch } from "./switch.ts";
 
 const eight = toBinary(
@@ -23,25 +23,12 @@ function namesOf(body: Uint8Array): string[] {
     .map(({ name }) => name);
 }
 
-/** A backend; `answer` says what it does with the spans of a request. */
+/** A sender to a backend; `answer` says what that does with the spans of a request. */
 async function backend(
   answer: (names: string[], response: ServerResponse) => void,
-): Promise<{ sender: Sender; close(): void }> {
-  const server = createServer((incoming, response) => {
-    const chunks: Uint8Array[] = [];
-    incoming.on("data", (chunk: Uint8Array) => chunks.push(chunk));
-    incoming.on("end", () => answer(namesOf(new Uint8Array(Buffer.concat(chunks))), response));
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  const url = `http://127.0.0.1:${port}/v1/traces`;
-  return {
-    sender: createSender({ url, signal: "traces", log: () => {} }),
-    close() {
-      server.closeAllConnections();
-      server.close();
-    },
-  };
+): Promise<Sender> {
+  const { url } = await startHttpBackend((response, { body }) => answer(namesOf(body), response));
+  return startSender(url);
 }
 
 describe("a sink that is replaced", () => {
@@ -61,18 +48,16 @@ describe("a sink that is replaced", () => {
       second.push(...names);
       response.writeHead(200).end();
     });
-    const sink = createSwitch(old.sender);
+    const sink = createSwitch(old);
     try {
       const answer = sink.send(eight, 8);
       await waiting;
-      await sink.replace(next.sender);
+      await sink.replace(next);
       assert.deepEqual(await answer, { accepted: 8, rejected: 0, dropped: 0 });
       assert.deepEqual(first, ["span 0", "span 1", "span 2", "span 3"]);
       assert.deepEqual(second, ["span 4", "span 5", "span 6", "span 7"]);
     } finally {
       await sink.close();
-      old.close();
-      next.close();
     }
   });
 
@@ -85,19 +70,17 @@ describe("a sink that is replaced", () => {
       second.push(...names);
       response.writeHead(200).end();
     });
-    const sink = createSwitch(old.sender);
+    const sink = createSwitch(old);
     try {
       const answer = sink.send(eight, 8);
       const response = await request;
-      const replaced = sink.replace(next.sender);
+      const replaced = sink.replace(next);
       setImmediate(() => response.writeHead(200).end());
       await replaced;
       assert.deepEqual(await answer, { accepted: 8, rejected: 0, dropped: 0 });
       assert.deepEqual(second, []);
     } finally {
       await sink.close();
-      old.close();
-      next.close();
     }
   });
 });

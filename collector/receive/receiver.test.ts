@@ -2,14 +2,13 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import http from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { RpcStatusSchema } from "../../proto/gen/otlp_pb.ts";
+import { startBackend } from "../../tests/support/backend.ts";
 import { startSink } from "../../tests/peers/sink.ts";
 import { receivedBy, startCollector } from "../../tests/support/collector.ts";
 import { startReceiving } from "../../tests/support/received.ts";
@@ -44,24 +43,9 @@ async function figure(text: string, name: string): Promise<Record<string, number
 
 describe("collect --otlp-receiver", () => {
   it("has senders come again while the backend is away, and loses nothing it took", async () => {
-    let isAway = true;
-    const names: string[] = [];
-    const backend = http.createServer((request, response) => {
-      const chunks: Uint8Array[] = [];
-      request.on("data", (chunk: Uint8Array) => chunks.push(chunk));
-      request.on("end", () => {
-        if (!isAway) {
-          const spans = receivedBy({
-            bodies: [new Uint8Array(chunks.flatMap((each) => [...each]))],
-          });
-          names.push(...spans.map(({ span }) => span.name));
-        }
-        response.writeHead(isAway ? 503 : 200).end();
-      });
-    });
-    await new Promise<void>((resolve) => backend.listen(0, "127.0.0.1", resolve));
-    const { port } = backend.address() as AddressInfo;
-    const collector = await startReceiving([folder, "--endpoint", `http://127.0.0.1:${port}`]);
+    const backend = await startBackend();
+    backend.away = true;
+    const collector = await startReceiving([folder, "--endpoint", backend.url]);
     try {
       // Let in, since it is with it that the backend is tried.
       const first = post(collector.httpUrl, traces.body);
@@ -70,16 +54,15 @@ describe("collect --otlp-receiver", () => {
       assert.deepEqual([second.status, second.headers.get("retry-after")], [503, "2"]);
       const status = fromBinary(RpcStatusSchema, new Uint8Array(await second.arrayBuffer()));
       assert.equal(status.message, "the backend takes no spans now");
-      isAway = false;
+      backend.away = false;
       await first;
       await collector.wrote(/takes spans again/);
       assert.equal((await post(collector.httpUrl, traces.body)).status, 200);
-      assert.equal(names.length, 4);
+      assert.equal(receivedBy({ bodies: backend.bodies.traces }).length, 4);
       assert.equal((await collector.stop()).code, 0, collector.text());
     } finally {
       await collector.stop("SIGKILL");
-      backend.closeAllConnections();
-      backend.close();
+      await backend.stop();
     }
   });
 

@@ -1,19 +1,15 @@
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createConnections } from "./connection.ts";
+import { startHttpBackend } from "../testing/servers.ts";
 import { parseTarget } from "../options/endpoint.ts";
 
 it("a request that was given up is not sent again by the runtime", async () => {
-  let requests = 0;
-  const server = createServer((_request, response) => {
-    if (++requests === 1) response.end();
+  const { url, seen } = await startHttpBackend((response, _, count) => {
+    if (count === 1) response.end();
   });
-  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-  const { port } = server.address() as AddressInfo;
-  const connections = createConnections(parseTarget(`http://127.0.0.1:${port}/`), {});
+  const connections = createConnections(parseTarget(url), {});
   const body = new Uint8Array(10);
   try {
     assert.equal((await connections.post(body, 5000).response).status, 200);
@@ -21,10 +17,8 @@ it("a request that was given up is not sent again by the runtime", async () => {
     const late = connections.post(body, 200).response;
     await assert.rejects(late, { code: "ANSWER_TIMEOUT" });
     await sleep(300);
-    assert.equal(requests, 2);
+    assert.equal(seen.length, 2);
   } finally {
     connections.close();
-    server.closeAllConnections();
-    await new Promise((closed) => server.close(closed));
   }
 });

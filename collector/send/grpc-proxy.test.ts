@@ -4,15 +4,16 @@ import * as net from "node:net";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseTarget } from "../options/endpoint.ts";
-import { chooseProxy } from "./proxy.ts";
-import { createSender, type Sender, type SenderOptions } from "./send.ts";
+import type { SenderOptions } from "./send.ts";
 import { type GrpcBackend, startGrpcBackend } from "../testing/grpc-backend.ts";
-import { cleanups, listen, startProxy } from "../testing/proxy.ts";
-import { CERTIFICATE } from "../testing/tls-fixture.ts";
-
-const BODY = Buffer.from("a request".repeat(1000));
-const material = { ca: CERTIFICATE };
+import { byWayOf, startProxy } from "../testing/proxy.ts";
+import {
+  BODY,
+  complaint as complaintOf,
+  startSender,
+  type ToldSender,
+} from "../testing/senders.ts";
+import { cleanups, freePort, listen } from "../testing/servers.ts";
 
 async function backend(scheme: string): Promise<GrpcBackend> {
   const started = await startGrpcBackend(undefined, scheme === "https" ? { tls: "server" } : {});
@@ -24,34 +25,16 @@ function sender(
   url: string,
   env: Record<string, string>,
   more: Partial<SenderOptions> = {},
-): Sender & { lines: string[] } {
-  const lines: string[] = [];
-  const made = createSender({
-    signal: "logs",
-    protocol: "grpc",
-    url,
-    proxy: chooseProxy(parseTarget(url), env),
-    backoff: { initialMs: 10, maxMs: 40, factor: 1.5, jitter: 0.5 },
-    tls: () => material,
-    log: (level, message) => void lines.push(`${level} ${message}`),
-    ...more,
-  });
-  cleanups.push(() => made.close());
-  return Object.assign(made, { lines });
+): ToldSender {
+  return startSender(url, byWayOf(url, env, { signal: "logs", protocol: "grpc", ...more }));
 }
 
-/** Sends until the sender has said something about it, then gives up; returns what it said. */
-async function complaint(
+function complaint(
   url: string,
   env: Record<string, string>,
   more: Partial<SenderOptions> = {},
 ): Promise<string> {
-  const one = sender(url, env, more);
-  const sending = one.send(BODY, 3);
-  for (let i = 0; i < 500 && one.lines.length === 0; i++) await sleep(10);
-  one.abort("enough");
-  assert.equal((await sending).gaveUp, true);
-  return one.lines[0] ?? "nothing said";
+  return complaintOf(url, byWayOf(url, env, { signal: "logs", protocol: "grpc", ...more }));
 }
 
 describe("gRPC through a proxy", () => {
@@ -77,9 +60,7 @@ describe("gRPC through a proxy", () => {
 
     it(`names it when it is what fails, without its password, for ${scheme}`, async () => {
       const { port, calls } = await backend(scheme);
-      const gone = net.createServer();
-      const free = await listen(gone);
-      await new Promise((done) => gone.close(done));
+      const free = await freePort();
       const url = `${scheme}://localhost:${port}`;
       const through = (proxyPort: number): Record<string, string> => ({
         ALL_PROXY: `http://user:hunter2@127.0.0.1:${proxyPort}`,

@@ -1,20 +1,15 @@
 /** Limits for requests that gRPC servers have, and HTTP proxies before them. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import * as http2 from "node:http2";
-import type { AddressInfo } from "node:net";
-import { after, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
 import { ExportTraceServiceRequestSchema } from "../../proto/gen/otlp_pb.ts";
 import { spansOf } from "../../tests/support/collect.ts";
 import { startGrpcBackend } from "../testing/grpc-backend.ts";
-import { createSender, type Sender } from "./send.ts";
-
-const cleanups: (() => void | Promise<unknown>)[] = [];
-after(async () => {
-  for (const cleanup of cleanups.reverse()) await cleanup();
-});
+import { startHttp2Backend, succeed } from "../testing/http2-backend.ts";
+import { startSender, type ToldSender } from "../testing/senders.ts";
+import { cleanups } from "../testing/servers.ts";
 
 const LIMIT = 2000;
 const NAMES = Array.from({ length: 40 }, (_, i) => `span ${i} ${"x".repeat(190)}`);
@@ -32,17 +27,8 @@ function namesIn(body: Uint8Array): string[] {
   return spansOf(fromBinary(ExportTraceServiceRequestSchema, body)).map(({ span }) => span.name);
 }
 
-function senderTo(url: string): Sender & { lines: string[] } {
-  const lines: string[] = [];
-  const sender = createSender({
-    signal: "traces",
-    protocol: "grpc",
-    url,
-    backoff: { initialMs: 10, maxMs: 40, factor: 1.5, jitter: 0.5 },
-    log: (level, message) => void lines.push(`${level} ${message}`),
-  });
-  cleanups.push(() => sender.close());
-  return Object.assign(sender, { lines });
+function senderTo(url: string): ToldSender {
+  return startSender(url, { protocol: "grpc" });
 }
 
 describe("a gRPC server with a limit for requests", () => {
@@ -101,35 +87,17 @@ describe("an HTTP proxy before a gRPC server", () => {
     isRefused: (bytes: number) => boolean,
   ): Promise<{ url: string; taken: string[] }> {
     const taken: string[] = [];
-    const server = http2.createServer();
-    const sessions = new Set<http2.ServerHttp2Session>();
-    server.on("session", (session) => sessions.add(session));
-    server.on("stream", (stream: http2.ServerHttp2Stream) => {
-      const chunks: Buffer[] = [];
-      stream.on("error", () => {});
-      stream.on("data", (chunk: Buffer) => chunks.push(chunk));
-      stream.on("end", () => {
-        const message = Buffer.concat(chunks).subarray(5);
-        if (isRefused(message.length)) {
-          stream.respond({ ":status": status, "content-type": "text/html" });
-          stream.end("<html><body>no</body></html>");
-          return;
-        }
-        taken.push(...namesIn(message));
-        stream.respond({ ":status": 200, "content-type": "application/grpc" }, {
-          waitForTrailers: true,
-        });
-        stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
-        stream.end(Buffer.alloc(5));
-      });
+    const url = await startHttp2Backend((stream, frame) => {
+      const message = frame.subarray(5);
+      if (isRefused(message.length)) {
+        stream.respond({ ":status": status, "content-type": "text/html" });
+        stream.end("<html><body>no</body></html>");
+        return;
+      }
+      taken.push(...namesIn(message));
+      succeed(stream);
     });
-    await new Promise<void>((done) => server.listen(0, "127.0.0.1", () => done()));
-    cleanups.push(() => {
-      for (const session of sessions) session.destroy();
-      server.close();
-    });
-    const { port } = server.address() as AddressInfo;
-    return { url: `http://127.0.0.1:${port}`, taken };
+    return { url, taken };
   }
 
   it("gets what it answers 413 in smaller parts", async () => {

@@ -3,17 +3,24 @@ import { Buffer } from "node:buffer";
 import * as http from "node:http";
 import * as https from "node:https";
 import * as net from "node:net";
-import { after, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as grpc from "@grpc/grpc-js";
 import { USER_AGENT } from "./headers.ts";
-import { createSender, type Sender, type SenderOptions } from "./send.ts";
+import type { SenderOptions } from "./send.ts";
 import {
   type GrpcAnswer,
   type GrpcBackend,
   type GrpcBackendOptions,
   startGrpcBackend,
 } from "../testing/grpc-backend.ts";
+import {
+  BODY,
+  complaint as complaintOf,
+  startSender,
+  type ToldSender,
+} from "../testing/senders.ts";
+import { cleanups, listen as listenOn } from "../testing/servers.ts";
 import {
   ADDRESS_CERTIFICATE,
   CERTIFICATE,
@@ -23,13 +30,6 @@ import {
 } from "../testing/tls-fixture.ts";
 import type { TlsMaterial, TlsSource } from "./tls.ts";
 
-const cleanups: (() => void | Promise<unknown>)[] = [];
-after(async () => {
-  for (const cleanup of cleanups.reverse()) await cleanup();
-});
-
-const FAST = { initialMs: 10, maxMs: 40, factor: 1.5, jitter: 0.5 };
-const BODY = Buffer.from("a request".repeat(1000));
 const TLS = { ca: CERTIFICATE, cert: CERTIFICATE, key: KEY };
 const OTHER_TLS = { ca: CERTIFICATE, cert: OTHER_CERTIFICATE, key: OTHER_KEY };
 const constant = (material: TlsMaterial): TlsSource => () => material;
@@ -42,44 +42,17 @@ async function backend(answer?: GrpcAnswer, more?: GrpcBackendOptions): Promise<
   return started;
 }
 
+function sender(url: string, more: Partial<SenderOptions> = {}): ToldSender {
+  return startSender(url, { protocol: "grpc", ...more });
+}
+
+function complaint(url: string, more: Partial<SenderOptions> = {}): Promise<string> {
+  return complaintOf(url, { protocol: "grpc", ...more });
+}
+
+/** Listens on a free port; returns host and port. */
 async function listen(server: net.Server): Promise<string> {
-  const sockets = new Set<net.Socket>();
-  server.on("connection", (socket: net.Socket) => {
-    sockets.add(socket);
-    socket.on("error", () => {});
-    socket.on("close", () => sockets.delete(socket));
-  });
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", () => done()));
-  cleanups.push(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return `127.0.0.1:${(server.address() as net.AddressInfo).port}`;
-}
-
-function sender(url: string, more: Partial<SenderOptions> = {}): Sender & { lines: string[] } {
-  const lines: string[] = [];
-  const made = createSender({
-    signal: "traces",
-    protocol: "grpc",
-    url,
-    backoff: FAST,
-    log: (level, message) => void lines.push(`${level} ${message}`),
-    ...more,
-  });
-  cleanups.push(() => made.close());
-  return Object.assign(made, { lines });
-}
-
-/** Sends until the sender has said something about it, then gives up; returns what it said. */
-async function complaint(url: string, more: Partial<SenderOptions> = {}): Promise<string> {
-  const one = sender(url, more);
-  const sending = one.send(BODY, 3);
-  for (let i = 0; i < 500 && one.lines.length === 0; i++) await sleep(10);
-  one.abort("enough");
-  const { dropped, gaveUp, reason } = await sending;
-  assert.deepEqual([dropped, gaveUp, reason], [3, true, "enough"], one.lines[0]);
-  return one.lines[0];
+  return `127.0.0.1:${await listenOn(server)}`;
 }
 
 /** A field of bytes or text in protobuf. */

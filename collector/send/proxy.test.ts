@@ -1,66 +1,39 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import * as http from "node:http";
-import * as https from "node:https";
 import * as net from "node:net";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseTarget } from "../options/endpoint.ts";
 import { chooseProxy, isDirect, type Proxy } from "./proxy.ts";
-import { createSender, type Sender, type SenderOptions } from "./send.ts";
-import { cleanups, listen, type Seen, startProxy } from "../testing/proxy.ts";
+import type { SenderOptions } from "./send.ts";
+import { byWayOf, startProxy } from "../testing/proxy.ts";
+import {
+  BODY,
+  complaint as complaintOf,
+  startSender,
+  type ToldSender,
+} from "../testing/senders.ts";
+import { freePort, type HttpBackend, listen, startHttpBackend } from "../testing/servers.ts";
 import { CERTIFICATE, KEY } from "../testing/tls-fixture.ts";
 
-/** A backend that notes what it gets. */
-async function backend(secure: boolean): Promise<{ port: number; seen: Seen[] }> {
-  const seen: Seen[] = [];
-  const answer = (request: http.IncomingMessage, response: http.ServerResponse): void => {
-    request.resume();
-    request.on("end", () => {
-      seen.push({ line: `${request.method} ${request.url}`, headers: request.headers });
-      response.end();
-    });
-  };
-  const server = secure
-    ? https.createServer({ cert: CERTIFICATE, key: KEY }, answer)
-    : http.createServer(answer);
-  return { port: await listen(server), seen };
+function backend(secure: boolean): Promise<HttpBackend> {
+  return startHttpBackend(undefined, secure ? { cert: CERTIFICATE, key: KEY } : undefined);
 }
-
-const BODY = Buffer.from("a request".repeat(1000));
-const material = { ca: CERTIFICATE };
 
 function sender(
   url: string,
   env: Record<string, string>,
   more: Partial<SenderOptions> = {},
-): Sender & { lines: string[] } {
-  const lines: string[] = [];
-  const made = createSender({
-    signal: "traces",
-    url,
-    proxy: chooseProxy(parseTarget(url), env),
-    backoff: { initialMs: 10, maxMs: 40, factor: 1.5, jitter: 0.5 },
-    tls: () => material,
-    log: (level, message) => void lines.push(`${level} ${message}`),
-    ...more,
-  });
-  cleanups.push(() => made.close());
-  return Object.assign(made, { lines });
+): ToldSender {
+  return startSender(url, byWayOf(url, env, more));
 }
 
-/** Sends until the sender has said something about it, then gives up; returns what it said. */
-async function complaint(
+function complaint(
   url: string,
   env: Record<string, string>,
   more: Partial<SenderOptions> = {},
 ): Promise<string> {
-  const one = sender(url, env, more);
-  const sending = one.send(BODY, 3);
-  for (let i = 0; i < 500 && one.lines.length === 0; i++) await sleep(10);
-  one.abort("enough");
-  assert.equal((await sending).gaveUp, true);
-  return one.lines[0] ?? "nothing said";
+  return complaintOf(url, byWayOf(url, env, more));
 }
 
 describe("a proxy", () => {
@@ -75,7 +48,7 @@ describe("a proxy", () => {
     assert.equal(proxy.seen[0].headers.host, `localhost:${port}`);
     const expected = `Basic ${Buffer.from("us@er:hunter2").toString("base64")}`;
     assert.equal(proxy.seen[0].headers["proxy-authorization"], expected);
-    assert.equal(seen[2].line, "POST /v1/traces?a=b");
+    assert.deepEqual([seen[2].method, seen[2].url], ["POST", "/v1/traces?a=b"]);
     assert.deepEqual(one.lines, []);
   });
 
@@ -93,7 +66,7 @@ describe("a proxy", () => {
     assert.equal(shown["proxy-authorization"], expected);
     assert.equal(shown.authorization, undefined);
     assert.equal(seen.length, 3);
-    assert.equal(seen[0].line, "POST /v1/traces");
+    assert.deepEqual([seen[0].method, seen[0].url], ["POST", "/v1/traces"]);
     assert.equal(seen[0].headers["proxy-authorization"], undefined);
     assert.equal(seen[0].headers.authorization, "Bearer hunter3");
     // Several at once, and nothing is left when the sender is closed.
@@ -134,9 +107,7 @@ describe("a proxy", () => {
   });
 
   it("is named when it is what fails, without its password, and nothing is lost", async () => {
-    const gone = net.createServer();
-    const free = await listen(gone);
-    await new Promise((done) => gone.close(done));
+    const free = await freePort();
     for (const scheme of ["http", "https"]) {
       const { port, seen } = await backend(scheme === "https");
       const url = `${scheme}://localhost:${port}/`;

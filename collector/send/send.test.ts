@@ -4,63 +4,16 @@ import * as http from "node:http";
 import * as https from "node:https";
 import * as net from "node:net";
 import process from "node:process";
-import { after, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 import { MAX_CONNECTIONS } from "./connection.ts";
 import { USER_AGENT } from "./headers.ts";
 import { fromOtlpJson } from "../text/otlp-json.ts";
-import { createSender, type Sender, type SenderOptions } from "./send.ts";
+import { BODY, complaint, startSender as sender } from "../testing/senders.ts";
+import { cleanups, freePort, listen, startHttpBackend as backend } from "../testing/servers.ts";
 import { CERTIFICATE, KEY } from "../testing/tls-fixture.ts";
 import type { TlsMaterial } from "./tls.ts";
-
-const cleanups: (() => void | Promise<unknown>)[] = [];
-after(async () => {
-  for (const cleanup of cleanups) await cleanup();
-});
-
-const FAST = { initialMs: 10, maxMs: 40, factor: 1.5, jitter: 0.5 };
-const BODY = Buffer.from("a request".repeat(1000));
-
-async function listen(server: net.Server, port = 0): Promise<number> {
-  const sockets = new Set<net.Socket>();
-  server.on("connection", (socket: net.Socket) => {
-    sockets.add(socket);
-    socket.on("error", () => {});
-    socket.on("close", () => sockets.delete(socket));
-  });
-  await new Promise<void>((done) => server.listen(port, "127.0.0.1", () => done()));
-  cleanups.push(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return (server.address() as net.AddressInfo).port;
-}
-
-interface Seen {
-  method?: string;
-  url?: string;
-  headers: http.IncomingHttpHeaders;
-  body: Buffer;
-}
-type Answer = (response: http.ServerResponse, seen: Seen, count: number) => void;
-
-/** A server that takes each request whole and then does as it likes. */
-async function backend(answer: Answer): Promise<{ url: string; seen: Seen[] }> {
-  const seen: Seen[] = [];
-  const server = http.createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on("data", (chunk: Buffer) => chunks.push(chunk));
-    request.on("end", () => {
-      const { method, url, headers } = request;
-      const one = { method, url, headers, body: Buffer.concat(chunks) };
-      seen.push(one);
-      answer(response, one, seen.length);
-    });
-  });
-  const port = await listen(server);
-  return { url: `http://127.0.0.1:${port}/v1/traces`, seen };
-}
 
 /** A server that says the same bytes to everybody, at once or after the first bytes of the request. */
 async function rawBackend(bytes: string, after: "connect" | "request"): Promise<string> {
@@ -71,36 +24,6 @@ async function rawBackend(bytes: string, after: "connect" | "request"): Promise<
     socket.resume();
   });
   return `http://127.0.0.1:${await listen(server)}/v1/traces`;
-}
-
-function sender(url: string, more: Partial<SenderOptions> = {}): Sender & { lines: string[] } {
-  const lines: string[] = [];
-  const made = createSender({
-    signal: "traces",
-    url,
-    backoff: FAST,
-    log: (level, message) => void lines.push(`${level} ${message}`),
-    ...more,
-  });
-  cleanups.push(() => made.close());
-  return Object.assign(made, { lines });
-}
-
-/** Sends until the sender has said something about it, then gives up; returns what it said. */
-async function complaint(url: string, more: Partial<SenderOptions> = {}): Promise<string> {
-  const one = sender(url, more);
-  const sending = one.send(BODY, 3);
-  for (let i = 0; i < 500 && one.lines.length === 0; i++) await sleep(10);
-  one.abort("enough");
-  const outcome = await sending;
-  assert.deepEqual(outcome, {
-    accepted: 0,
-    rejected: 0,
-    dropped: 3,
-    reason: "enough",
-    gaveUp: true,
-  });
-  return one.lines[0] ?? "nothing said";
 }
 
 describe("a backend that takes everything", () => {
@@ -366,9 +289,7 @@ describe("retrying", () => {
   }
 
   it("says that nothing listens, and delivers when something does", async () => {
-    const placeholder = net.createServer();
-    const port = await listen(placeholder);
-    await new Promise((done) => placeholder.close(done));
+    const port = await freePort();
     const one = sender(`http://127.0.0.1:${port}/v1/traces`);
     const sending = one.send(BODY, 4);
     for (let i = 0; i < 500 && one.state.failures < 3; i++) await sleep(10);

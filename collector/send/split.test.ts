@@ -1,9 +1,7 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import * as http from "node:http";
-import type { AddressInfo } from "node:net";
-import { after, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { gunzipSync } from "node:zlib";
 import type { Signal } from "../../lib/otlp/request.ts";
 import {
@@ -13,14 +11,10 @@ import {
 } from "../../proto/gen/otlp_pb.ts";
 import { logsOf, metricsOf, pointsOf, spansOf } from "../../tests/support/collect.ts";
 import { Random, seed } from "../../tests/support/random.ts";
-import { createSender } from "./send.ts";
 import { PATHS, SIGNALS } from "../pipeline/signals.ts";
+import { startSender } from "../testing/senders.ts";
+import { startHttpBackend } from "../testing/servers.ts";
 import { halve } from "./split.ts";
-
-const cleanups: (() => unknown)[] = [];
-after(async () => {
-  for (const cleanup of cleanups) await cleanup();
-});
 
 /** Names of resources (2), scopes (3 each) and items, which have so many letters each. */
 function bodyOf(signal: Signal, sizes: readonly number[]): Uint8Array {
@@ -127,24 +121,16 @@ async function limited(
 ): Promise<{ url: string; taken: string[]; refused: () => number }> {
   const taken: string[] = [];
   let refused = 0;
-  const server = http.createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on("data", (chunk: Buffer) => chunks.push(chunk));
-    request.on("end", () => {
-      const sent = Buffer.concat(chunks);
-      if (sent.length > limit) {
-        refused++;
-        response.writeHead(413).end("too large");
-        return;
-      }
-      const body = request.headers["content-encoding"] === "gzip" ? gunzipSync(sent) : sent;
-      taken.push(...itemsOf(signal, body));
-      response.end();
-    });
+  const { port } = await startHttpBackend((response, { headers, body: sent }) => {
+    if (sent.length > limit) {
+      refused++;
+      response.writeHead(413).end("too large");
+      return;
+    }
+    const body = headers["content-encoding"] === "gzip" ? gunzipSync(sent) : sent;
+    taken.push(...itemsOf(signal, body));
+    response.end();
   });
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", () => done()));
-  cleanups.push(() => new Promise((done) => server.close(done)));
-  const { port } = server.address() as AddressInfo;
   return { url: `http://127.0.0.1:${port}/${PATHS[signal]}`, taken, refused: () => refused };
 }
 
@@ -165,13 +151,8 @@ describe("a backend with a limit of its own", () => {
             signal,
             compression === "gzip" ? 200 : limit,
           );
-          const lines: string[] = [];
-          const sender = createSender({
-            signal,
-            url,
-            compression,
-            log: (level, message) => void lines.push(`${level} ${message}`),
-          });
+          const sender = startSender(url, { signal, compression });
+          const { lines } = sender;
           const outcome = await sender.send(body, sizes.length);
           await sender.close();
           const all = itemsOf(signal, body);
@@ -193,23 +174,11 @@ describe("a backend with a limit of its own", () => {
   }
 
   it("is asked no longer than for the whole when it stops answering", async () => {
-    let asked = 0;
-    const server = http.createServer((request, response) => {
-      request.resume();
-      request.on("end", () => response.writeHead(asked++ === 0 ? 413 : 503).end());
+    const { url } = await startHttpBackend((response, _, count) => {
+      response.writeHead(count === 1 ? 413 : 503).end();
     });
-    await new Promise<void>((done) => server.listen(0, "127.0.0.1", () => done()));
-    cleanups.push(() => new Promise((done) => server.close(done)));
-    const { port } = server.address() as AddressInfo;
-    const sender = createSender({
-      signal: "traces",
-      url: `http://127.0.0.1:${port}/`,
-      maxElapsedMs: 200,
-      backoff: { initialMs: 10, maxMs: 40, factor: 1.5, jitter: 0.5 },
-      log: () => {},
-    });
+    const sender = startSender(url, { maxElapsedMs: 200 });
     const outcome = await sender.send(bodyOf("traces", [1, 2, 3, 4, 5]), 5);
-    await sender.close();
     assert.deepEqual([outcome.accepted, outcome.dropped, outcome.gaveUp], [0, 5, true]);
   });
 });

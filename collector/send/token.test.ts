@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import * as http from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
@@ -9,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Writer } from "../../lib/writer.ts";
 import { observe } from "../../tests/support/collector.ts";
 import { ownRuntime } from "../../tests/support/runtimes.ts";
+import { startHttpBackend } from "../testing/servers.ts";
 import { watchToken } from "./token.ts";
 import { LOOK_MS, watchFiles } from "./watched-files.ts";
 
@@ -88,16 +87,9 @@ describe("a token in a file", () => {
 
   it("rotates while the collector follows", async () => {
     const path = join(root, "rotating");
-    const seen: (string | undefined)[] = [];
-    const server = http.createServer((request, response) => {
-      request.resume();
-      request.on("end", () => {
-        seen.push(request.headers.authorization);
-        response.writeHead(seen.length === 1 ? 401 : 200).end();
-      });
+    const { port, seen } = await startHttpBackend((response, _, count) => {
+      response.writeHead(count === 1 ? 401 : 200).end();
     });
-    await new Promise<void>((done) => server.listen(0, "127.0.0.1", () => done()));
-    const { port } = server.address() as AddressInfo;
     writeFileSync(path, "first-secret\n");
     const writer = Writer.create(join(root, "app.otlp"));
     const scope = writer.scope({ name: "s" });
@@ -119,7 +111,7 @@ describe("a token in a file", () => {
       assert.ok(condition(), `never ${what}: ${collector.text()}`);
     };
     const sent = (token: string): Promise<void> =>
-      until(`sent ${token}`, () => seen[seen.length - 1] === `Bearer ${token}`);
+      until(`sent ${token}`, () => seen.at(-1)?.headers.authorization === `Bearer ${token}`);
     try {
       await sent("first-secret");
       writeFileSync(path, "");
@@ -129,7 +121,8 @@ describe("a token in a file", () => {
       renameSync(`${path}.new`, path);
       await sent("second-secret");
       assert.equal((await collector.stop()).code, 0);
-      assert.deepEqual([...new Set(seen)], ["Bearer first-secret", "Bearer second-secret"]);
+      const shown = new Set(seen.map(({ headers }) => headers.authorization));
+      assert.deepEqual([...shown], ["Bearer first-secret", "Bearer second-secret"]);
       const text = collector.text();
       assert.match(text, /401.*authorization \(from --bearer-token-file\)/);
       assert.match(text, /the token of --bearer-token-file was read again/);
@@ -137,10 +130,6 @@ describe("a token in a file", () => {
     } finally {
       await collector.stop("SIGKILL");
       writer.close();
-      await new Promise((done) => {
-        server.close(done);
-        server.closeAllConnections();
-      });
     }
   });
 });

@@ -6,28 +6,21 @@
 import type { Buffer } from "node:buffer";
 import * as http from "node:http";
 import * as net from "node:net";
-import { after } from "node:test";
+import { parseTarget } from "../options/endpoint.ts";
+import { chooseProxy } from "../send/proxy.ts";
+import type { SenderOptions } from "../send/send.ts";
+import { listen } from "./servers.ts";
+import { CERTIFICATE } from "./tls-fixture.ts";
 
-/** What is run when the tests of the file are done. */
-export const cleanups: (() => void | Promise<unknown>)[] = [];
-after(async () => {
-  for (const cleanup of cleanups) await cleanup();
-});
+const material = { ca: CERTIFICATE };
 
-/** Listens on a free port, until the tests of the file are done. */
-export async function listen(server: net.Server): Promise<number> {
-  const sockets = new Set<net.Socket>();
-  server.on("connection", (socket: net.Socket) => {
-    sockets.add(socket);
-    socket.on("error", () => {});
-    socket.on("close", () => sockets.delete(socket));
-  });
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", () => done()));
-  cleanups.push(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return (server.address() as net.AddressInfo).port;
+/** Options of a sender that goes the way that variables say. */
+export function byWayOf(
+  url: string,
+  env: Record<string, string>,
+  more: Partial<SenderOptions> = {},
+): Partial<SenderOptions> {
+  return { proxy: chooseProxy(parseTarget(url), env), tls: () => material, ...more };
 }
 
 /** A request. */
