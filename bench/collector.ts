@@ -53,6 +53,7 @@ const CASES: readonly Case[] = [
   { ...HTTP, what: "spans", how: "HTTP" },
   { ...HTTP, what: "spans", how: "HTTP, gzip", compression: "gzip" },
   { ...HTTP, what: "spans", how: "gRPC", protocol: "grpc" },
+  { ...HTTP, what: "spans", how: "gRPC, gzip", protocol: "grpc", compression: "gzip" },
   { ...HTTP, what: "spans", how: "HTTP, spool and journal", spool: true },
   { ...HTTP, what: "measurements", how: "HTTP" },
   { ...HTTP, what: "measurements", how: "HTTP, spool and journal", spool: true },

@@ -9,6 +9,7 @@ import type { Client, ClientUnaryCall, Metadata } from "@grpc/grpc-js";
 import type { Signal } from "../../lib/otlp/request.ts";
 import { parseTarget, type Target } from "../options/endpoint.ts";
 import { createHandshakes, type Handshakes } from "./grpc-connect.ts";
+import { pack, sendPacked } from "./grpc-gzip.ts";
 import {
   type CallFacts,
   judgeResponse,
@@ -93,6 +94,7 @@ export function createGrpcTransport(options: SenderOptions): Transport {
     headers.find((each) => each.name.toLowerCase() === name)?.value;
   let channel: Channel | undefined;
   let handshakeError: Error | undefined;
+  let packs = options.compression === "gzip";
   let closed = false;
 
   function connect(grpc: Grpc, material: TlsMaterial): Channel {
@@ -112,10 +114,8 @@ export function createGrpcTransport(options: SenderOptions): Transport {
       "grpc.service_config_disable_resolution": 1,
       "grpc.enable_channelz": 0,
       "grpc.default_authority": host ?? addressOf(target.host, target.port),
-      ...(options.compression === "gzip"
-        ? { "grpc.default_compression_algorithm": 2 /* gzip */ }
-        : {}),
     });
+    if (options.compression === "gzip") sendPacked(grpc, client, (taken) => packs = taken);
     return { client, material, handshakes };
   }
 
@@ -174,9 +174,10 @@ export function createGrpcTransport(options: SenderOptions): Transport {
 
     async function exchange(message: Buffer): Promise<Answer> {
       const grpc = await loadGrpc();
+      const metadata = metadataOf(grpc, target, headers);
+      const content = packs && message.length > 0 ? await pack(message, metadata) : message;
       if (cancelled || closed) return { kind: "retry", key: "CANCELLED", reason: "cancelled" };
       const used = currentChannel(grpc);
-      const metadata = metadataOf(grpc, target, headers);
       if (authorization !== undefined) metadata.set("authorization", authorization());
       const deadline = Date.now() + timeoutMs;
       return await new Promise((resolve) => {
@@ -184,7 +185,7 @@ export function createGrpcTransport(options: SenderOptions): Transport {
           METHODS[signal],
           identity,
           identity,
-          message,
+          content,
           metadata,
           { deadline },
           (error, response) => {
