@@ -295,12 +295,18 @@ describe("recover", () => {
     const nothing = await command(["recover", cut]);
     assert.equal(nothing.code, 1);
     assert.equal(nothing.out, "");
-    assert.match(nothing.err, /the dictionary, which holds all names and resources, is cut off/);
+    assert.match(
+      nothing.err,
+      /the dictionary, which holds all names and resources, is cut off: without it hardly any /,
+    );
     assert.match(nothing.err, /unreadable, a ref outside the dictionary: \d{3}/);
 
     const hopeless = await command(["recover", junk, join(directory, "none")]);
     assert.equal(hopeless.code, 2);
-    assert.match(hopeless.err, /junk: nothing can be read of it/);
+    assert.match(
+      hopeless.err,
+      /junk: nothing can be read of it: neither a header nor a ring is to be found; .*`otlp-mmap inspect`/,
+    );
     assert.match(hopeless.err, /none can't be read: there is no such file/);
     assert.deepEqual([damaged, cut, junk].map(hashOf), before);
   });
@@ -318,6 +324,19 @@ describe("recover", () => {
       assert.match(both.err, /--output and --endpoint/);
     } finally {
       await sink.stop();
+    }
+  });
+
+  it("says that another command copies what is being written", async () => {
+    const writer = await startWriter(folder(), "forever");
+    try {
+      const { err } = await command(["recover", writer.file, "--output", join(folder(), "lines")]);
+      assert.match(
+        err,
+        /its owner is writing it.*: `otlp-mmap export` copies files that are in use/,
+      );
+    } finally {
+      await writer.stop("SIGKILL");
     }
   });
 

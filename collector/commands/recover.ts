@@ -147,10 +147,20 @@ function readDamaged(path: string, all: boolean): RepairedFile | null {
   }
   const file = repairFile(bytes, all);
   if (file === null) {
-    log("error", `${name}: nothing can be read of it: neither a header nor a ring is to be found`);
+    log(
+      "error",
+      `${name}: nothing can be read of it: neither a header nor a ring is to be found; it is no ` +
+        "otlp-mmap file, or all of it was written over (`otlp-mmap inspect` says what it begins with)",
+    );
     return null;
   }
-  if (isOwned(path)) log("warn", `${name}: its owner lives; export copies what is being written`);
+  if (isOwned(path)) {
+    log(
+      "warn",
+      `${name}: its owner is writing it, so what is read now may be torn: \`otlp-mmap export\` copies ` +
+        "files that are in use",
+    );
+  }
   for (const note of file.notes) log("warn", `${name}: ${note}`);
   return file;
 }

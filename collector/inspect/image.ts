@@ -21,6 +21,7 @@ import {
   VERSION_DISCARDS,
 } from "../../lib/format/layout.ts";
 import type { FileViews } from "../../lib/ring/write.ts";
+import { formatBytes } from "./units.ts";
 
 /** As many bytes as are looked at of what does not begin as a file of ours does. */
 const SAMPLE_BYTES = 1 << 20;
@@ -87,7 +88,8 @@ function read(path: string, fd: number): FileImage {
   const isKnown = version[0] === BigInt(VERSION) || version[0] === BigInt(VERSION_DISCARDS);
   const reach = isKnown ? size : Math.min(size, SAMPLE_BYTES);
   if (reach > MAX_BYTES) {
-    throw new Error(`it has ${size} bytes, more than any writer of these files makes`);
+    const message = `it has ${formatBytes(size)}, more than any writer of these files makes`;
+    throw Object.assign(new Error(message), { code: "EFBIG" });
   }
   // As large as the file, but only what is read of it takes memory.
   const buffer = new ArrayBuffer(Math.ceil(reach / 8) * 8);

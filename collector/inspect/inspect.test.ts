@@ -20,6 +20,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { after, describe, it } from "node:test";
 import { gunzipSync } from "node:zlib";
+import packageJson from "../../package.json" with { type: "json" };
 import { lockFile, Mapping } from "../../ffi/mod.ts";
 import {
   EXT_LOSS,
@@ -91,8 +92,10 @@ describe("inspect, of what can't be read", () => {
   const RECOVER = "save what can be saved with: otlp-mmap recover FILE";
   const CUT = "see that nothing truncates or copies it while it is written (logrotate, a full " +
     `disk), and ${RECOVER}`;
-  const DAMAGED = "a collector skips it; find out what writes into this file besides its owner, " +
-    `and ${RECOVER}`;
+  const INTRUDER =
+    "find out what writes into this file besides its owner (`lsof FILE` lists who has " +
+    `it open), and ${RECOVER}`;
+  const DAMAGED = `a collector skips it; ${INTRUDER}`;
   const small = new FileBuilder({ slots: 8, slotBytes: 64, padding: 4032 });
   const cases: [what: string, make: () => string, problem: string][] = [
     [
@@ -146,19 +149,21 @@ describe("inspect, of what can't be read", () => {
     [
       "another version",
       () => save((file) => file.setI64(0, 3)),
-      "version is 3, only 1 and 2 are understood: read it with an otlp-mmap that does",
+      `version is 3, only 1 and 2 are understood by otlp-mmap ${packageJson.version}: the application ` +
+      "has a newer one; install that for the collector, too",
     ],
     [
       "the other byte order",
       () => save((file) => file.setI64(0, 1n << 56n)),
       "version is 1 in big-endian order: files of big-endian machines cannot be read here: read " +
-      "it with an otlp-mmap that does",
+      "it on the machine that wrote it, with a reader for that",
     ],
     [
       "a file that nobody finished",
       () => save((file) => file.setI64(file.rings[0], 0)),
-      "it was never finished (events.num_buffers is 0: the file is still being made; last written " +
-      `60 min ago): its writer ended while it made it; ${RECOVER}, or remove it`,
+      "it was never finished (events.num_buffers is 0; last written 60 min ago): its writer ended " +
+      "while it made it, before it recorded anything: remove it; or, if it was in use before, " +
+      RECOVER,
     ],
     [
       "a file that is being made",
@@ -167,8 +172,7 @@ describe("inspect, of what can't be read", () => {
         utimesSync(path, new Date(), new Date());
         return path;
       },
-      "it is still being made (events.num_buffers is 0: the file is still being made): look again " +
-      "in a few seconds",
+      "it is still being made (events.num_buffers is 0): look again in a few seconds",
     ],
     [
       "a header of zeros",
@@ -182,7 +186,7 @@ describe("inspect, of what can't be read", () => {
         return settle(path);
       },
       "its header was overwritten with zeros, and there are data behind it (with the mark of our " +
-      `writer): find out what writes into this file besides its owner, and ${RECOVER}`,
+      `writer): ${INTRUDER}`,
     ],
     [
       "nothing but zeros",
@@ -241,7 +245,9 @@ describe("inspect, of what can't be read", () => {
     const ours = save();
     truncateSync(ours, 2 ** 42);
     assert.deepEqual(inspect(ours).problems, [
-      "it can't be read: it has 4398046511104 bytes, more than any writer of these files makes",
+      "it has 4.0 TiB, more than any writer of these files makes: something has made it longer; save " +
+      `what can be saved of how it begins: head -c 256M ${ours} > copy.otlp, and then: otlp-mmap ` +
+      "recover copy.otlp",
     ]);
   });
 
@@ -629,12 +635,17 @@ describe("inspect, of what is wrong inside", () => {
   });
 
   it("takes a state that means nothing for what it is", () => {
-    withWriter((path, _, { i32 }) => {
+    withWriter((path, writer, { i32 }) => {
       i32[EXT_STATE >> 2] = 7;
       const { notes, facts } = inspect(path);
       assert.equal(facts?.owner.state, "unknown");
       assert.deepEqual(notes, [
         "whether its owner lives is not known: its state is 7, which means nothing",
+      ]);
+      writer.scope({ name: "test" }).startSpan("a");
+      assert.deepEqual(inspect(path).notes, [
+        `whether its owner lives is not known: its state is 7, which means nothing; if process ${process.pid} ` +
+        `is over, save what is in it with: otlp-mmap recover ${path}`,
       ]);
       i32[EXT_STATE >> 2] = 0;
     });

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import packageJson from "../../package.json" with { type: "json" };
 import { FormatError } from "../../lib/file/geometry.ts";
 import { EXT_MAGIC, EXT_MAGIC_TEXT, HEADER_BYTES } from "../../lib/format/layout.ts";
 import { firstLine, printable, quoted } from "../text/text.ts";
@@ -11,6 +12,8 @@ import { formatAge, formatBytes, shellWord } from "./units.ts";
 
 /** What is being made is finished after this, milliseconds. */
 const UNFINISHED_MS = 10_000;
+/** Of a file that is far too long: more than most writers' take. */
+const SAVED_BYTES = "256M";
 
 /**
  * @param fault What opening it failed of, or what its header failed of.
@@ -26,10 +29,14 @@ export function explainUnreadable(
   now: number = 0,
 ): string {
   if (image === undefined) return explainOpening(path, fault as Error & { code?: string });
-  const recover = `save what can be saved with: otlp-mmap recover ${shellWord(path)}`;
+  const word = shellWord(path);
+  const recover = `save what can be saved with: otlp-mmap recover ${word}`;
+  const intruder =
+    `find out what writes into this file besides its owner (\`lsof ${word}\` lists who ` +
+    `has it open), and ${recover}`;
   const { size } = image;
   if ("unfinished" in fault) {
-    const reason = fault.unfinished;
+    const reason = fault.unfinished.replace(/: the file is still being made$/, "");
     if (held || now - image.modified < UNFINISHED_MS) {
       return `it is still being made (${reason}): look again in a few seconds`;
     }
@@ -47,26 +54,28 @@ export function explainUnreadable(
         ? `it holds nothing but zeros (${formatBytes(size)}): its writer ended before it wrote ` +
           `anything, or it is no file of ours; remove it`
         : `its header was overwritten with zeros, and there are data behind it` +
-          `${hasMagic(image) ? " (with the mark of our writer)" : ""}: find out what writes into ` +
-          `this file besides its owner, and ${recover}`;
+          `${hasMagic(image) ? " (with the mark of our writer)" : ""}: ${intruder}`;
     }
     return `it was never finished (${reason}; last written ${age} ago): its writer ended while it ` +
-      `made it; ${recover}, or remove it`;
+      `made it, before it recorded anything: remove it; or, if it was in use before, ${recover}`;
   }
   const reason = fault instanceof FormatError ? fault.reason : (fault as Error).message;
   if (size < HEADER_BYTES || /outside the file|truncated/.test(reason)) {
     return `it was cut short, or its header is damaged (${strip(reason)}): see that nothing ` +
       `truncates or copies it while it is written (logrotate, a full disk), and ${recover}`;
   }
+  if (/^version is .* big-endian/.test(reason)) {
+    return `${reason}: read it on the machine that wrote it, with a reader for that`;
+  }
   if (reason.startsWith("version is")) {
-    return `${reason}: read it with an otlp-mmap that does`;
+    return `${reason} by otlp-mmap ${packageJson.version}: the application has a newer one; install that ` +
+      `for the collector, too`;
   }
   if (reason.startsWith("not an otlp-mmap file")) {
     const start = firstLine(new TextDecoder().decode(image.u8.subarray(0, 16)), 16);
     return `it is no otlp-mmap file (it begins with ${quoted(start)}): check the path`;
   }
-  return `its header is damaged (${reason}): a collector skips it; find out what writes into this ` +
-    `file besides its owner, and ${recover}`;
+  return `its header is damaged (${reason}): a collector skips it; ${intruder}`;
 }
 
 function explainOpening(path: string, error: Error & { code?: string }): string {
@@ -84,6 +93,12 @@ function explainOpening(path: string, error: Error & { code?: string }): string 
     case "EPERM":
       return "this user may not read it: run this as the user that the application runs as, or as " +
         "root";
+    case "EFBIG":
+      return `${error.message}: something has made it longer; save what can be saved of how it ` +
+        `begins: head -c ${SAVED_BYTES} ${
+          shellWord(path)
+        } > copy.otlp, and then: otlp-mmap recover ` +
+        `copy.otlp`;
     default:
       return `it can't be read: ${printable(error.message)}`;
   }

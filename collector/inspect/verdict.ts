@@ -42,7 +42,7 @@ export function judge(path: string, facts: FileFacts): Judgement {
     problems.push(
       `a collector could not read ${plural(unreadable, "record")} of the ${
         facts.rings[ring].name
-      } ring: its last lines say why`,
+      } ring: the lines with which it ended say why ("unreadable")`,
     );
   });
   const { damagedAt, entries } = facts.dictionary;
@@ -65,7 +65,14 @@ function judgeOwner(
 ): void {
   const unread = rings.reduce((sum, { inRing }) => sum + inRing, 0);
   if (owner.state === "unknown") {
-    notes.push(`whether its owner lives is not known: ${owner.unknownBecause}`);
+    const because = `whether its owner lives is not known: ${owner.unknownBecause}`;
+    notes.push(
+      owner.pid === null || unread === 0
+        ? because
+        : `${because}; if process ${owner.pid} is over, save what is in it with: otlp-mmap recover ${
+          shellWord(path)
+        }`,
+    );
     return;
   }
   if (owner.state === "alive") {

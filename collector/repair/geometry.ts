@@ -105,7 +105,9 @@ export function rebuildGeometry(u8: Uint8Array): RebuiltGeometry {
       if (Number.isNaN(offset)) size = null;
       else if (!Number.isNaN(next)) size = guessSize(offset, next);
       else size = fits(part + 1, endOf(offset, byDefault)) ? byDefault : null;
-      const instead = size === null ? "lost" : `taken for ${size.slots} slots of ${size.slotBytes}`;
+      const instead = size === null
+        ? "its records are lost"
+        : `taken for ${size.slots} slots of ${size.slotBytes}`;
       notes.push(`the ${name} ring does not say what size it has: ${instead}`);
     }
     sizes.push(size);
@@ -118,7 +120,9 @@ export function rebuildGeometry(u8: Uint8Array): RebuiltGeometry {
   }
   const dictionary = offsets[RING_COUNT];
   if (dictionary + DICTIONARY_HEADER_BYTES > u8.length) {
-    notes.push(`the dictionary, which holds all names and resources, is cut off`);
+    notes.push(
+      `the dictionary, which holds all names and resources, is cut off: without it hardly any record can be read`,
+    );
   }
   const place = (length: number): number => {
     const at = Math.ceil(bytes / 8) * 8;

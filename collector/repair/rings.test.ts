@@ -50,7 +50,7 @@ describe("a damaged availability word", () => {
     file.i32[WORDS / 4 + 5] = 1;
     const notes = repairRing(file, GEOMETRY, { all: false, oneProducer: true, damaged: false });
     assert.deepEqual(notes, [
-      "1 availability words of the spans ring are damaged: their slots are tried",
+      "1 availability word of the spans ring is damaged: the records in question are tried",
     ]);
     assert.equal(file.i64[RING_READER_INDEX / 8], -1n);
     assert.equal(file.i64[RING_WRITER_INDEX / 8], BigInt(SLOTS - 1));

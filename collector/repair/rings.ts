@@ -12,6 +12,7 @@ import {
   RING_WRITER_INDEX,
 } from "../../lib/format/layout.ts";
 import type { FileViews } from "../../lib/ring/write.ts";
+import { plural } from "../inspect/units.ts";
 
 /** Sequences stay below this (PROTOCOL.md, Sequences). */
 const MAX_SEQUENCE = 2 ** 31;
@@ -74,7 +75,9 @@ export function repairRing(file: FileViews, ring: RingGeometry, options: RingOpt
       `the ${name} ring's indexes ${options.damaged ? "prove nothing" : "can't be"} (reader ${
         i64[readerWord]
       }, writer ${i64[writerWord]}): ` +
-        `${last + 1} records were written, by its availability words`,
+        `${plural(last + 1, "record")} ${
+          last === 0 ? "was" : "were"
+        } written, by its availability words`,
     );
   } else if (last > writer) {
     notes.push(`the ${name} ring's writer_index is ${writer}, and its last record ${last}`);
@@ -84,7 +87,10 @@ export function repairRing(file: FileViews, ring: RingGeometry, options: RingOpt
   const oldest = Math.max(-1, last + 1 - slots);
   const isKnown = !Number.isNaN(reader) && reader <= last;
   if (!isKnown && last >= 0 && !options.all) {
-    notes.push(`which records of the ${name} ring were read is not known: all of them are taken`);
+    notes.push(
+      `which records of the ${name} ring were read is not known: all of them are taken, also such as ` +
+        "were delivered before",
+    );
   }
   const wanted = !isKnown ? oldest : options.all ? Math.min(oldest, reader) : reader;
   const before = Math.max(wanted, last - slots);
@@ -108,7 +114,9 @@ export function repairRing(file: FileViews, ring: RingGeometry, options: RingOpt
   }
   if (unsure > 0) {
     notes.push(
-      `${unsure} availability words of the ${name} ring are damaged: their slots are tried`,
+      `${plural(unsure, "availability word")} of the ${name} ring ${
+        unsure === 1 ? "is" : "are"
+      } damaged: the records in question are tried`,
     );
   }
   i64[readerWord] = BigInt(before);
