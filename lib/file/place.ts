@@ -4,7 +4,6 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { randomBytes } from "node:crypto";
 import { mkdirSync, renameSync } from "node:fs";
 import { dirname, join } from "node:path";
 import process from "node:process";
@@ -23,6 +22,7 @@ import { hasExtension } from "./extension.ts";
 import { fittingSizes, freeBytes } from "./room.ts";
 import { type FileOptions, FileWriter } from "./write.ts";
 import { EXT_FILE_UID, EXT_OWNER_LOCKS, UID_BYTES } from "../format/layout.ts";
+import { randomBytes } from "./random.ts";
 
 /** Where files go: an exact path, else a directory, else the default place. */
 export interface Place {

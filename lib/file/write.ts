@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { randomBytes } from "node:crypto";
 import { clockWords, Mapping, now, runtime } from "../../ffi/mod.ts";
 import { DictionaryWriter, SHARED_MARGIN_BYTES } from "../dictionary/write.ts";
 import * as layout from "../format/layout.ts";
@@ -13,6 +12,7 @@ import { watchReader } from "./attached.ts";
 import { currentBootId, readBootId } from "./boot.ts";
 import { hasExtension } from "./extension.ts";
 import type { Identity } from "./identity.ts";
+import { randomBytes } from "./random.ts";
 
 /** Number and size of a ring's slots. */
 export interface RingSize {

@@ -6,8 +6,6 @@
  *
  * @module
  */
-import { getRandomValues } from "node:crypto";
-
 const HEX: string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
 // xoshiro128**: a hundred times cheaper than the system's generator, which seeds it.
@@ -15,7 +13,7 @@ let a = 0, b = 0, c = 0, d = 0;
 
 /** Seeds the generator anew, from the system's. */
 export function seedIds(): void {
-  const seed = getRandomValues(new Int32Array(4));
+  const seed = crypto.getRandomValues(new Int32Array(4));
   a = seed[0];
   b = seed[1];
   c = seed[2];

@@ -9,7 +9,6 @@
  * @module
  */
 
-import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import * as os from "node:os";
 import { basename } from "node:path";
@@ -140,7 +139,7 @@ const DETECTORS: Record<Exclude<DetectorName, "env">, () => Found> = {
       process.versions[runtime.name === "other" ? "node" : runtime.name]
     ),
   }),
-  serviceinstance: () => ({ "service.instance.id": randomUUID() }),
+  serviceinstance: () => ({ "service.instance.id": crypto.randomUUID() }),
 };
 
 /** Values of host.arch where they differ from what the runtime says. */
