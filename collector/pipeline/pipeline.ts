@@ -63,8 +63,9 @@ export interface PipelineOptions {
 const SCAN_MS = 500;
 /** The former while files wait for their turn to be open: dead ones are done in no time. */
 const CROWDED_SCAN_MS = 100;
-/** Between two looks at least, however many files appear. */
+/** Between two looks at least, however many files appear: also this many times what a look took. */
 const LEAST_SCAN_MS = 20;
+const LEAST_SCAN_SHARE = 40;
 const OWNER_MS = 1000;
 const HEARTBEAT_MS = 1000;
 /** Sleep after a round that found much, that found something, and at most, milliseconds. */
@@ -233,9 +234,9 @@ export class Pipeline {
   private async follow(): Promise<void> {
     const { files, options, requests } = this;
     let nextScan = 0;
-    let scannedAt = 0;
+    let soonest = 0;
     const watching = createWatching(() => {
-      nextScan = Math.min(nextScan, scannedAt + LEAST_SCAN_MS);
+      nextScan = Math.min(nextScan, soonest);
       this.wake?.();
     });
     let nextOwners = 0;
@@ -249,7 +250,8 @@ export class Pipeline {
         watching.aim(files.scan(now).directories);
         if (files.watchlist.namedFault) this.stopping = true;
         this.looking = !this.stopping;
-        scannedAt = now;
+        const took = performance.now() - now;
+        soonest = now + Math.max(LEAST_SCAN_MS, LEAST_SCAN_SHARE * took);
         nextScan = now + (files.waiting ? CROWDED_SCAN_MS : SCAN_MS);
         if (files.waiting) nextOwners = now;
       }

@@ -28,6 +28,12 @@ export function usageOf(pid: number): Usage | null {
   }
 }
 
+/** User and system time of a process so far. */
+export function cpuSecondsOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ")[1].split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
 /** Looks every `pauseMs` until stopped. `pid` may change, or be undefined for a while. */
 export function watchUsage(
   pid: () => number | undefined,

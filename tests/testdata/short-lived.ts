@@ -1,7 +1,7 @@
 /**
  * Records a span with an event, a log record and a measurement in each call, and lives until it is
- * told to end in order (SIGTERM) or killed: DIRECTORY JOURNAL NAME PAUSE. `PAUSE` is the time between
- * two calls, ms.
+ * told to end in order (SIGTERM) or killed: DIRECTORY JOURNAL NAME PAUSE CALLS. So many calls are made
+ * one after the other, and PAUSE is the time from then to the next ones, ms.
  */
 import process from "node:process";
 import { context, metrics, trace } from "@opentelemetry/api";
@@ -10,7 +10,7 @@ import { AlwaysOnSampler } from "../../lib/sdk/sampler.ts";
 import { start } from "../../lib/sdk/start.ts";
 import { Journal } from "../support/journal.ts";
 
-const [directory, journalPath, name, pause] = process.argv.slice(2);
+const [directory, journalPath, name, pause, calls] = process.argv.slice(2);
 const sdk = start({
   env: {},
   directory,
@@ -40,8 +40,12 @@ function record(): void {
   journal.returnedFrom(call++);
 }
 
-record();
-const timer = setInterval(record, Number(pause));
+function turn(): void {
+  for (let i = 0; i < Number(calls); i++) record();
+}
+
+turn();
+const timer = setInterval(turn, Number(pause));
 process.once("SIGTERM", () => {
   clearInterval(timer);
   void sdk.shutdown().then(() => process.exit());
