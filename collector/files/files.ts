@@ -98,6 +98,8 @@ export class Files {
   exitCode = 0;
   /** The last look found more than can be open at a time. */
   waiting = false;
+  /** How long the last look took, without opening what it found, milliseconds. */
+  lookTook = 0;
   /** The last look opened everything that can be. */
   whole = false;
   /** The number of the next file. */
@@ -140,6 +142,7 @@ export class Files {
   /** Looks for files and opens the new ones. Returns what was found. */
   scan(now: number): Scan {
     const found = this.options.scan();
+    this.lookTook = performance.now() - now;
     if (this.options.once) {
       for (const path of found.missing) {
         this.options.log("error", `${printable(path)}: there is no such file`);

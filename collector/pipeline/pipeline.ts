@@ -65,7 +65,7 @@ const SCAN_MS = 500;
 const CROWDED_SCAN_MS = 100;
 /** Between two looks at least, however many files appear: also this many times what a look took. */
 const LEAST_SCAN_MS = 20;
-const LEAST_SCAN_SHARE = 40;
+const LEAST_SCAN_TIMES = 10;
 const OWNER_MS = 1000;
 const HEARTBEAT_MS = 1000;
 /** Sleep after a round that found much, that found something, and at most, milliseconds. */
@@ -250,8 +250,7 @@ export class Pipeline {
         watching.aim(files.scan(now).directories);
         if (files.watchlist.namedFault) this.stopping = true;
         this.looking = !this.stopping;
-        const took = performance.now() - now;
-        soonest = now + Math.max(LEAST_SCAN_MS, LEAST_SCAN_SHARE * took);
+        soonest = now + Math.max(LEAST_SCAN_MS, LEAST_SCAN_TIMES * files.lookTook);
         nextScan = now + (files.waiting ? CROWDED_SCAN_MS : SCAN_MS);
         if (files.waiting) nextOwners = now;
       }
