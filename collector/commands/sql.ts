@@ -8,7 +8,8 @@ import { ArgumentsExit } from "../options/arguments.ts";
 import { log } from "../text/log.ts";
 import type { AddCommand } from "../program.ts";
 import { defaultStorePath } from "../store/settings.ts";
-import { type Cell, type Format, printRows } from "../store/sql/print.ts";
+import { createPrinter, type Format } from "../store/sql/print.ts";
+import { askSql } from "../store/sql/rows.ts";
 import { openForSql, VIEWS } from "../store/sql/views.ts";
 
 interface Flags {
@@ -31,8 +32,8 @@ statement in the language of SQLite, with its functions for JSON, over these vie
 ${views}
 
 A whole view is read from its beginning to its end: name what you want of it, with LIMIT, or with
-"id > (SELECT max(id) FROM spans) - 100000" for what came last. The answer is in memory before it is
-printed.
+"id > (SELECT max(id) FROM spans) - 100000" for what came last. Rows are printed as they are found, with
+none of them kept; the columns of a table are as wide as its first 1,000 rows need.
 
 Examples:
   otlp-mmap sql "SELECT start, service, name, duration_ms FROM spans ORDER BY id DESC LIMIT 10"
@@ -44,7 +45,7 @@ Examples:
 
 Exit codes:
   0  the answer was printed
-  1  the statement is wrong, or would change something
+  1  the statement is wrong, would change something, or failed after some rows were printed
   2  a bad argument, or a store that can't be read
 `;
 
@@ -73,11 +74,10 @@ function run(path: string, statement: string, format: Format): number {
     return 2;
   }
   try {
-    const prepared = db.prepare(statement);
-    prepared.setReadBigInts(true);
-    const columns = prepared.columns().map(({ name }) => name ?? "");
-    // All at once: an iterator of Deno's node:sqlite ends at an error as if that were all.
-    printRows(columns, cellsOf(prepared.all(), columns), format, print);
+    const answer = askSql(db, statement);
+    const printer = createPrinter(answer.columns, format, print);
+    answer.forEach(printer.row);
+    printer.end();
     return 0;
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
@@ -88,13 +88,6 @@ function run(path: string, statement: string, format: Format): number {
   } finally {
     db.close();
   }
-}
-
-function* cellsOf(
-  rows: Iterable<unknown>,
-  columns: readonly string[],
-): Iterable<readonly Cell[]> {
-  for (const row of rows as Iterable<Record<string, Cell>>) yield columns.map((name) => row[name]);
 }
 
 /** As many lines as there are: nothing is kept, whatever the size of the answer. */

@@ -16,35 +16,44 @@ export type Format = "table" | "csv" | "json";
 const TABLE_ROWS = 1_000;
 const MAX_CELL = 200;
 
-/** Prints rows as they come; `write` is called with one line at a time. Returns how many there were. */
-export function printRows(
+/** Prints an answer row by row. */
+export interface Printer {
+  row(cells: readonly Cell[]): void;
+  /** After the last row. */
+  end(): void;
+}
+
+/** Begins an answer with these columns; `write` is called with one line at a time. */
+export function createPrinter(
   columns: readonly string[],
-  rows: Iterable<readonly Cell[]>,
   format: Format,
   write: (line: string) => void,
-): number {
-  let count = 0;
-  if (format === "json") {
-    write("[");
-    let before: string | null = null;
-    for (const row of rows) {
-      if (before !== null) write(`${before},`);
-      const fields = columns.map((name, i) => `${JSON.stringify(name)}:${jsonOf(row[i])}`);
-      before = `{${fields.join(",")}}`;
-      count++;
-    }
-    if (before !== null) write(before);
-    write("]");
-    return count;
-  }
+): Printer {
   if (format === "csv") {
     write(columns.map(csvOf).join(","));
-    for (const row of rows) {
-      write(row.map(csvOf).join(","));
-      count++;
-    }
-    return count;
+    return { row: (cells) => write(cells.map(csvOf).join(",")), end: () => {} };
   }
+  return format === "json" ? jsonPrinter(columns, write) : tablePrinter(columns, write);
+}
+
+function jsonPrinter(columns: readonly string[], write: (line: string) => void): Printer {
+  let before: string | null = null;
+  write("[");
+  return {
+    row(cells) {
+      // A comma follows only where another one does.
+      if (before !== null) write(`${before},`);
+      const fields = columns.map((name, i) => `${JSON.stringify(name)}:${jsonOf(cells[i])}`);
+      before = `{${fields.join(",")}}`;
+    },
+    end() {
+      if (before !== null) write(before);
+      write("]");
+    },
+  };
+}
+
+function tablePrinter(columns: readonly string[], write: (line: string) => void): Printer {
   const waiting: (readonly string[])[] = [columns.map((name) => printable(name, MAX_CELL))];
   let widths: number[] | null = null;
   const flush = (): void => {
@@ -54,15 +63,16 @@ export function printRows(
       write(tableLine(row, widths!));
       if (i === 0) write(widths!.map((width) => "-".repeat(width)).join("  "));
     });
+    waiting.length = 0;
   };
-  for (const row of rows) {
-    const cells = row.map(tableOf);
-    if (widths !== null) write(tableLine(cells, widths));
-    else if (waiting.push(cells) > TABLE_ROWS) flush();
-    count++;
-  }
-  flush();
-  return count;
+  return {
+    row(cells) {
+      const row = cells.map(tableOf);
+      if (widths !== null) write(tableLine(row, widths));
+      else if (waiting.push(row) > TABLE_ROWS) flush();
+    },
+    end: flush,
+  };
 }
 
 function tableLine(cells: readonly string[], widths: readonly number[]): string {

@@ -11,6 +11,7 @@ import { ownRuntime } from "../../../tests/support/runtimes.ts";
 import { folders } from "../../testing/run.ts";
 import { openStore } from "../store.ts";
 import { id, keyValues, logs, metrics, span, T0, traces } from "../testing/requests.ts";
+import { askSql } from "./rows.ts";
 import { openForSql, VIEWS } from "./views.ts";
 
 const folder = folders("sql");
@@ -88,6 +89,42 @@ describe("sql", () => {
     assert.equal(missing.code, 2);
     assert.match(missing.text, /there is no store/);
     store.close();
+  });
+
+  it("prints what it finds while it finds it, in the order asked for, and nothing of it is kept", async () => {
+    const path = join(folder(), "store.db");
+    const store = openStore({ path, maxBytes: 2 ** 30, maxAgeMs: 1e12 });
+    // Without an end: whoever waited for all of it would wait forever.
+    const endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) " +
+      "SELECT i, i AS i, NULL AS nix, 9007199254740993 AS large FROM n";
+    for (
+      const [flags, first] of [
+        [["--csv"], "i,i,nix,large\n1,1,,9007199254740993\n2,2,,9007199254740993\n"],
+        [["--json"], '[\n{"i":1,"i":1,"nix":null,"large":9007199254740993},\n'],
+        [[], "i     i     nix  large\n"],
+      ] as const
+    ) {
+      const args = ["sql", "--store", path, ...flags, endless];
+      const program = observe(ownRuntime, "collector/main.ts", args);
+      await program.wrote(/\n.*\b2000\b/);
+      await program.stop("SIGKILL");
+      assert.equal(program.text().slice(0, first.length), first);
+    }
+    store.close();
+    const db = openForSql(path);
+    const rowsOf = (text: string): unknown[] => {
+      const rows: unknown[] = [];
+      askSql(db, text).forEach((row) => rows.push(row));
+      return rows;
+    };
+    const numbers = "WITH n(i) AS (VALUES (2), (3), (1)) SELECT i FROM n ORDER BY i DESC";
+    assert.deepEqual(rowsOf(`${numbers};`), [[3n], [2n], [1n]]);
+    assert.deepEqual(rowsOf(`${numbers}; SELECT 4 -- and not this`), [[3n], [2n], [1n]]);
+    assert.deepEqual(rowsOf("EXPLAIN QUERY PLAN SELECT 1").length, 1);
+    const many = Array.from({ length: 300 }, (_, i) => i);
+    assert.deepEqual(rowsOf(`SELECT ${many.join()}`), [many.map(BigInt)]);
+    assert.deepEqual(rowsOf("SELECT 1 WHERE 0"), []);
+    db.close();
   });
 
   it("has the views and columns that its help lists", () => {
