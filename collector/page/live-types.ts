@@ -1,8 +1,9 @@
 /**
- * What `/api/live` answers: for those who make it and for those who show it.
+ * What is answered of processes that live: for those who make it and for those who show it.
  *
  * @module
  */
+import type { Span, Trace } from "../store/queries/types.ts";
 
 /** A ring of a file, over the life of the file. */
 export interface LiveRing {
@@ -38,6 +39,18 @@ export interface LiveProcess {
   readonly since: number;
   readonly files: readonly LiveFile[];
   readonly openSpans: number;
+}
+
+/** A span that is open. */
+export type OpenSpan = Omit<Span, "id" | "durationNs" | "resourceId" | "scopeId"> & {
+  /** Its process's in the store; null before anything of that was stored. */
+  readonly resourceId: number | null;
+};
+
+/** What is stored of a trace, and what of it is open. */
+export interface TraceNow extends Trace {
+  /** At most 1,000. */
+  readonly open: readonly OpenSpan[];
 }
 
 /** What is live. */

@@ -20,16 +20,11 @@ import { SpanSchema } from "../../proto/gen/otlp_pb.ts";
 import type { FollowedProcess } from "../files/follow.ts";
 import { nameOf } from "../files/names.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
-import type { Attribute, Span } from "../store/queries/types.ts";
+import type { Attribute } from "../store/queries/types.ts";
 import { hex, KINDS, STATUSES, toDetails } from "../store/read/spans.ts";
 import { DECODING } from "../send/decoding.ts";
+import type { OpenSpan } from "./live-types.ts";
 import type { ResourceIds } from "./resource-ids.ts";
-
-/** A span that is open. */
-export type OpenSpan = Omit<Span, "id" | "durationNs" | "resourceId" | "scopeId"> & {
-  /** Its process's in the store; null before anything of that was stored. */
-  readonly resourceId: number | null;
-};
 
 /**
  * The open spans, newest first, at most `limit`.

@@ -33,8 +33,7 @@ import type {
   Trace,
   TraceSummary,
 } from "../store/queries/types.ts";
-import type { Live } from "./live-types.ts";
-import type { OpenSpan } from "./open-spans.ts";
+import type { Live, OpenSpan, TraceNow } from "./live-types.ts";
 import { type Client, createClient, get } from "./testing/client.ts";
 
 const root = mkdtempSync(join(tmpdir(), "otlp-mmap-page-"));
@@ -253,6 +252,11 @@ describe("the page of a collector without an endpoint", () => {
     assert.deepEqual([name, resourceId], ["never ends", alive.resourceId]);
     assert.deepEqual(attributes, [{ key: "state", value: { stringValue: "second" } }]);
     assert.deepEqual(events.map((event) => event.name), ["half way"]);
+    // Nothing of it is stored: what is there of it is what is open.
+    const trace = await client.ask<TraceNow>("traces/{traceId}", `traces/${traceId}`);
+    assert.deepEqual([trace.spans, trace.open], [[], open]);
+    assert.equal(trace.resources[alive.resourceId!].service, "shop");
+    await client.ask("traces/{traceId}/otlp.json", `traces/${traceId}/otlp.json`, 404);
     const other = await client.ask<OpenSpan[]>(
       "open-spans",
       `open-spans?traceId=${"1".repeat(32)}`,

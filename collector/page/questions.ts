@@ -3,9 +3,10 @@
  *
  * @module
  */
-import type { Identity } from "../files/names.ts";
+import { type Identity, isOf } from "../files/names.ts";
 import { toOtlpJson } from "../text/otlp-json.ts";
-import type { Resource, StoreQueries } from "../store/queries/types.ts";
+import type { StoreQueries } from "../store/queries/types.ts";
+import type { OpenSpan, TraceNow } from "./live-types.ts";
 import { toPerfetto } from "./perfetto.ts";
 
 /** What is asked for beside what the store answers as it is. */
@@ -14,6 +15,8 @@ interface MoreAnswers {
   stateAnd(more: object): object;
   /** The numbers of the newest resources that are these; null where there is none. */
   find(identities: readonly Identity[]): (number | null)[];
+  /** What is stored of a trace, and those of these spans that are not; null where there is neither. */
+  traceAnd(traceId: string, open: readonly OpenSpan[]): TraceNow | null;
   /** JSON text. */
   otlpJson(traceId: string): string | null;
   perfetto(traceId: string): object | null;
@@ -44,8 +47,28 @@ function moreAnswers(queries: StoreQueries): MoreAnswers {
     find(identities) {
       const resources = queries.resources();
       return identities.map((wanted) =>
-        resources.find((resource) => isOf(resource, wanted))?.id ?? null
+        resources.find(({ service, attributes }) =>
+          isOf(service, (key) => {
+            const value = attributes.findLast((attribute) => attribute.key === key)?.value;
+            return value?.stringValue ?? value?.intValue;
+          }, wanted)
+        )?.id ?? null
       );
+    },
+    traceAnd(traceId, all) {
+      const stored = queries.trace(traceId);
+      if (stored === null && all.length === 0) return null;
+      const ended = new Set(stored?.spans.map(({ spanId }) => spanId));
+      const open = all.filter(({ spanId }) => !ended.has(spanId));
+      const resources = { ...stored?.resources };
+      const missing = new Set(open.map(({ resourceId }) => resourceId ?? -1));
+      for (const id in resources) missing.delete(Number(id));
+      if (missing.size > 0) {
+        for (const resource of queries.resources()) {
+          if (missing.has(resource.id)) resources[resource.id] = resource;
+        }
+      }
+      return { traceId, spans: [], scopes: {}, ...stored, resources, open };
     },
     otlpJson(traceId) {
       const bytes = queries.traceAsOtlp(traceId);
@@ -56,12 +79,4 @@ function moreAnswers(queries: StoreQueries): MoreAnswers {
       return trace === null ? null : toPerfetto(trace);
     },
   };
-}
-
-function isOf(resource: Resource, { instance, pid, service }: Identity): boolean {
-  const valueOf = (key: string) =>
-    resource.attributes.findLast((attribute) => attribute.key === key)?.value;
-  const known = valueOf("service.instance.id")?.stringValue;
-  if (instance !== "" && known !== undefined) return known === instance;
-  return resource.service === service && valueOf("process.pid")?.intValue === String(pid);
 }

@@ -62,7 +62,7 @@ export interface Route {
   /** It is saved as a file: the end of its name. */
   readonly file?: string;
   /** The question to the store that this is. */
-  ask?(asked: Asked, id: string, sources: Sources): Question;
+  ask?(asked: Asked, id: string, sources: Sources): Question | Promise<Question>;
   /** What is answered from the collector's memory. */
   look?(asked: Asked, sources: Sources): unknown;
   /** Answered by the server itself: the description, and the stream of events. */
@@ -70,6 +70,8 @@ export interface Route {
 }
 
 const PAGE = [limit(1_000, 50), CURSOR];
+/** Open spans in an answer. */
+const MAX_OPEN = 1_000;
 
 /** A number in a path. */
 function numberOf(id: string): number {
@@ -158,18 +160,21 @@ export const ROUTES: readonly Route[] = [
   },
   {
     path: "/api/traces/{traceId}",
-    summary: "one trace",
+    summary: "one trace: the spans that ended, and those that are open now, at most 1,000",
     parameters: [],
     answer: ref("Trace"),
     missing: "there is no such trace, or not any more",
-    ask: (_asked, id) => ["trace", traceIdOf(id)],
+    async ask(_asked, id, { ids, pipeline }) {
+      const traceId = traceIdOf(id);
+      return ["traceAnd", traceId, await openSpans(pipeline, ids, MAX_OPEN, traceId)];
+    },
   },
   {
     path: "/api/traces/{traceId}/otlp.json",
     summary: "one trace as an ExportTraceServiceRequest in OTLP/JSON",
     parameters: [],
     answer: ref("OtlpTraces"),
-    missing: "there is no such trace, or not any more",
+    missing: "no span of such a trace has ended, or it was removed",
     file: "otlp.json",
     ask: (_asked, id) => ["otlpJson", traceIdOf(id)],
   },
@@ -178,7 +183,7 @@ export const ROUTES: readonly Route[] = [
     summary: "one trace in Chrome's Trace Event Format, for ui.perfetto.dev",
     parameters: [],
     answer: ref("TraceFile"),
-    missing: "there is no such trace, or not any more",
+    missing: "no span of such a trace has ended, or it was removed",
     file: "perfetto.json",
     ask: (_asked, id) => ["perfetto", traceIdOf(id)],
   },
@@ -230,7 +235,7 @@ export const ROUTES: readonly Route[] = [
   },
   {
     path: "/api/crashes",
-    summary: "processes that were cut off, newest first, at most 100",
+    summary: "processes that died, newest first, at most 100",
     parameters: [],
     answer: list(ref("Crash")),
     ask: () => ["crashes"],
@@ -255,7 +260,7 @@ export const ROUTES: readonly Route[] = [
     summary: "spans that are open now, newest first",
     parameters: [
       ...LOG_FILTER.filter(({ name }) => name === "traceId"),
-      limit(1_000, 100),
+      limit(MAX_OPEN, 100),
     ],
     answer: list(ref("OpenSpan")),
     look: (asked, { ids, pipeline }) =>

@@ -1,5 +1,5 @@
 /**
- * Schemas of the answers: what queries/types.ts, live.ts and open-spans.ts say, for those who don't read
+ * Schemas of the answers: what queries/types.ts and live-types.ts say, for those who don't read
  * TypeScript.
  *
  * @module
@@ -142,6 +142,7 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
     spans: list(ref("Span")),
     resources: record(ref("Resource")),
     scopes: record(ref("Scope")),
+    open: list(ref("OpenSpan")),
   }),
   PageOfSpans: pageOf("SpanSummary"),
   PageOfTraces: pageOf("TraceSummary"),

@@ -143,7 +143,7 @@ async function answer(
   const asked = readQuery(route.parameters, parameters);
   if (route.special === "description") return ok(JSON.stringify(describeApi()));
   if (route.look !== undefined) return ok(JSON.stringify(await route.look(asked, sources)));
-  const reply = await sources.asker.ask(route.ask!(asked, id, sources), gzip);
+  const reply = await sources.asker.ask(await route.ask!(asked, id, sources), gzip);
   if (reply.kind === "none") return failure(404, route.missing ?? "there is no such thing");
   if (reply.kind !== "answer") return failure(STATUS_OF[reply.kind], reply.message);
   return ok(reply.body, {

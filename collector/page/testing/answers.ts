@@ -11,10 +11,10 @@ import type {
   Paged,
   Span,
   SpanSummary,
-  Trace,
   TraceSummary,
   Value,
 } from "../../store/queries/types.ts";
+import type { TraceNow } from "../live-types.ts";
 import type { Data } from "./data.ts";
 
 const MS = 1_000_000n;
@@ -224,12 +224,14 @@ function crash(data: Data, id: number, seconds: number): CrashReport | undefined
   };
 }
 
-function trace(data: Data, traceId: string): Trace | undefined {
+function trace(data: Data, traceId: string): TraceNow | undefined {
   const spans = data.spans.filter((span) => span.traceId === traceId);
-  if (spans.length === 0) return undefined;
+  const open = data.open.filter((span) => span.traceId === traceId);
+  if (spans.length + open.length === 0) return undefined;
   return {
     traceId,
     spans,
+    open,
     resources: Object.fromEntries(data.resources.map((resource) => [resource.id, resource])),
     scopes: Object.fromEntries(data.scopes.map((scope) => [scope.id, scope])),
   };

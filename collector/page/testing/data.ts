@@ -15,7 +15,7 @@ import type {
   Status,
   Value,
 } from "../../store/queries/types.ts";
-import type { OpenSpan } from "../app/data/answers.ts";
+import type { OpenSpan } from "../live-types.ts";
 import type { LiveProcess } from "../live-types.ts";
 import { type FakeStream, makeMetrics } from "./metrics.ts";
 import { hex, type Random, seeded, tailed } from "./random.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Span, StoreState } from "../../../store/queries/types.ts";
+import type { StoreState } from "../../../store/queries/types.ts";
 
 /** `/api/state` */
 export interface State extends StoreState {
@@ -15,12 +15,6 @@ export interface State extends StoreState {
   /** Where OTLP of other programs is taken. */
   readonly receivers?: readonly string[];
 }
-
-/** A span that is open now, of `/api/open-spans`. */
-export type OpenSpan = Omit<Span, "id" | "scopeId" | "durationNs" | "resourceId"> & {
-  /** Null before anything of its process was stored. */
-  readonly resourceId: number | null;
-};
 
 /** What the event `news` says. */
 export interface News {

@@ -4,27 +4,29 @@
  * @module
  */
 import { useEffect, useMemo, useState } from "preact/hooks";
-import type { Span } from "../../../store/queries/types.ts";
+import type { OpenSpan, TraceNow } from "../../live-types.ts";
 import { toMs } from "../logic/time.ts";
 import type { TreeSpan } from "../logic/tree.ts";
-import type { OpenSpan } from "./answers.ts";
 import { question, useAnswer } from "./api.ts";
 import { useLive } from "./live.ts";
 
 /** The spans of a trace with those that are open now, whose durations grow. */
 export function useGrowing(
   traceId: string,
-  stored: readonly Span[] | undefined,
+  trace: TraceNow | undefined,
 ): { spans: readonly TreeSpan[]; open: number } {
   const live = useLive();
-  const any = live?.processes.some(({ openSpans }) => openSpans > 0) ?? false;
+  const any = live?.processes.some(({ openSpans }) => openSpans > 0);
   // `live` is new each second: so is the question, while there is anything to ask for.
   const { data } = useAnswer<readonly OpenSpan[]>(
     any ? question(["open-spans"], { traceId, limit: 500 }) : null,
     live,
   );
+  // Until newer ones come, those that came with the trace.
+  const latest = any === false ? undefined : data ?? trace?.open;
+  const stored = trace?.spans;
   const known = useMemo(() => new Set(stored?.map(({ spanId }) => spanId)), [stored]);
-  const open = (data ?? []).filter((span) => !known.has(span.spanId));
+  const open = (latest ?? []).filter((span) => !known.has(span.spanId));
   const [now, setNow] = useState(Date.now());
   const growing = open.length > 0;
   useEffect(() => {
@@ -39,6 +41,6 @@ export function useGrowing(
       open: true,
       durationNs: Math.max(0, now - toMs(span.startNs)) * 1e6,
     })),
-  ], [stored, growing ? data : null, growing ? now : 0]);
+  ], [stored, growing ? latest : null, growing ? now : 0]);
   return { spans, open: open.length };
 }

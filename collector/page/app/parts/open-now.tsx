@@ -4,7 +4,7 @@
  * @module
  */
 import type { JSX } from "preact";
-import type { OpenSpan } from "../data/answers.ts";
+import type { OpenSpan } from "../../live-types.ts";
 import { question, useAnswer } from "../data/api.ts";
 import { useLive } from "../data/live.ts";
 import { formatAddress } from "../logic/address.ts";

@@ -5,7 +5,8 @@
  */
 import type { JSX } from "preact";
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { Log, Paged, Trace } from "../../../store/queries/types.ts";
+import type { Log, Paged } from "../../../store/queries/types.ts";
+import type { TraceNow } from "../../live-types.ts";
 import { type Address, first, formatAddress } from "../logic/address.ts";
 import { criticalPath, segmentsBySpan } from "../logic/critical-path.ts";
 import { count, several } from "../logic/numbers.ts";
@@ -49,10 +50,10 @@ export function TraceView({ address, traceId }: {
 }): JSX.Element {
   const [fresh, setFresh] = useState(true);
   const version = useVersion(fresh, 2000);
-  const answer = useAnswer<Trace>(question(["traces", traceId]), version);
+  const answer = useAnswer<TraceNow>(question(["traces", traceId]), version);
   const logs = useAnswer<Paged<Log>>(question(["logs"], { traceId, limit: 1000 }), version);
   const trace = answer.data;
-  const { spans, open } = useGrowing(traceId, trace?.spans);
+  const { spans, open } = useGrowing(traceId, trace);
   const tree = useMemo(() => buildTree(spans), [spans]);
   // A trace that ended long ago is not asked for again.
   useEffect(() => {
@@ -93,7 +94,7 @@ export function TraceView({ address, traceId }: {
 function Loaded({ address, traceId, trace, tree, open, logs }: {
   address: Address;
   traceId: string;
-  trace: Trace | undefined;
+  trace: TraceNow | undefined;
   tree: Tree;
   open: number;
   logs: readonly Log[];
