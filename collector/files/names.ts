@@ -26,6 +26,21 @@ export interface ProcessName extends Identity {
 const RUNTIMES = ["", "deno", "bun"];
 const names = new WeakMap<FollowedProcess, ProcessName>();
 
+/**
+ * Is a resource that of a process?
+ *
+ * @param valueOf The text of an attribute.
+ */
+export function isOf(
+  service: string,
+  valueOf: (key: string) => string | undefined,
+  wanted: Identity,
+): boolean {
+  const known = valueOf("service.instance.id");
+  if (wanted.instance !== "" && known !== undefined) return known === wanted.instance;
+  return service === wanted.service && valueOf("process.pid") === String(wanted.pid);
+}
+
 /** What is known of a process, from its resource and from its files. */
 export function nameOf(process: FollowedProcess): ProcessName {
   const known = names.get(process);
@@ -55,7 +70,8 @@ export function labelOf(
   return `${service || "unknown"} (${pid})`;
 }
 
-function textOf(attributes: readonly KeyValue[], key: string): string {
+/** An attribute that is text or an integer, as text; "" where there is none. */
+export function textOf(attributes: readonly KeyValue[], key: string): string {
   const value = attributes.findLast((attribute) => attribute.key === key)?.value?.value;
   return value?.case === "stringValue" || value?.case === "intValue" ? String(value.value) : "";
 }

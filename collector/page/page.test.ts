@@ -340,6 +340,64 @@ describe("the page of a collector without an endpoint", () => {
   });
 });
 
+describe("the crashes on the page", () => {
+  it("are of all who did not end in order, whatever they recorded", async () => {
+    const { files, env } = place();
+    const started = collector(["--ui-port", "0", "--metrics-interval", "200ms", files], env);
+    const programs: Program[] = [];
+    try {
+      const client = await createClient(await addressOf(started));
+      const start = async (name: string, what: string): Promise<Program> => {
+        const program = await startProgram("last-words.ts", files, name, what);
+        programs.push(program);
+        return program;
+      };
+      const [logger, meter, failing, lazy, good] = [
+        await start("logger", "logs"),
+        await start("meter", "metrics"),
+        await start("failing", "logs"),
+        await start("lazy", "metrics"),
+        await start("good", "logs"),
+      ];
+      await logger.stop("kill");
+      await meter.stop("kill");
+      await failing.ask({ exit: 3 }).catch(() => {});
+      await lazy.ask({ exit: 0 }).catch(() => {});
+      await good.stop();
+      await eventually(
+        () => client.ask<Live>("live"),
+        ({ processes }) => processes.length === 5 && processes.every(({ alive }) => !alive),
+      );
+      // Files are removed when all of them is stored.
+      await eventually(() => Promise.resolve(readdirSync(files)), ({ length }) => length === 0);
+      const crashes = await eventually(
+        () => client.ask<Crash[]>("crashes"),
+        ({ length }) => length >= 3,
+      );
+      const names = crashes.map(({ resource, interrupted }) => [resource.service, interrupted]);
+      assert.deepEqual(names.sort(), [["failing", 0], ["logger", 0], ["meter", 0]]);
+      const reportOf = (name: string): Promise<CrashReport> => {
+        const { resource } = crashes.find((crash) => crash.resource.service === name)!;
+        return client.ask<CrashReport>("crashes/{resourceId}", `crashes/${resource.id}`);
+      };
+      const words = await reportOf("logger");
+      assert.deepEqual(words.logs.map(({ body }) => body.stringValue), ["the last words"]);
+      assert.equal(words.lastNs, words.logs[0].timeNs);
+      const measured = await reportOf("meter");
+      const breaths = measured.metrics.find(({ stream }) => stream.name === "breaths")!;
+      assert.equal(breaths.series[0].points.at(-1)!.value, 7);
+      assert.deepEqual(
+        (await client.ask<Live>("live")).processes.filter(({ crashed }) => crashed)
+          .map(({ service }) => service).sort(),
+        ["failing", "logger", "meter"],
+      );
+    } finally {
+      for (const program of programs) await program.stop("kill");
+      await started.stop();
+    }
+  });
+});
+
 describe("--ui", () => {
   it("goes without the page where its port is taken", async () => {
     const { files, env } = place();

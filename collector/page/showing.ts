@@ -1,5 +1,6 @@
 /**
- * All that shows what a collector has stored and sees: notes what is lost, and serves the page.
+ * All that shows what a collector has stored and sees: notes what is lost and who died, and serves the
+ * page.
  *
  * @module
  */
@@ -12,6 +13,7 @@ import { parseTarget } from "../options/endpoint.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Log } from "../send/problems.ts";
 import type { Listener } from "../serve/serve.ts";
+import { createDeathRecorder } from "../store/deaths.ts";
 import { createLossRecorder } from "../store/losses.ts";
 import type { Store } from "../store/store.ts";
 import type { LogFormat } from "../text/log.ts";
@@ -48,12 +50,14 @@ const LOSSES_MS = 1_000;
 /** @param pipeline Once there is one. */
 export function createShowing(store: Store, pipeline: () => Pipeline): Showing {
   const losses = createLossRecorder(store);
+  const deaths = createDeathRecorder(store);
   const asker: Asker = createAsker(store.path);
   const ids = createResourceIds(asker);
   const live = createLive(pipeline, ids);
   const timer = setInterval(() => {
     for (const { files } of pipeline().files.processes.values()) files.forEach(losses.note);
     losses.flush();
+    deaths.flush();
   }, LOSSES_MS);
   timer.unref();
   let server: PageServer | null = null;
@@ -62,6 +66,7 @@ export function createShowing(store: Store, pipeline: () => Pipeline): Showing {
   return {
     noteFile(file) {
       losses.note(file);
+      deaths.note(file);
       live.noteFile(file);
     },
     async serve(listener, surroundings, { format, log }) {
@@ -96,6 +101,7 @@ export function createShowing(store: Store, pipeline: () => Pipeline): Showing {
       if (tokenFile !== null) rmSync(tokenFile, { force: true });
       asker.close();
       losses.flush();
+      deaths.flush();
     },
   };
 }

@@ -6,7 +6,7 @@ import process from "node:process";
 import { DatabaseSync } from "node:sqlite";
 import { describe, it } from "node:test";
 import { folders } from "../testing/run.ts";
-import { openForReading, openForWriting, StoreError } from "./database.ts";
+import { openForReading, openForWriting, pragma, StoreError } from "./database.ts";
 import { openQueries } from "./queries/queries.ts";
 import { migrate, MIGRATIONS, VERSION } from "./schema.ts";
 import { openStore } from "./store.ts";
@@ -104,6 +104,20 @@ describe("the database of a store", () => {
       [{ note: "was span 1" }, { note: "was span 2" }],
     );
     db.close();
+  });
+
+  it("that was made before pages could be given back can do so from its next start on", () => {
+    const path = join(folder(), "store.db");
+    const old = new DatabaseSync(path);
+    migrate(old, 0, MIGRATIONS.slice(0, 1));
+    old.exec("INSERT INTO loss VALUES (1, 2, 'p', 'f', 'r', 'why', 3)");
+    assert.equal(pragma(old, "auto_vacuum"), 0);
+    old.close();
+    const { db, close } = openForWriting(path);
+    assert.deepEqual([pragma(db, "auto_vacuum"), pragma(db, "user_version")], [2, VERSION]);
+    assert.equal((db.prepare("SELECT count FROM loss").get() as { count: number }).count, 3);
+    close();
+    openForReading(path).close();
   });
 
   it("that was made, but not filled, is filled", () => {

@@ -53,7 +53,7 @@ export function openForWriting(path: string): WritableDatabase {
     closeSync(openSync(path, "a", 0o600));
     db = new DatabaseSync(path);
     const version = checkVersion(db, path, statSync(path).size === 0);
-    if (version === 0) db.exec("PRAGMA page_size = 8192");
+    if (version === 0) db.exec("PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL");
     // NORMAL: what is committed survives the end of the process at any point; of a power cut it
     // survives but for the last seconds.
     db.exec(`
@@ -62,6 +62,7 @@ export function openForWriting(path: string): WritableDatabase {
       PRAGMA wal_autocheckpoint = 2000; PRAGMA temp_store = MEMORY
     `);
     migrate(db, version);
+    makeShrinkable(db);
     const opened = db;
     return {
       db,
@@ -106,18 +107,39 @@ export function openForReading(path: string): DatabaseSync {
   }
 }
 
+/** A database up to so many bytes is written anew in less than a second. */
+const MAX_REWRITTEN = 64 << 20;
+
+/**
+ * Lets a database that was made without it give pages back, which takes writing it anew: not a large
+ * one, since records wait meanwhile. That stays as it is until somebody does it by hand (VACUUM).
+ */
+function makeShrinkable(db: DatabaseSync): void {
+  const read = (name: string): number => pragma(db, name);
+  if (read("auto_vacuum") !== 0) return;
+  if (read("page_count") * read("page_size") > MAX_REWRITTEN) return;
+  try {
+    db.exec("PRAGMA auto_vacuum = INCREMENTAL; VACUUM");
+  } catch {
+    // The disk is full, or somebody reads for long: another start tries it again.
+  }
+}
+
+/** What a pragma of one number says. */
+export function pragma(db: DatabaseSync, name: string): number {
+  return Number(Object.values(db.prepare(`PRAGMA ${name}`).get() as object)[0]);
+}
+
 /** Its version, 0 for one without content. */
 function checkVersion(db: DatabaseSync, path: string, empty: boolean): number {
-  const read = (name: string): number =>
-    Number(Object.values(db.prepare(`PRAGMA ${name}`).get() as object)[0]);
   if (empty) return 0;
-  const version = read("user_version");
+  const version = pragma(db, "user_version");
   // Made by a process that was killed before it came to the first migration.
   const tables = Number(
     (db.prepare("SELECT count(*) AS n FROM sqlite_schema").get() as { n: number }).n,
   );
   if (version === 0 && tables === 0) return 0;
-  if (read("application_id") !== APPLICATION_ID) {
+  if (pragma(db, "application_id") !== APPLICATION_ID) {
     throw new StoreError(
       `${path} is a database of another program: it was left as it is; name another file with --store`,
     );

@@ -45,11 +45,12 @@ describe(`a store whose process is killed (seed ${seed})`, () => {
       outside.close();
       const store = openStore({ path, maxBytes: 2 ** 30, maxAgeMs: 1e12, windowBytes: 20_000 });
       const queries = openQueries(path, store.tails);
-      const { spans } = queries.state();
+      const { spans, logs } = queries.state();
       assert.equal(before.spans, spans);
       assert.ok(spans >= last, `${spans} of ${last}`);
       // Whole transactions: of the one that was not acknowledged all or nothing.
       assert.equal(spans % 20, 0);
+      assert.equal(logs, spans / 20);
       for (const number of [1, last, Math.ceil(last / 2), 1 + random.below(last)]) {
         const found = queries.trace(hexId(16, number))!;
         assert.deepEqual(found.spans.map(({ spanId }) => spanId), [hexId(8, number)]);

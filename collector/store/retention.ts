@@ -1,11 +1,12 @@
 /**
  * What is too old, or too much, goes: the oldest window of spans or log records, or as many data
- * points, at a time, between transactions of what comes in. The pages they were on are used again; the
- * file does not shrink.
+ * points, at a time, between transactions of what comes in. The pages they were on are used again, and
+ * what is more than will soon be used is given back, a few at a time, from the end of the file.
  *
  * @module
  */
 import type { DatabaseSync } from "node:sqlite";
+import { pragma } from "./database.ts";
 import type { Tails } from "./store.ts";
 import { BUCKETS, COLUMNS, WINDOW_ITEMS, type WindowKind } from "./window.ts";
 
@@ -13,12 +14,19 @@ import { BUCKETS, COLUMNS, WINDOW_ITEMS, type WindowKind } from "./window.ts";
 export interface Retention {
   /** One portion, in the transaction that is open. False when there was nothing to remove. */
   step(now: number, tails: Tails): boolean;
+  /** Gives some free pages back, in the transaction that is open. False when there are none too many. */
+  shrink(): boolean;
 }
 
 /** Of the size allowed, how much may be in use before something goes. */
 const FILL = 0.92;
 /** Resources and streams nothing refers to any more are looked for after so many portions. */
 const SWEEP_EVERY = 16;
+/** Pages given back at a time: each may have to be moved, some 10 us. */
+const SHRINK_PAGES = 64;
+/** Of the size allowed, what of it may be free: the next windows need as much; bytes at most. */
+const FREE = 1 / 16;
+const MAX_FREE = 32 << 20;
 
 interface Oldest {
   readonly kind: WindowKind | "point" | "loss";
@@ -35,6 +43,7 @@ export function createRetention(
   { maxBytes, maxAgeMs }: { readonly maxBytes: number; readonly maxAgeMs: number },
 ): Retention {
   const pageSize = pragma(db, "page_size");
+  const shrinks = pragma(db, "auto_vacuum") === 2;
   const windows = {
     span: db.prepare(
       "SELECT id, first, count, written AS time FROM span_windows ORDER BY id LIMIT 1",
@@ -107,6 +116,14 @@ export function createRetention(
       if (++dropped % SWEEP_EVERY === 0) sweep(db, tails);
       return true;
     },
+    shrink() {
+      if (!shrinks) return false;
+      const free = pragma(db, "freelist_count") * pageSize;
+      if (free <= Math.min(MAX_FREE, maxBytes * FREE)) return false;
+      // Not by a prepared statement, each step of which is one page.
+      db.exec(`PRAGMA incremental_vacuum(${SHRINK_PAGES})`);
+      return true;
+    },
   };
 }
 
@@ -135,10 +152,7 @@ function sweep(db: DatabaseSync, tails: Tails): void {
   }
   db.exec(`
     DELETE FROM resources WHERE id NOT IN (SELECT resource FROM origins);
+    DELETE FROM deaths WHERE resource NOT IN (SELECT id FROM resources);
     DELETE FROM scopes WHERE id NOT IN (SELECT scope FROM origins)
   `);
-}
-
-function pragma(db: DatabaseSync, name: string): number {
-  return Number(Object.values(db.prepare(`PRAGMA ${name}`).get() as object)[0]);
 }

@@ -83,6 +83,10 @@ export const MIGRATIONS: readonly string[] = [
   );
   CREATE INDEX loss_time ON loss (time);
   `,
+  `
+  CREATE TABLE deaths (resource INTEGER PRIMARY KEY, time INTEGER NOT NULL);
+  CREATE INDEX deaths_time ON deaths (time);
+  `,
 ];
 
 /** The version written by this program. */

@@ -16,8 +16,9 @@ import type { Incoming, Store } from "./store.ts";
 const CONCURRENCY = 8;
 /** After a transaction that failed. */
 const RETRY_MS = 1_000;
-/** How often what is too old or too much is looked for, while nothing comes. */
+/** How often what is too old or too much is looked for, while nothing comes; and while some is found. */
 const RETAIN_MS = 5_000;
+const RETAIN_AGAIN_MS = 100;
 
 /** What can be set. */
 export interface StoreSinkOptions {
@@ -99,18 +100,24 @@ export function createStoreSinks(
       schedule();
     }, RETRY_MS);
   };
-  const retain = (): void => {
+  const retain = (): boolean => {
     try {
-      store.retain();
+      return store.retain();
     } catch {
       // Said with the request that failed, or with the next.
+      return false;
     }
   };
-  const retaining = setInterval(() => {
-    if (pending.length === 0) retain();
-  }, RETAIN_MS);
-  // It does not keep a process alive that is done.
-  retaining.unref();
+  let retaining: ReturnType<typeof setTimeout>;
+  const retainLater = (ms: number): void => {
+    retaining = setTimeout(() => {
+      const more = pending.length === 0 && retain();
+      retainLater(more ? RETAIN_AGAIN_MS : RETAIN_MS);
+    }, ms);
+    // It does not keep a process alive that is done.
+    retaining.unref();
+  };
+  retainLater(RETAIN_MS);
 
   const abort = (reason: string): void => {
     const now = pending;
@@ -137,7 +144,7 @@ export function createStoreSinks(
       if (closed) return;
       flush();
       closed = true;
-      clearInterval(retaining);
+      clearTimeout(retaining);
       if (retry !== null) clearTimeout(retry);
       if (scheduled !== null) clearImmediate(scheduled);
       abort("the store is closed");

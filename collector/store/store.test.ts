@@ -1,7 +1,8 @@
 /** What is stored comes out again, found by everything it has. */
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { describe, it } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { fromBinary } from "@bufbuild/protobuf";
@@ -333,6 +334,40 @@ describe("a store of spans", () => {
     }, { maxBytes });
   });
 
+  it("gives back what is free when much was removed, while more comes", () => {
+    const path = join(folder(), "store.db");
+    const [maxBytes, maxAgeMs] = [2 ** 24, 1e12];
+    const store = openStore({ path, maxBytes, maxAgeMs });
+    const text = { stringValue: "x".repeat(10_000) };
+    const add = (number: number): void => {
+      store.ingest([traces("s", [span(number, number, { values: { text } })])]);
+    };
+    for (let i = 1; i <= 1_000; i++) add(i);
+    const sizeOf = (): number => {
+      const db = new DatabaseSync(path);
+      db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+      db.close();
+      return statSync(path).size;
+    };
+    const full = sizeOf();
+    assert.ok(full > 10_000_000, String(full));
+    const later = Date.now() + maxAgeMs + 1;
+    let steps = 0;
+    for (let number = 1_001; store.retain(later); number++, steps++) {
+      if (number < 1_050) add(number);
+    }
+    // A few pages at a time.
+    assert.ok(steps > 10, String(steps));
+    const left = sizeOf();
+    assert.ok(left < maxBytes / 8, `${left} of ${full}`);
+    const queries = openQueries(path, store.tails);
+    assert.equal(queries.trace(hexId(16, 1)), null);
+    add(2_000);
+    assert.equal(queries.trace(hexId(16, 2_000))!.spans.length, 1);
+    queries.close();
+    store.close();
+  });
+
   it("tells of losses, and of processes that were cut off", () => {
     withStore((store, queries) => {
       const nowMs = Number(T0 / 1_000_000n);
@@ -356,6 +391,21 @@ describe("a store of spans", () => {
         assert.equal(report.lastNs, String(T0 + 7_000_000n));
         assert.deepEqual(names(asked, { interrupted: true }), ["span 1"]);
         assert.equal(asked.crash(12_345), null);
+      }
+      // Its spans all ended: only its file says how it did.
+      const pid = { "process.pid": { intValue: "17" } };
+      store.ingest([traces("quiet", [span(3, 4)], pid), traces("quiet", [span(4, 5)])]);
+      const death = { service: "quiet", instance: "", timeNs: T0 + 8_000_000n };
+      store.recordDeaths([{ ...death, pid: 17 }, { ...death, pid: 18 }]);
+      // As a collector says that was killed before it gave the file back.
+      store.recordDeaths([{ ...death, pid: 17, timeNs: T0 + 9_000_000n }]);
+      for (const asked of queries()) {
+        const [quiet, dead] = asked.crashes();
+        assert.deepEqual([quiet.resource.service, dead.resource.service], ["quiet", "dead"]);
+        assert.deepEqual([quiet.interrupted, quiet.lastNs], [0, String(T0 + 8_000_000n)]);
+        const report = asked.crash(quiet.resource.id)!;
+        assert.deepEqual([report.open, report.lastNs], [[], String(T0 + 9_000_000n)]);
+        assert.deepEqual(report.ended.map(({ spanId }) => spanId), [hexId(8, 4)]);
       }
     });
   });

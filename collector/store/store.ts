@@ -8,6 +8,7 @@ import type { DatabaseSync } from "node:sqlite";
 import type { Signal } from "../../lib/otlp/request.ts";
 import { Rejection } from "../../lib/record/wire.ts";
 import { openForWriting } from "./database.ts";
+import { createEarlier, type Earlier } from "./earlier.ts";
 import type { SpanColumns } from "./figures.ts";
 import { addKnown, createKnown, type Known } from "./known.ts";
 import { createOrigins, type Origins } from "./origins.ts";
@@ -26,6 +27,7 @@ import {
   WINDOW_ITEMS,
   type WindowKind,
 } from "./window.ts";
+import { type Death, storeDeaths } from "./write/deaths.ts";
 import { createAddLog } from "./write/logs.ts";
 import { createAddMetric } from "./write/metrics.ts";
 import { lastWindow, loadTail, writeWindow } from "./write/seal.ts";
@@ -52,7 +54,7 @@ export interface Incoming {
 
 /** What became of a request. `taken + rejected` is the number of its items. */
 export interface Stored {
-  /** Items that are in the store now; spans that already were count as taken. */
+  /** Items that are in the store now; those that already were count as taken. */
   readonly taken: number;
   readonly rejected: number;
   /** Why some were rejected. */
@@ -76,10 +78,12 @@ export interface Store {
    * @throws Error of SQLite (disk full and the like).
    */
   ingest(requests: readonly Incoming[]): Stored[];
-  /** Removes one portion of what is too old or too much. True when there is more. */
+  /** Removes one portion of what is too old or too much, or gives back free pages. True: there is more. */
   retain(now?: number): boolean;
   /** Notes what was lost. Rows with a count of 0 are not stored. */
   recordLoss(losses: readonly Loss[]): void;
+  /** Notes which processes died. */
+  recordDeaths(deaths: readonly Death[]): void;
   /** What was noted of a file so far, by ring and reason. */
   lossesOf(file: string): Pick<Loss, "ring" | "reason" | "count">[];
   close(): void;
@@ -95,6 +99,7 @@ interface Open extends StoreOptions {
   readonly addLog: ReturnType<typeof createAddLog>;
   readonly addMetric: ReturnType<typeof createAddMetric>;
   known: Known;
+  earlier: Earlier | null;
   /** Columns of the newest written window of spans: parents of the tail's may be in it. */
   before: SpanColumns | null;
   nextWindow: { span: number; log: number };
@@ -126,14 +131,16 @@ function createStore(options: StoreOptions, db: DatabaseSync, close: () => void)
     lookup,
     retention: createRetention(db, options),
     addSpan: createAddSpan(db, tails.span, () => open.known, lookup.has),
-    addLog: createAddLog(db, tails.log),
+    addLog: createAddLog(db, tails.log, () => open.earlier!),
     addMetric: createAddMetric(db, options.maxAgeMs / 64),
     known: createKnown(),
+    earlier: null,
     before: null,
     nextWindow: { span: 0, log: 0 },
   };
   reload(open);
   rememberSpans(open);
+  open.earlier = createEarlier(db, tails.log);
   const begin = db.prepare("BEGIN IMMEDIATE");
   const commit = db.prepare("COMMIT");
   const transaction = <T>(work: () => T): T => {
@@ -141,6 +148,7 @@ function createStore(options: StoreOptions, db: DatabaseSync, close: () => void)
     try {
       const result = work();
       commit.run();
+      open.earlier?.settle(true);
       return result;
     } catch (error) {
       try {
@@ -148,6 +156,7 @@ function createStore(options: StoreOptions, db: DatabaseSync, close: () => void)
       } catch {
         // SQLite has rolled back itself.
       }
+      open.earlier?.settle(false);
       open.origins.clear();
       open.addMetric.clear();
       reload(open);
@@ -164,15 +173,13 @@ function createStore(options: StoreOptions, db: DatabaseSync, close: () => void)
           // Where little comes a window takes long to fill, and its oldest items would outlive others.
           if (tail.count > 0 && now - tail.since > options.maxAgeMs / 8) seal(open, tail);
         }
-        const dropped = open.retention.step(now, tails);
-        if (dropped) {
-          forgetSpans(open);
-          // What it removed may have been remembered.
-          lookup.forget();
-          open.origins.clear();
-          open.addMetric.clear();
-        }
-        return dropped;
+        if (!open.retention.step(now, tails)) return open.retention.shrink();
+        forgetSpans(open);
+        // What it removed may have been remembered.
+        lookup.forget();
+        open.origins.clear();
+        open.addMetric.clear();
+        return true;
       }),
     recordLoss(losses) {
       const insert = db.prepare(
@@ -184,6 +191,7 @@ function createStore(options: StoreOptions, db: DatabaseSync, close: () => void)
         }
       });
     },
+    recordDeaths: (deaths) => transaction(() => storeDeaths(db, deaths)),
     lossesOf: (file) =>
       db.prepare("SELECT ring, reason, sum(count) AS count FROM loss WHERE file = ? GROUP BY 1, 2")
         .all(file) as unknown as Pick<Loss, "ring" | "reason" | "count">[],

@@ -1,5 +1,5 @@
 /**
- * Processes that were cut off, and their last seconds.
+ * Processes that died, and their last seconds.
  *
  * @module
  */
@@ -45,6 +45,14 @@ export function crashes(reader: Reader): Crash[] {
       crash.interrupted++;
       if (end > crash.last) crash.last = end;
     }
+  }
+  const deaths = reader.db.prepare(
+    "SELECT resource, CAST(time AS TEXT) AS time FROM deaths ORDER BY time DESC LIMIT ?",
+  ).all(MAX_CRASHES) as { resource: number; time: string }[];
+  for (const { resource, time } of deaths) {
+    const crash = byResource.get(resource) ?? { last: 0n, interrupted: 0 };
+    if (BigInt(time) > crash.last) crash.last = BigInt(time);
+    byResource.set(resource, crash);
   }
   return [...byResource].sort(([, a], [, b]) => a.last < b.last ? 1 : -1).slice(0, MAX_CRASHES)
     .map(([resource, { last, interrupted }]) => ({
@@ -132,6 +140,10 @@ function lastSign(
   for (const { timeNs } of searchLogs(reader, { resourceId }, { limit: 1 }).rows) {
     note(BigInt(timeNs));
   }
+  const death = reader.db.prepare(
+    "SELECT CAST(time AS TEXT) AS time FROM deaths WHERE resource = ?",
+  ).get(resourceId) as { time: string } | undefined;
+  if (death !== undefined) note(BigInt(death.time));
   if (last > 0n) return last;
   for (const stream of metricStreams(reader)) {
     if (stream.resourceId === resourceId) note(BigInt(Math.round(stream.lastMs * 1e6)));

@@ -354,12 +354,12 @@ export interface Loss {
   readonly count: number;
 }
 
-/** A resource whose process was cut off: some of its spans have no end of their own. */
+/** A resource whose process died: it did not end in order, or some of its spans have no end of their own. */
 export interface Crash {
   readonly resource: Resource;
   /** The last sign of it. */
   readonly lastNs: string;
-  /** Spans that were open. */
+  /** Spans that were open, if any. */
   readonly interrupted: number;
 }
 

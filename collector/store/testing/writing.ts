@@ -1,13 +1,14 @@
 /**
  * Stores spans until it is killed: `writing.ts PATH`. After each transaction a line with the number of
- * spans that are committed. Request i has the spans 20 i + 1 to 20 i + 20, each a trace of its own.
+ * spans that are committed. Request i has the spans 20 i + 1 to 20 i + 20, each a trace of its own, and
+ * one log record.
  *
  * @module
  */
 import { writeSync } from "node:fs";
 import process from "node:process";
 import { openStore } from "../store.ts";
-import { logs, span, traces } from "./requests.ts";
+import { logs, span, T0, traces } from "./requests.ts";
 
 const store = openStore({
   path: process.argv[2],
@@ -21,7 +22,10 @@ for (let request = 0;; request++) {
   const spans = numbers.map((number) =>
     span(number, number, { values: { number: { intValue: String(number) } } })
   );
-  const body = { body: { value: { case: "stringValue" as const, value: `request ${request}` } } };
-  store.ingest([traces("writer", spans), logs("writer", [body])]);
+  const record = {
+    timeUnixNano: T0 + BigInt(request),
+    body: { value: { case: "stringValue" as const, value: `request ${request}` } },
+  };
+  store.ingest([traces("writer", spans), logs("writer", [record])]);
   writeSync(1, `${numbers.at(-1)}\n`);
 }

@@ -7,12 +7,13 @@ import type { DatabaseSync } from "node:sqlite";
 import { fromBinary, toJsonString } from "@bufbuild/protobuf";
 import { AnyValueSchema } from "../../../proto/gen/otlp_pb.ts";
 import { DECODING } from "../../send/decoding.ts";
+import type { Earlier } from "../earlier.ts";
 import { hashTrace } from "../hash.ts";
 import { milliseconds } from "../time.ts";
 import { createParsedLog, parseLog } from "../parse/logs.ts";
 import { addTailTerm, type Tail } from "../window.ts";
 
-/** Adds one log record. Throws Rejection when it can't be read. */
+/** Adds one log record, unless it was sent before. Throws Rejection when it can't be read. */
 export type AddLog = (
   bytes: Uint8Array,
   view: DataView,
@@ -26,8 +27,11 @@ const MAX_TEXT = 1 << 16;
 
 const decoder = new TextDecoder();
 
-/** @param db Open for writing. */
-export function createAddLog(db: DatabaseSync, tail: Tail): AddLog {
+/**
+ * @param db Open for writing.
+ * @param earlier Knows what was stored before this start.
+ */
+export function createAddLog(db: DatabaseSync, tail: Tail, earlier: () => Earlier): AddLog {
   const insert = db.prepare("INSERT INTO logs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
   const index = db.prepare("INSERT INTO logs_text (rowid, body) VALUES (?, ?)");
   const parsed = createParsedLog();
@@ -45,10 +49,7 @@ export function createAddLog(db: DatabaseSync, tail: Tail): AddLog {
     const observedNs = observed < 0 ? 0n : view.getBigInt64(observed, true);
     let timeNs = time < 0 ? 0n : view.getBigInt64(time, true);
     if (timeNs === 0n) timeNs = observedNs;
-    const { first, count } = tail;
-    const id = first + count;
-    insert.run(
-      id,
+    const row = [
       origin,
       timeNs,
       observedNs,
@@ -57,12 +58,17 @@ export function createAddLog(db: DatabaseSync, tail: Tail): AddLog {
       span < 0 ? null : bytes.subarray(span, span + 8),
       body,
       parsed.rest.subarray(0, parsed.restLength),
-    );
+    ];
+    const timeMs = milliseconds(timeNs);
+    if (earlier().take(timeMs, row)) return;
+    const { first, count } = tail;
+    const id = first + count;
+    insert.run(id, ...row);
     if (body !== null && body !== "") index.run(id, body.slice(0, MAX_TEXT));
     const traceHash = trace < 0 ? 0 : hashTrace(bytes, trace);
     if (traceHash !== 0) addTailTerm(tail, traceHash);
     for (let i = 0; i < terms.count; i++) addTailTerm(tail, terms.hashes[i]);
-    tail.time[count] = milliseconds(timeNs);
+    tail.time[count] = timeMs;
     tail.origin[count] = origin;
     tail.meta[count] = severity;
     tail.trace[count] = traceHash;

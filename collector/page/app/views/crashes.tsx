@@ -1,12 +1,12 @@
 /**
- * Processes that died without ending what they had begun.
+ * Processes that died.
  *
  * @module
  */
 import type { JSX } from "preact";
 import type { Crash } from "../../../store/queries/types.ts";
 import { formatAddress } from "../logic/address.ts";
-import { count } from "../logic/numbers.ts";
+import { several } from "../logic/numbers.ts";
 import { ago, dateTime, toMs } from "../logic/time.ts";
 import { attribute } from "../logic/values.ts";
 import { question, useAnswer } from "../data/api.ts";
@@ -23,13 +23,15 @@ export function CrashesView(): JSX.Element {
     <>
       <div class="head">
         <h1>Crashes</h1>
-        <p class="muted">Processes that were cut off: their last spans have no end of their own.</p>
+        <p class="muted">
+          Processes that did not end in order: killed, crashed, or with an exit code other than 0.
+        </p>
       </div>
       <Of answer={crashes}>
         {(list) =>
           list.length === 0
             ? (
-              <Empty title="No process died in the middle of something.">
+              <Empty title="No process died.">
                 <p>
                   When one is killed, runs out of memory or crashes, it appears here by itself with
                   its last seconds: what it was doing, its last log records, its last measurements.
@@ -56,11 +58,9 @@ export function CrashesView(): JSX.Element {
                           empty="unknown process"
                         />
                       </span>
-                      <span class="bad">
-                        {interrupted === 1
-                          ? "1 span cut off"
-                          : `${count(interrupted)} spans cut off`}
-                      </span>
+                      {interrupted === 0
+                        ? <span class="muted">no span was open</span>
+                        : <span class="bad">{several(interrupted, "span")} cut off</span>}
                     </a>
                   </li>
                 ))}
