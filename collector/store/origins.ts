@@ -5,7 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { DatabaseSync } from "node:sqlite";
-import { fromBinary } from "@bufbuild/protobuf";
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { InstrumentationScopeSchema, ResourceSchema } from "../../proto/gen/otlp_pb.ts";
 import { addBytes, finish, START } from "./hash.ts";
 import type { Block, Range } from "./parse/request.ts";
@@ -53,7 +53,7 @@ export function createOrigins(db: DatabaseSync): Origins {
     url: string,
     columns: (body: Uint8Array) => string[],
   ): number => {
-    const body = bytes.slice(range.from, range.to);
+    const body = canonical(which, bytes.slice(range.from, range.to));
     const hash = finish(addBytes(START, body, 0, body.length));
     for (
       const row of find[which].all(hash) as { id: number; body: Uint8Array; schema_url: string }[]
@@ -96,6 +96,17 @@ export function createOrigins(db: DatabaseSync): Origins {
       services.clear();
     },
   };
+}
+
+/** The same however lengths and numbers were padded: what the collector itself reports pads nothing. */
+function canonical(which: "resource" | "scope", body: Uint8Array): Uint8Array {
+  const schema = which === "resource" ? ResourceSchema : InstrumentationScopeSchema;
+  try {
+    return toBinary(schema, fromBinary(schema, body, DECODING));
+  } catch {
+    // What can't be read is kept as it is.
+    return body;
+  }
 }
 
 function serviceName(body: Uint8Array): string {

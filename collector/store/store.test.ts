@@ -334,6 +334,25 @@ describe("a store of spans", () => {
     }, { maxBytes });
   });
 
+  it("has a resource once, however it was encoded", () => {
+    withStore((store, queries) => {
+      const request = traces("s", [span(1, 1)]);
+      const { body } = request;
+      // The length of the value of service.name as a varint of two bytes.
+      const at = body.findIndex((_, i) => body[i] === 1 && body[i + 1] === 0x73);
+      assert.ok(at > 0);
+      const fields = [...body];
+      for (const position of enclosing(body, at)) fields[position] += 1;
+      fields.splice(at, 1, 0x81, 0x00);
+      const { body: other } = traces("s", [span(1, 2)]);
+      store.ingest([{ ...request, body: Uint8Array.from(fields) }, { ...request, body: other }]);
+      for (const asked of queries()) {
+        assert.equal(asked.trace(hexId(16, 1))!.spans.length, 2);
+        assert.deepEqual(asked.resources().map(({ service }) => service), ["s"]);
+      }
+    });
+  });
+
   it("gives back what is free when much was removed, while more comes", () => {
     const path = join(folder(), "store.db");
     const [maxBytes, maxAgeMs] = [2 ** 24, 1e12];
