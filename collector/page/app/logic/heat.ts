@@ -49,8 +49,10 @@ export function heatColumns(
   for (const { points } of list) {
     points.forEach((point, i) => {
       const before = points[i - 1];
-      // Without the one before, a cumulative point holds everything since the start of its process.
-      if (stream.temporality === "cumulative" && !before && points.length > 1) return;
+      // Without the one before, a cumulative point holds everything since the start of its process,
+      // which may be long before the time asked for.
+      const isOfAll = stream.temporality === "cumulative" && !before && points.length > 1;
+      if (isOfAll && !(toMs(point.startNs) >= fromMs)) return;
       const at = Math.ceil((toMs(point.timeNs) - fromMs) / step - 1e-6) - 1;
       const buckets = increase(before, point, stream.temporality);
       const column = columns.get(at);

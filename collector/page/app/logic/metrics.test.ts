@@ -83,7 +83,7 @@ describe("histograms", () => {
 
   it("become columns of a heat map", () => {
     const points = [10, 20, 30].map((seconds, i) =>
-      at(seconds, { bounds: [1, 10], counts: [i, i * 2, 0], count: i * 3 })
+      at(seconds, { bounds: [1, 10], counts: [i + 1, i * 2, 0], count: i * 3 + 1 })
     );
     const series: MetricSeries[] = [{ id: 1, attributes: [], points }, {
       id: 2,
@@ -92,9 +92,13 @@ describe("histograms", () => {
     }];
     const columns = heatColumns(series, stream, 0, 60_000, 100);
     assert.deepEqual(columns.map(({ fromMs, toMs, count }) => [fromMs, toMs, count]), [
+      // They begin in the time asked for: the first point is of nothing before it.
+      [0, 10_000, 2],
       [10_000, 20_000, 6],
       [20_000, 30_000, 6],
     ]);
+    const later = heatColumns(series, stream, 5_000, 60_000, 100);
+    assert.deepEqual(later.map(({ count }) => count), [6, 6]);
     assert.deepEqual(extent(columns), { low: 1, high: 10 });
     assert.equal(extent([]), undefined);
   });
