@@ -18,6 +18,7 @@ const POLL_MS = 10;
 
 /** A program under way. */
 export interface Program {
+  readonly name: string;
   readonly pid: number;
   /** Its exit code; null after a signal. */
   readonly ended: Promise<number | null>;
@@ -51,12 +52,21 @@ export class Stage {
     ]);
   }
 
-  /** Starts a service of this folder as a user would, and with it the demo's witness. */
-  service(name: string, runtime: "deno" | "bun", env: Record<string, string> = {}): Program {
+  /**
+   * Starts a service of this folder as a user would, and with it the demo's witness.
+   *
+   * @param program Its file, where that is not called as the service.
+   */
+  service(
+    name: string,
+    runtime: "deno" | "bun",
+    env: Record<string, string> = {},
+    program: string = name,
+  ): Program {
     const preloads = ["register.ts", "examples/demo/journal.ts"].flatMap(
       (file) => ["--preload", join(ROOT, file)],
     );
-    const app = join(ROOT, `examples/demo/${name}.ts`);
+    const app = join(ROOT, `examples/demo/${program}.ts`);
     return runtime === "bun"
       ? this.start(name, bunPath(), [...preloads, app], env)
       : this.start(name, denoPath(), ["run", "-A", "--quiet", ...preloads, app], env);
@@ -105,6 +115,7 @@ export class Stage {
     this.children.push([child, ended]);
     if (child.pid === undefined) throw new Error(`${command} cannot be started`);
     return {
+      name,
       pid: child.pid,
       ended,
       errors: () => errors,

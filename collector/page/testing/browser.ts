@@ -107,6 +107,13 @@ export async function axeViolations(page: Page): Promise<string[]> {
   );
 }
 
+/** By how many pixels the document is wider than its window. */
+export function tooWide(page: Page): Promise<number> {
+  return page.evaluate(() =>
+    document.documentElement.scrollWidth - document.documentElement.clientWidth
+  );
+}
+
 /** Keeps a picture in the folder that OTLP_MMAP_SCREENSHOTS names, if it names one. */
 export async function picture(page: Page, name: string, fullPage = false): Promise<void> {
   const folder = process.env.OTLP_MMAP_SCREENSHOTS;
