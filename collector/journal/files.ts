@@ -5,11 +5,11 @@
  * @module
  */
 import { DICTIONARY_HEADER_BYTES, RING_COUNT } from "../../lib/format/layout.ts";
-import type { Position } from "../pipeline/drain.ts";
+import { badOf, type BadRecord, type Position } from "../pipeline/drain.ts";
 import type { FollowedFile, FollowedProcess } from "../files/follow.ts";
 import { dictionaryEnd, type DictionaryImage } from "./dictionary.ts";
-import { DICTIONARY, FILE, type FileEntry, NO_SEQUENCE, POSITIONS } from "./format.ts";
-import { type Entry, numberOf } from "./read.ts";
+import { BAD, DICTIONARY, FILE, type FileEntry, NO_SEQUENCE, POSITIONS } from "./format.ts";
+import { type Entry, numberOf, wordOf } from "./read.ts";
 import type { BlockBuffer } from "./write.ts";
 
 /** A file and how far it is in the journal. */
@@ -24,6 +24,8 @@ export interface JournaledFile {
   followed: FollowedFile | null;
   /** Its dictionary until then. */
   image: DictionaryImage | null;
+  /** What is bad of it and not given back, until then. */
+  bad: BadRecord[];
 }
 
 /** One that is new to the journal. */
@@ -35,6 +37,7 @@ export function newFile(entry: FileEntry, process: FollowedProcess): JournaledFi
     known: DICTIONARY_HEADER_BYTES,
     followed: null,
     image: null,
+    bad: [],
   };
 }
 
@@ -54,12 +57,13 @@ export function entryOf(file: FollowedFile): FileEntry {
 }
 
 /** Where to go on in a file that is found again. */
-export function positionOf({ sequences, entry }: JournaledFile): Position {
+export function positionOf({ sequences, entry, bad }: JournaledFile): Position {
   const logs = sequences[RING_COUNT];
   return {
     sequences: sequences.slice(0, RING_COUNT),
     logs: logs === NO_SEQUENCE ? null : logs,
     wasMeasured: entry.wasMeasured,
+    bad,
   };
 }
 
@@ -112,6 +116,23 @@ export function readPositions(entry: Entry, { sequences }: JournaledFile): void 
   for (let i = 0; i < sequences.length; i++) sequences[i] = numberOf(entry, 1 + 2 * i);
 }
 
+/** Writes that records of a file are bad. */
+export function putBad(file: number, record: BadRecord, buffer: BlockBuffer): void {
+  const { ring, sequence, word, count } = record;
+  buffer.words(BAD, file, ring, word, count, ...wordsOf(sequence ?? NO_SEQUENCE));
+}
+
+/** Takes what `BAD` says. */
+export function readBad(entry: Entry, { bad }: JournaledFile): void {
+  const sequence = numberOf(entry, 4);
+  bad.push({
+    ring: wordOf(entry, 1),
+    sequence: sequence === NO_SEQUENCE ? null : sequence,
+    word: wordOf(entry, 2),
+    count: wordOf(entry, 3),
+  });
+}
+
 function wordsOf(number: number): [number, number] {
   return [number | 0, Math.floor(number / 2 ** 32)];
 }
@@ -120,8 +141,10 @@ function wordsOf(number: number): [number, number] {
 export function putFile(file: JournaledFile, buffer: BlockBuffer): void {
   buffer.json(FILE, file.entry);
   putPositions(file, buffer);
-  const { dictionary } = file.entry;
+  const { dictionary, number } = file.entry;
   const { followed, image, known } = file;
+  const bad = followed?.drain.rings.flatMap(badOf) ?? file.bad;
+  for (const record of bad) putBad(number, record, buffer);
   const bytes = image?.reach(known) ?? followed?.file.reach(dictionary + known) ?? null;
   // A file that was cut short since: what its records name is not there any more.
   if (bytes === null) file.known = DICTIONARY_HEADER_BYTES;

@@ -55,6 +55,11 @@ export const POSITIONS = 11;
 
 /** Requests are answered up to here: index of the signal, items (low, high). */
 export const ANSWERED = 20;
+/**
+ * Records are bad and not given back: file, ring, what they are counted as, how many, sequence (low,
+ * high) or NO_SEQUENCE.
+ */
+export const BAD = 21;
 
 // With JSON as text, or bytes.
 /** A process was added: ProcessEntry. */

@@ -21,13 +21,14 @@ import type { Request, Signal } from "../../lib/otlp/request.ts";
 import type { RecordCopy } from "../../lib/ring/read.ts";
 import type { Files, FilesJournal } from "../files/files.ts";
 import type { FollowedFile, FollowedProcess, Resumed } from "../files/follow.ts";
+import type { BadRecord } from "../pipeline/drain.ts";
 import type { RequestJournal, Requests } from "../pipeline/requests.ts";
 import { forEachSignal, SIGNALS } from "../pipeline/signals.ts";
 import { createProblems, type Log, type Problems } from "../send/problems.ts";
 import type { Outcome } from "../send/send.ts";
 import { printable } from "../text/text.ts";
 import { isSame, processEntryOf, writeCheckpoint } from "./checkpoint.ts";
-import { entryOf, type JournaledFile, newFile, noteProgress, positionOf } from "./files.ts";
+import { entryOf, type JournaledFile, newFile, noteProgress, positionOf, putBad } from "./files.ts";
 import {
   ANSWERED,
   CLOSED,
@@ -475,6 +476,10 @@ export class Journal implements RequestJournal, FilesJournal {
     this.buffer.record(type, file, sequence, copy);
   }
 
+  bad(file: number, record: BadRecord): void {
+    putBad(file, record, this.buffer);
+  }
+
   emitted(process: number, words: number): void {
     this.buffer.words(EMITTED, process, words);
   }
@@ -547,6 +552,7 @@ export class Journal implements RequestJournal, FilesJournal {
     file.process.missing--;
     known.followed = file;
     known.image = null;
+    known.bad = [];
   }
 
   closedFile(number: number): void {

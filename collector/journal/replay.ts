@@ -5,8 +5,16 @@
  * @module
  */
 import { DictionaryReader } from "../../lib/dictionary/read.ts";
+import {
+  READ_REJECTED,
+  REJECT_FAULT,
+  RING_EVENTS,
+  RING_MEASUREMENTS,
+  RING_SPANS,
+} from "../../lib/format/layout.ts";
 import { INTERRUPTIONS } from "../../lib/otlp/marks.ts";
 import { PairList, type Source } from "../../lib/otlp/source.ts";
+import { Rejection } from "../../lib/record/wire.ts";
 import type { RecordCopy } from "../../lib/ring/read.ts";
 import type { FollowedProcess } from "../files/follow.ts";
 import type { Signal } from "../../lib/otlp/request.ts";
@@ -14,11 +22,12 @@ import type { Files } from "../files/files.ts";
 import type { Requests } from "../pipeline/requests.ts";
 import { SIGNALS } from "../pipeline/signals.ts";
 import { DictionaryImage } from "./dictionary.ts";
-import { type JournaledFile, newFile, readPositions } from "./files.ts";
+import { type JournaledFile, newFile, readBad, readPositions } from "./files.ts";
 import {
   AGGREGATOR,
   ANSWERED,
   ASSEMBLER,
+  BAD,
   CLOSED,
   COLLECTED,
   COUNTS,
@@ -51,6 +60,14 @@ import {
   restoreRecord,
   wordOf,
 } from "./read.ts";
+
+/** Where records of each type come from. */
+const RINGS: Readonly<Record<number, number>> = {
+  [SPAN]: RING_SPANS,
+  [EVENT]: RING_EVENTS,
+  [LOG]: RING_EVENTS,
+  [MEASUREMENT]: RING_MEASUREMENTS,
+};
 
 /** What a replay changes. */
 export interface ReplayTarget {
@@ -150,6 +167,11 @@ export class Replay {
         if (file !== undefined) readPositions(entry, file);
         break;
       }
+      case BAD: {
+        const file = journaled.get(wordOf(entry, 0));
+        if (file !== undefined) readBad(entry, file);
+        break;
+      }
       case CLOSED: {
         const number = wordOf(entry, 0);
         journaled.delete(number);
@@ -186,8 +208,16 @@ export class Replay {
       else if (entry.type === EVENT) assembler.takeEvent(source, copy, sequence, true);
       else if (entry.type === LOG) assembler.takeLog(source, copy);
       else aggregator.take(source, copy);
-    } catch {
+    } catch (error) {
       // It was taken once: its dictionary has been changed since. One record is lost to that.
+      const kind = error instanceof Rejection ? error.kind : REJECT_FAULT;
+      const word = READ_REJECTED + kind;
+      this.target.journaled.get(wordOf(entry, 0))?.bad.push({
+        ring: RINGS[entry.type],
+        sequence,
+        word,
+        count: 1,
+      });
     }
   }
 

@@ -53,8 +53,21 @@ export interface Intake {
 export interface DrainJournal {
   /** A record was taken; `type` is one of SPAN, EVENT, LOG and MEASUREMENT. */
   record(type: number, file: number, sequence: number, copy: RecordCopy): void;
+  /** A record was found bad, which its file does not count yet. */
+  bad(file: number, record: BadRecord): void;
   /** Ended spans were put into the batch: the first `words` words of the process's list. */
   emitted(process: number, words: number): void;
+}
+
+/** A record that is torn or rejected, and not given back: its file counts it when it is. */
+export interface BadRecord {
+  readonly ring: number;
+  /** Null for some that are behind all that are remembered one by one. */
+  readonly sequence: number | null;
+  /** What it is counted as, `READ_TORN` or `READ_REJECTED + REJECT_*`. */
+  readonly word: number;
+  /** How many they are: 1 with a sequence. */
+  readonly count: number;
 }
 
 /** Where an earlier collector was in a file, as its journal says. */
@@ -64,6 +77,8 @@ export interface Position {
   /** The same for log records, where that differs. */
   readonly logs: number | null;
   readonly wasMeasured: boolean;
+  /** What was bad of the records up to these. */
+  readonly bad: readonly BadRecord[];
 }
 
 /** The rings of one file, and what was counted in them since it was opened. */
@@ -127,7 +142,7 @@ export function openDrain(
  * Returns the ring at the position for log records, where that is another one.
  */
 function resume(rings: readonly RingReader[], position: Position): RingReader | null {
-  const { sequences, logs } = position;
+  const { sequences, logs, bad } = position;
   let behind: RingReader | null = null;
   for (let ring = 0; ring < rings.length; ring++) {
     const reader = rings[ring];
@@ -139,9 +154,40 @@ function resume(rings: readonly RingReader[], position: Position): RingReader | 
       behind = { ...reader, missed: [] };
       seek(behind, logs);
     }
-    if (sequences[ring] > released) seek(reader, sequences[ring]);
+    if (sequences[ring] <= released) continue;
+    seek(reader, sequences[ring]);
+    // Not looked at again: nobody else knows what to count them as.
+    for (const each of bad) if (each.ring === ring) noteAgain(reader, each);
   }
   return behind;
+}
+
+/** Notes what an earlier run has noted, unless it is counted in the file already. */
+function noteAgain({ counts, released }: RingReader, { sequence, word, count }: BadRecord): void {
+  if (counts === null) return;
+  if (sequence === null) counts.more[word] += count;
+  else if (sequence > released) noteBad(counts, sequence, word);
+}
+
+/** The records of a ring that are bad and not given back. */
+export function badOf({ counts, geometry: { ring } }: RingReader): BadRecord[] {
+  if (counts === null) return [];
+  const all: BadRecord[] = [];
+  for (const [sequence, word] of counts.bad) all.push({ ring, sequence, word, count: 1 });
+  counts.more.forEach((count, word) => {
+    if (count > 0) all.push({ ring, sequence: null, word, count });
+  });
+  return all;
+}
+
+/** Notes that the next record of a ring is bad. False when that is known. */
+function note(drain: Drain, ring: RingReader, word: number, journal: Intake["journal"]): boolean {
+  const { counts, geometry } = ring;
+  const sequence = ring.sequence + 1;
+  if (counts === null) return true;
+  if (!noteBad(counts, sequence, word)) return false;
+  journal?.bad(drain.source.file, { ring: geometry.ring, sequence, word, count: 1 });
+  return true;
 }
 
 /** The last sequence of a ring of which nothing more is needed. */
@@ -179,25 +225,28 @@ export function isDrained(drain: Drain, ring: number, limit: number = Infinity):
  * Is there a record to take? Passes records that will never be there. `end` is the sequence to
  * stop at.
  */
-function next(drain: Drain, ring: RingReader, end: number): boolean {
+function next(drain: Drain, ring: RingReader, end: number, journal: Intake["journal"]): boolean {
   while (ring.sequence < end) {
     if (isReady(ring)) return true;
     if (passDiscarded(ring)) continue;
     // Only an owner that is gone leaves a slot for good: a living one may be about to publish it.
     if (!drain.over) return false;
     drain.torn[ring.geometry.ring]++;
-    if (ring.counts !== null) noteBad(ring.counts, ring.sequence + 1, READ_TORN);
+    note(drain, ring, READ_TORN, journal);
     advance(ring);
   }
   return false;
 }
 
-function reject(drain: Drain, ring: RingReader, error: unknown): void {
+function reject(
+  drain: Drain,
+  ring: RingReader,
+  error: unknown,
+  journal: Intake["journal"],
+): void {
   const kind = error instanceof Rejection ? error.kind : REJECT_FAULT;
   // Two cursors may come upon the same record.
-  if (
-    ring.counts !== null && !noteBad(ring.counts, ring.sequence + 1, READ_REJECTED + kind)
-  ) return;
+  if (!note(drain, ring, READ_REJECTED + kind, journal)) return;
   drain.rejected[ring.geometry.ring]++;
   // Anything else is a fault of ours: one record is lost to it, not the collector.
   const reason = error instanceof Rejection ? error.reason : `a fault in the collector (${error})`;
@@ -217,7 +266,7 @@ export function drainSpans(
   const ring = drain.rings[RING_SPANS];
   const { copy, source } = drain;
   const stop = Math.min(end, ring.sequence + limit);
-  while (next(drain, ring, stop)) {
+  while (next(drain, ring, stop, journal)) {
     const isRecord = copyRecord(ring, copy);
     if (passDiscarded(ring)) continue;
     try {
@@ -226,7 +275,7 @@ export function drainSpans(
       // What was refused has changed nothing.
       journal?.record(SPAN, source.file, ring.sequence + 1, copy);
     } catch (error) {
-      reject(drain, ring, error);
+      reject(drain, ring, error, journal);
     }
     advance(ring);
   }
@@ -246,7 +295,7 @@ export function drainEvents(
   const ring = drain.rings[RING_EVENTS];
   const { copy, source } = drain;
   const stop = Math.min(end, ring.sequence + limit);
-  while (next(drain, ring, stop)) {
+  while (next(drain, ring, stop, journal)) {
     const isRecord = copyRecord(ring, copy);
     if (passDiscarded(ring)) continue;
     try {
@@ -260,7 +309,7 @@ export function drainEvents(
         drain.logs ??= { ...ring, missed: [] };
       } else journal?.record(EVENT, source.file, ring.sequence + 1, copy);
     } catch (error) {
-      reject(drain, ring, error);
+      reject(drain, ring, error, journal);
     }
     advance(ring);
   }
@@ -294,7 +343,7 @@ export function drainLogs(
           journal?.record(LOG, source.file, logs.sequence + 1, copy);
         }
       } catch (error) {
-        reject(drain, logs, error);
+        reject(drain, logs, error, journal);
       }
     } else if (passDiscarded(logs)) continue;
     else if (logs.sequence >= ring.sequence && !drain.over) break;
@@ -315,7 +364,7 @@ export function drainMeasurements(
   const ring = drain.rings[RING_MEASUREMENTS];
   const { copy, source } = drain;
   const stop = Math.min(end, ring.sequence + limit);
-  while (next(drain, ring, stop)) {
+  while (next(drain, ring, stop, journal)) {
     const isRecord = copyRecord(ring, copy);
     if (passDiscarded(ring)) continue;
     try {
@@ -323,7 +372,7 @@ export function drainMeasurements(
       aggregator.take(source, copy);
       journal?.record(MEASUREMENT, source.file, ring.sequence + 1, copy);
     } catch (error) {
-      reject(drain, ring, error);
+      reject(drain, ring, error, journal);
     }
     advance(ring);
   }
