@@ -333,7 +333,7 @@ export class Files {
   look(): void {
     for (const file of this.followed.values()) {
       if (isSound(file)) {
-        beat(file);
+        if (file.attached) beat(file);
         continue;
       }
       const what = "the file was truncated or overwritten while it was read; it is given up";

@@ -12,7 +12,8 @@ import { MappedFile } from "../../lib/file/mapped.ts";
 import { READER_SUFFIX } from "../../lib/file/places.ts";
 import type { Assembler } from "../../lib/otlp/assemble.ts";
 import type { Signal } from "../../lib/otlp/request.ts";
-import { release } from "../../lib/ring/read.ts";
+import { RING_SPANS } from "../../lib/format/layout.ts";
+import { release, type RingReader } from "../../lib/ring/read.ts";
 import { claimedTo, openDrain, type Position, takenTo } from "../pipeline/drain.ts";
 import type { OwnerState } from "../../lib/file/owner.ts";
 import type { RoundFile, RoundProcess } from "../pipeline/round.ts";
@@ -66,6 +67,8 @@ export interface FollowedFile extends RoundFile {
   retireAfter: number;
   /** What it lost was reported for the last time. */
   reported: boolean;
+  /** Its writer is told that somebody reads. */
+  attached: boolean;
   readonly lock: HeldLock;
   /** By ring: the sequence before the first record of this run. */
   readonly first: readonly number[];
@@ -141,8 +144,10 @@ export function openFile(
       file.close();
       return { heldBy: other };
     }
-    // Before it is looked where to begin: a writer that discards the oldest keeps what is there now.
-    if (extension !== null) writeReader(file, process.pid, BigInt(Date.now()) * 1_000_000n);
+    // A writer that discards the oldest would refuse the newest from now on, since its rings are full: it
+    // is told when there is room. With `once` at once: what is there now is what is read.
+    const attached = once || geometry.rings[RING_SPANS].discards !== true;
+    if (attached && extension !== null) writeHeartbeat(file);
     const inode = inodeOf(path);
     // Other writers make their files anew in place.
     const identity = extension?.fileUid ?? `${inode} ${geometry.timeUnixNano}`;
@@ -178,6 +183,7 @@ export function openFile(
       supersededSince: 0,
       retireAfter: 0,
       reported: false,
+      attached,
       lock,
       first: drain.rings.map((ring) => ring.released),
     };
@@ -223,9 +229,24 @@ export function releaseBefore({ drain }: FollowedFile, ring: number, first: numb
   release(drain.rings[ring], first === null ? taken : taken - (((taken | 0) - first) | 0) - 1);
 }
 
+/** Once half of each ring is free, its writer is told to discard nothing from now on. */
+export function attach(followed: FollowedFile): void {
+  const { attached, drain } = followed;
+  if (attached) return;
+  const isFree = ({ geometry: { ring, slots } }: RingReader): boolean =>
+    claimedTo(drain, ring) - takenTo(drain, ring) <= slots >> 1;
+  if (!drain.rings.every(isFree)) return;
+  followed.attached = true;
+  beat(followed);
+}
+
 /** Tells the writer that somebody reads. */
 export function beat({ extension, file }: FollowedFile): void {
-  if (extension !== null) writeReader(file, process.pid, BigInt(Date.now()) * 1_000_000n);
+  if (extension !== null) writeHeartbeat(file);
+}
+
+function writeHeartbeat(file: MappedFile): void {
+  writeReader(file, process.pid, BigInt(Date.now()) * 1_000_000n);
 }
 
 /** Stops reading a file. With `remove` it is unlinked, if its path still names it. */

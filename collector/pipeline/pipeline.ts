@@ -14,6 +14,7 @@ import type { Scan } from "../files/discover.ts";
 import { isDrained, untaken } from "./drain.ts";
 import { Files, hasSuccessor } from "../files/files.ts";
 import {
+  attach,
   type FollowedFile,
   type FollowedProcess,
   releaseBefore,
@@ -623,7 +624,11 @@ export class Pipeline {
  * be waiting for it.
  */
 function releaseLiving({ files }: FollowedProcess): void {
-  for (const file of files) if (lives(file)) releaseRings(file);
+  for (const file of files) {
+    if (!lives(file)) continue;
+    releaseRings(file);
+    attach(file);
+  }
 }
 
 /** Somebody may still write to the process's files. */
