@@ -34,6 +34,17 @@ import {
 export type AttributeSource = Readonly<Record<string, unknown>>;
 
 /**
+ * What a caller gave as attributes; undefined when it can't be that. Of a text, a list or bytes every
+ * element would be an attribute, and there may be millions.
+ */
+export function attributesOf(value: unknown): AttributeSource | undefined {
+  return typeof value === "object" && value !== null && !Array.isArray(value) &&
+      !ArrayBuffer.isView(value) && !(value instanceof String)
+    ? value as AttributeSource
+    : undefined;
+}
+
+/**
  * In a loop over the keys of an object, engines know the answer of this one: it costs nothing there,
  * unlike `Object.hasOwn`, or one that comes from another module.
  */
@@ -271,6 +282,7 @@ export function putAttributeList(
   if (attributes === undefined) return at;
   let count = 0;
   let expected = 0;
+  let full = false;
   caller.runs = true;
   try {
     for (const key in attributes) {
@@ -282,7 +294,8 @@ export function putAttributeList(
         value = UNREADABLE;
       }
       if (value === undefined) continue;
-      if (count >= limit) {
+      // Keys of what has no place are not interned: millions of them would use up the dictionary.
+      if (full || count >= limit) {
         listDropped++;
         continue;
       }
@@ -300,6 +313,7 @@ export function putAttributeList(
       } else if (result !== ABSENT) {
         listDropped++;
         if (result === INVALID) invalidAttributeWarning(key, value);
+        else full = true;
       }
     }
   } catch (error) {

@@ -15,6 +15,7 @@ import { diag } from "@opentelemetry/api";
 import { INSTRUMENT_COUNTER, INSTRUMENT_HISTOGRAM, VALUE_INT } from "../format/fields.ts";
 import { RING_MEASUREMENTS } from "../format/layout.ts";
 import { type AttributeSet, AttributeSets } from "../record/attribute-sets.ts";
+import { attributesOf } from "../record/attributes.ts";
 import { type RecordFile, WRITTEN } from "../record/encode.ts";
 import { writeMeasurement } from "../record/measurement.ts";
 import { type MetricDefinition, metricMessage } from "../record/metric.ts";
@@ -147,9 +148,7 @@ export class SynchronousInstrument extends Instrument
       value = this.accept(value);
       if (Number.isNaN(value)) return;
     }
-    if (attributes === null || (attributes !== undefined && typeof attributes !== "object")) {
-      attributes = undefined;
-    }
+    attributes = attributesOf(attributes) as MetricAttributes | undefined;
     const set = this.sets.find(attributes);
     if (exemplars === "always_off") {
       span.hasSpan = false;

@@ -137,6 +137,12 @@ describe("log records", () => {
     });
   });
 
+  it("take no elements of a text, a list or bytes for attributes", () => {
+    for (const given of ["abc", new String("abc"), ["abc"], new Uint8Array(3)]) {
+      assert.deepEqual(emitted({ body: "b", attributes: given as never }).attributes, {});
+    }
+  });
+
   it("are log records to a reader", () => {
     logging(({ logs, recorder }) => {
       logs.getLogger("scope").emit({ body: "hello", severityNumber: 9, attributes: { a: 1 } });

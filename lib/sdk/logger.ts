@@ -12,7 +12,7 @@ import {
   type TimeInput,
 } from "@opentelemetry/api";
 import { LOSS_ENCODE, RING_EVENTS } from "../format/layout.ts";
-import type { AttributeSource } from "../record/attributes.ts";
+import { attributesOf } from "../record/attributes.ts";
 import { type LogNumbers, writeLog } from "../record/log.ts";
 import { Shape } from "../record/shape.ts";
 import { caller, WRITTEN } from "../record/slot.ts";
@@ -230,12 +230,6 @@ function severityOf(number: unknown): number {
 
 function textOf(text: unknown): string {
   return text === undefined || text === null ? "" : asText(text);
-}
-
-function attributesOf(attributes: unknown): AttributeSource | undefined {
-  return typeof attributes === "object" && attributes !== null
-    ? attributes as AttributeSource
-    : undefined;
 }
 
 /** Sets the times of `log`; without a timestamp that is the time of observation, as in other SDKs. */

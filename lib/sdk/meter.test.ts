@@ -19,6 +19,7 @@ import {
 import type { Measurement } from "../../proto/gen/mmap_pb.ts";
 import { Random, seed } from "../../tests/support/random.ts";
 import { hex, RawFile } from "../../tests/support/records.ts";
+import { DICTIONARY_END } from "../format/layout.ts";
 import { Reader } from "../reader.ts";
 import { type Sdk, start, type StartOptions } from "./start.ts";
 
@@ -349,6 +350,43 @@ describe("instruments", () => {
     assert.equal(lines.filter((line) => line.includes("instrument c: a value")).length, 1);
     assert.equal(lines.filter((line) => line.includes("negative")).length, 2);
     assert.equal(lines.filter((line) => line.includes("fraction")).length, 1);
+  });
+
+  it("take no elements of a text, a list or bytes for attributes", async () => {
+    const file = await recorded(async (meter, sdk) => {
+      const counter = meter.createCounter("c");
+      const gauge = meter.createObservableGauge("g");
+      const text = new String("abc");
+      for (
+        const given of [
+          "abc",
+          text,
+          ["abc"],
+          [1, 2],
+          new Uint8Array(3),
+          new DataView(new ArrayBuffer(1)),
+        ]
+      ) {
+        counter.add(1, given as never);
+        const observe = (result: ObservableResult): void => result.observe(2, given as never);
+        gauge.addCallback(observe);
+      }
+      await sdk.meterProvider!.collect();
+    });
+    const records = file.measurements();
+    assert.equal(records.length, 12);
+    for (const record of records) assert.deepEqual(attributesOf(file, record), {});
+  });
+
+  it("put no keys into the file that have no place in the record", async () => {
+    const many = Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`key ${i}`, i]));
+    const file = await recorded((meter) => meter.createCounter("c").add(1, many));
+    const [record] = file.measurements();
+    const count = Object.keys(attributesOf(file, record)).length;
+    assert.ok(record.truncated && count > 10, `${count} attributes`);
+    // Of what did not fit, one was tried.
+    const used = file.i64(file.dictionary + DICTIONARY_END) - file.dictionary;
+    assert.ok(used < 2000 + count * 20, `${used} bytes of dictionary for ${count} attributes`);
   });
 
   it("are the same for the same, and warn of others with their name", async () => {

@@ -14,6 +14,7 @@ import type {
 import { diag } from "@opentelemetry/api";
 import { INSTRUMENT_OBSERVABLE_COUNTER } from "../format/fields.ts";
 import { AttributeSets } from "../record/attribute-sets.ts";
+import { attributesOf } from "../record/attributes.ts";
 import { Shape } from "../record/shape.ts";
 import { Instrument, type Stream, writeObservation } from "./instruments.ts";
 
@@ -50,9 +51,7 @@ export class ObservableInstrument extends Instrument implements Observable {
   observe(observations: Observations, value: unknown, attributes: unknown): void {
     const accepted = this.accept(value);
     if (Number.isNaN(accepted)) return;
-    const given = typeof attributes === "object" && attributes !== null
-      ? attributes as MetricAttributes
-      : {};
+    const given = attributesOf(attributes) as MetricAttributes | undefined;
     try {
       // A copy: the value is written later, and the callback may go on changing its object.
       const copy = { ...given };

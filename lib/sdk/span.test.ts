@@ -233,13 +233,21 @@ describe("the SDK", () => {
       assert.equal(lines.filter((line) => line.includes("not a value")).length, 1);
     });
 
-    it("take no letters of a text for attributes", () => {
-      let span: Span;
-      const file = recorded(() => {
-        span = tracer().startSpan("text", { attributes: "abc" as never });
-        span.setAttributes("abc" as never);
-      });
-      assert.deepEqual(attributesOf(file, span!), {});
+    it("take no elements of a text, a list or bytes for attributes or links", () => {
+      for (const given of ["abc", new String("abc"), ["abc"], new Uint8Array(3), 7]) {
+        let span: Span;
+        const file = recorded(() => {
+          span = tracer().startSpan("text", { attributes: given as never, links: given as never });
+          span.setAttributes(given as never);
+          span.addLink({ context: span.spanContext(), attributes: given as never });
+          span.end();
+        });
+        assert.deepEqual(attributesOf(file, span!), {});
+        const { droppedAttributesCount, droppedLinksCount } = endOf(file, span!);
+        assert.equal(droppedAttributesCount, 0);
+        // A list may be one of links, though this one is not.
+        assert.equal(droppedLinksCount, Array.isArray(given) ? 1 : 0);
+      }
     });
 
     it("split attributes that do not fit one slot, and cut one that fits none", () => {

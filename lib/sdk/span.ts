@@ -22,6 +22,7 @@ import {
   ATTR_EXCEPTION_STACKTRACE,
   ATTR_EXCEPTION_TYPE,
 } from "@opentelemetry/semantic-conventions";
+import { attributesOf } from "../record/attributes.ts";
 import {
   type RecordFile,
   type SpanState,
@@ -127,7 +128,7 @@ export class Span implements ApiSpan, SpanState {
   }
 
   setAttributes(attributes: Attributes): this {
-    if (this.cannotRecord() || !isObject(attributes)) return this;
+    if (this.cannotRecord() || attributesOf(attributes) === undefined) return this;
     const { recorder, limits } = this.tracer;
     const limit = limits.attributeCountLimit;
     if (recorder.file === null) return this;
@@ -156,9 +157,7 @@ export class Span implements ApiSpan, SpanState {
     let attributes: Attributes | undefined;
     if (isTime(attributesOrTime)) {
       time ??= attributesOrTime;
-    } else if (isObject(attributesOrTime)) {
-      attributes = attributesOrTime;
-    }
+    } else attributes = attributesOf(attributesOrTime) as Attributes | undefined;
     setTime(time, "addEvent");
     const low = timeWords[0];
     const high = timeWords[1];
@@ -299,7 +298,7 @@ export class Span implements ApiSpan, SpanState {
     }
     const flags = (context.traceFlags & TRACE_FLAGS) | FLAG_HAS_IS_REMOTE |
       (context.isRemote ? FLAG_IS_REMOTE : 0);
-    const attributes = isObject(link.attributes) ? link.attributes : undefined;
+    const attributes = attributesOf(link.attributes);
     const limit = limits.attributePerLinkCountLimit;
     const { linkShape } = recorder;
     const state = context.traceState?.serialize();

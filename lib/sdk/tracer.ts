@@ -19,6 +19,7 @@ import {
   type TraceState,
 } from "@opentelemetry/api";
 import { isTracingSuppressed } from "@opentelemetry/core";
+import { attributesOf } from "../record/attributes.ts";
 import { writeStart, WRITTEN } from "../record/encode.ts";
 import { Shape } from "../record/shape.ts";
 import { randomWord, readIds, wordToHex } from "../record/ids.ts";
@@ -147,9 +148,7 @@ export class Tracer implements ApiTracer {
     }
     this.newSpanId(span);
 
-    let attributes: Attributes | undefined = options?.attributes;
-    // Of text every letter would be one, and there may be millions.
-    if (typeof attributes !== "object") attributes = undefined;
+    let attributes = attributesOf(options?.attributes) as Attributes | undefined;
     const kind = options?.kind ?? SpanKind.INTERNAL;
     if (rule === ALWAYS) {
       span.flags |= 1;
@@ -215,7 +214,7 @@ export class Tracer implements ApiTracer {
       return span;
     }
     recorder.file!.open++;
-    if (options?.links !== undefined) { for (const link of options.links) span.writeLink(link); }
+    if (Array.isArray(options?.links)) { for (const link of options.links) span.writeLink(link); }
     if (settings.onStart !== null) callHook(settings.onStart, span, context);
     return span;
   }
