@@ -98,7 +98,7 @@ describe("Kubernetes manifests", () => {
 
   for (
     const [name, from, to, said] of [
-      ["sidecar", "--health,", "--healt,", /unknown option '--healt'/],
+      ["sidecar", "--health=", "--healt=", /unknown option '--healt=/],
       [
         "sidecar",
         "0.0.0.0:13133",
@@ -108,6 +108,10 @@ describe("Kubernetes manifests", () => {
       ["sidecar", "0.0.0.0:13133", "127.0.0.1:13133", /the kubelet can't reach the health port/],
       ["sidecar", "medium: Memory", "medium: Disk", /is not in memory/],
       ["sidecar", "sizeLimit: 256Mi", "sizeLimit: 64Mi", /has no room for four files/],
+      ["sidecar", "- --spool=/var", "- --spool=/otlp-mmap/var", /the spool has no volume/],
+      ["sidecar", "sizeLimit: 1Gi", "medium: Memory", /the spool is not on a disk/],
+      ["sidecar", "=256MiB", "=1GiB", /the spool has no room/],
+      ["daemonset", "/var/lib/otlp-mmap-collector", "/dev/shm/spool", /the spool is not on a disk/],
       ["sidecar", "value: /otlp-mmap/files", "value: /otlp-mmap", /look in different places/],
       ["sidecar", "detect: [kubernetes]", "detect: [k8s]", /resource\.detect/],
       ["sidecar", "K8S_POD_NAME", "K8S_POD", /nobody reads K8S_POD$/m],

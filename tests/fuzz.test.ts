@@ -12,6 +12,13 @@ import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { toOtlpJson } from "../collector/text/otlp-json.ts";
 import type { Signal } from "../lib/otlp/request.ts";
 import { MemoryCollector, memoryFile } from "./support/collect.ts";
+import {
+  countReached,
+  damageMeasurements,
+  longKeys,
+  measurementsOf,
+  ownMeasurements,
+} from "./support/fuzz/measurements.ts";
 import { mutate, regionsOf } from "./support/fuzz/mutate.ts";
 import { seeds } from "./support/fuzz/seeds.ts";
 import {
@@ -117,6 +124,39 @@ describe(`fuzzing, seed ${seed}`, () => {
     }
     // Were all refused at the door, nothing would have been tried.
     assert.ok(outcomes.size > 500, `${outcomes.size} outcomes`);
+  });
+
+  it(`reads ${CASES / 5} files with measurements of our writers that are damaged`, {
+    timeout: 1_200_000,
+  }, () => {
+    const random = new Random(seed + 3);
+    const own = ownMeasurements();
+    const where = measurementsOf(own);
+    const outcomes = new Set<string>();
+    const { epochs: _, ...reached } = countReached(() => {
+      for (let i = 0; i < CASES / 5; i++) {
+        const bytes = damageMeasurements(own, where, random);
+        attempt("measurements", i, bytes, () => outcomes.add(collectFile(bytes)));
+      }
+    });
+    // What was to be tried was reached, and not in the first file alone.
+    for (const [what, count] of Object.entries(reached)) {
+      assert.ok(count >= CASES / 5, `${what}: ${count} times`);
+    }
+    assert.ok(outcomes.size > 5, `${outcomes.size} outcomes`);
+  });
+
+  it("reads files with more keys than are remembered", { timeout: 1_200_000 }, () => {
+    const random = new Random(seed + 4);
+    const file = longKeys();
+    const parts = regionsOf(file);
+    const { epochs } = countReached(() => {
+      for (let i = 0; i < CASES / 1000; i++) {
+        const bytes = mutate(file, parts, files, random);
+        attempt("long keys", i, bytes, () => collectFile(bytes));
+      }
+    });
+    assert.ok(epochs > CASES / 5000, `started over ${epochs} times`);
   });
 
   it("takes damaged requests apart as the receiver does", { timeout: 600_000 }, () => {

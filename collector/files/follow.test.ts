@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { holdsGeometry } from "../../lib/file/geometry.ts";
 import { closes, readLedger, type RingLedger, totalOf } from "../../lib/file/ledger.ts";
 import { RING_SPANS } from "../../lib/format/layout.ts";
 import { Aggregator } from "../../lib/metrics/aggregate.ts";
@@ -91,6 +92,7 @@ describe("a writer that discards the oldest", () => {
       if (!file.attached) take();
       giveBack();
     }
+    assert.ok(holdsGeometry(file.file.u8, file.geometry), "it is what it was");
     const { discarded } = ledger(file);
     fill(SLOTS + 10);
     const after = ledger(file);

@@ -102,7 +102,8 @@ export function createHttpTransport(options: SenderOptions): Transport {
       if (arrived.status === TOO_LARGE) return { kind: "too-large", ...failure };
       return { kind: UNKNOWN_PATH.has(arrived.status) ? "unwanted" : "refused", ...failure };
     }
-    const waitMs = retryAfterMs(arrived.headers.get("retry-after"), Date.now()) ?? 0;
+    const { headers } = arrived;
+    const waitMs = retryAfterMs(headers.get("retry-after"), headers.get("date"), Date.now()) ?? 0;
     return { kind, ...failure, waitMs };
   }
 

@@ -288,6 +288,35 @@ describe("retrying", () => {
     });
   }
 
+  for (
+    const [what, before, during] of [["back", 0, -1], ["forward", 0, 1], ["back", -1, -1]] as const
+  ) {
+    const when = before === 0 ? "while it waits" : "before";
+    it(`waits as long as a Retry-After says though the clock was set ${what} by an hour ${when}`, async () => {
+      const real = Date.now;
+      const clock = (hours: number) => () => real() + hours * 3_600_000;
+      const times: number[] = [];
+      const { url } = await backend((response, _, count) => {
+        times.push(performance.now());
+        if (count > 1) return void response.end();
+        const [date, value] = [0, 2000].map((ms) => new Date(real() + ms).toUTCString());
+        response.writeHead(503, { date, "retry-after": value }).end();
+      });
+      const one = sender(url);
+      try {
+        Date.now = clock(before);
+        const sent = one.send(BODY, 1);
+        for (let i = 0; i < 2000 && one.state.failures === 0; i++) await sleep(2);
+        Date.now = clock(during);
+        assert.equal((await sent).accepted, 1);
+      } finally {
+        Date.now = real;
+      }
+      assert.equal(times.length, 2);
+      assert.ok(times[1] - times[0] >= 950, String(times[1] - times[0]));
+    });
+  }
+
   it("says that nothing listens, and delivers when something does", async () => {
     const port = await freePort();
     const one = sender(`http://127.0.0.1:${port}/v1/traces`);

@@ -171,7 +171,8 @@ export function readGeometry(path: string, file: Uint8Array, size: number): Geom
 export function holdsGeometry(file: Uint8Array, { rings, dictionary }: Geometry): boolean {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   const at = (offset: number): number => Number(view.getBigInt64(offset, true));
-  return at(HEADER_VERSION) === VERSION && at(HEADER_DICTIONARY) === dictionary &&
+  const version = rings[0].discards === true ? VERSION_DISCARDS : VERSION;
+  return at(HEADER_VERSION) === version && at(HEADER_DICTIONARY) === dictionary &&
     at(dictionary + DICTIONARY_END) >= dictionary + DICTIONARY_HEADER_BYTES &&
     rings.every(({ ring, offset, slots, slotBytes }) =>
       at(HEADER_RINGS[ring]) === offset && at(offset + RING_NUM_BUFFERS) === slots &&

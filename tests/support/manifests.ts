@@ -11,6 +11,8 @@ import { ArgumentsExit } from "../../collector/options/arguments.ts";
 import { detectKubernetes } from "../../collector/config/resource.ts";
 import { helpText } from "../../collector/options/help.ts";
 import { addCollect, type CollectOptions } from "../../collector/options/options.ts";
+import { LOG_BYTES } from "../../collector/journal/journal.ts";
+import type { SpoolSettings } from "../../collector/options/spool.ts";
 import { parseWith } from "../../collector/program.ts";
 import { advise, type Load } from "../../collector/size/size.ts";
 import type { Environment } from "../../collector/options/variables.ts";
@@ -60,7 +62,7 @@ export function readArguments(
     writeFileSync(path, config);
     let options: CollectOptions | undefined;
     parseWith(
-      args.map((arg) => arg === CONFIG_PATH ? path : arg),
+      args.map((arg) => arg.replace(CONFIG_PATH, path)),
       (program) => addCollect(program, env, (read) => options = read),
     );
     return options!;
@@ -88,6 +90,9 @@ export function problemsOf(documents: readonly Part[]): string[] {
   }
   return problems;
 }
+
+/** The name of the volume on a disk. */
+const SPOOL = "spool";
 
 const VERSIONS: Readonly<Record<string, string>> = {
   Namespace: "v1",
@@ -145,6 +150,7 @@ class Pod {
     }
     for (const { name, emptyDir, hostPath } of volumes) {
       if (!mounts.some((mount) => mount.name === name)) this.complain(`nobody mounts ${name}`);
+      if (name === SPOOL) continue;
       if (emptyDir !== undefined) {
         if (emptyDir.medium !== "Memory") this.complain(`${name} is not in memory`);
         const most = advise(NO_LOAD).mostBytes;
@@ -193,10 +199,11 @@ class Pod {
       if (!(error instanceof ArgumentsExit)) throw error;
       return this.complain(error.message);
     }
-    const { paths, health, destinations } = options;
+    const { paths, health, destinations, spool } = options;
     if (destinations === null) this.complain("prints instead of sending");
     const places = paths.length > 0 ? paths : [valueOf(container, "OTLP_MMAP_DIR") ?? ""];
     for (const place of places) this.checkPlace(container, place);
+    this.checkSpool(container, spool);
     this.checkPorts(container, health?.address.host, health?.address.port);
     this.checkRights(container);
   }
@@ -215,13 +222,31 @@ class Pod {
     return map?.data["config.yaml"] ?? "nothing is mounted there";
   }
 
-  private checkPlace({ name, volumeMounts }: Part, place: string): void {
+  private checkPlace(container: Part, place: string): void {
+    const { mount, volume } = this.volumeAt(container, place);
+    const isMemory = volume?.emptyDir !== undefined || volume?.hostPath !== undefined;
+    if (!isMemory || mount.readOnly || volume.name === SPOOL) {
+      this.complain(`${container.name}: ${place} is no volume for files`);
+    }
+  }
+
+  /** What is not delivered outlasts the container: on a disk, in a volume with room for it. */
+  private checkSpool(container: Part, spool: SpoolSettings | null): void {
+    const { mount, volume } = this.volumeAt(container, spool?.folder ?? "");
+    if (volume?.name !== SPOOL || mount.readOnly) return this.complain("the spool has no volume");
+    const { emptyDir, hostPath } = volume;
+    const inMemory = emptyDir?.medium !== undefined || /^\/(dev|run|tmp)\//.test(hostPath?.path);
+    if (inMemory) this.complain("the spool is not on a disk");
+    // With the journal: its log, and a checkpoint beside it.
+    const limit = Number(/^(\d+)Gi$/.exec(emptyDir?.sizeLimit)?.[1] ?? Infinity) * 2 ** 30;
+    if (limit < spool!.maxBytes + 4 * LOG_BYTES) this.complain("the spool has no room");
+  }
+
+  private volumeAt({ volumeMounts }: Part, place: string): { mount: Part; volume: Part } {
     const mount = volumeMounts.find(({ mountPath }: Part) =>
       `${place}/`.startsWith(`${mountPath}/`)
     );
-    const volume = this.spec.volumes.find((each: Part) => each.name === mount?.name);
-    const isMemory = volume?.emptyDir !== undefined || volume?.hostPath !== undefined;
-    if (!isMemory || mount.readOnly) this.complain(`${name}: ${place} is no volume for files`);
+    return { mount, volume: this.spec.volumes.find((each: Part) => each.name === mount?.name) };
   }
 
   private checkPorts(container: Part, host: string | undefined, port: number | undefined): void {

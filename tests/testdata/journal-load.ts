@@ -6,15 +6,9 @@
 import process from "node:process";
 import { metrics, type Span, trace } from "@opentelemetry/api";
 import { logs } from "@opentelemetry/api-logs";
-import { Mapping } from "../../ffi/mod.ts";
-import {
-  HEADER_RINGS,
-  RING_NUM_BUFFERS,
-  RING_READER_INDEX,
-  RING_WRITER_INDEX,
-} from "../../lib/format/layout.ts";
 import { start } from "../../mod.ts";
 import { answerCommands } from "../support/programs.ts";
+import { watchRoom } from "../support/room.ts";
 
 /** Spans that are open at a time. */
 const OPEN = 40;
@@ -34,22 +28,8 @@ const sdk = start({
 if (!sdk.recording) throw new Error(sdk.reason);
 /** Between two keys of their own. */
 const KEYS = dictionaryBytes === undefined ? 500 : 3;
-let file = Mapping.open(sdk.path!);
-
 /** Every ring has room for a step, with what spans keep for their ends. */
-function hasRoom(): boolean {
-  if (file.path !== sdk.path) {
-    file.close();
-    file = Mapping.open(sdk.path!);
-  }
-  return HEADER_RINGS.every((word) => {
-    const ring = Number(file.i64[word >> 3]);
-    const slots = Number(file.i64[(ring + RING_NUM_BUFFERS) >> 3]);
-    const claimed = Atomics.load(file.i32, (ring + RING_WRITER_INDEX) >> 2);
-    const read = Atomics.load(file.i32, (ring + RING_READER_INDEX) >> 2);
-    return slots - ((claimed - read) | 0) > 4 * OPEN + STEP;
-  });
-}
+const hasRoom = watchRoom(() => sdk.path!, 4 * OPEN + STEP);
 
 const tracer = trace.getTracer("load");
 const logger = logs.getLogger("load");
@@ -98,10 +78,7 @@ await answerCommands(async ({ run, stop, leave, flush, shutdown }: Record<string
     while (open.length > Number(leave)) end(0);
   } else if (flush) {
     if (!await sdk.forceFlush({ timeout: 30_000 })) throw new Error("nobody reads");
-  } else if (shutdown) {
-    file.close();
-    return await sdk.shutdown();
-  }
+  } else if (shutdown) return await sdk.shutdown();
   return { number, open: open.length, sums, counts, path: sdk.path };
 });
 // Whoever told it what to do is gone.

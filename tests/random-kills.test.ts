@@ -1,0 +1,136 @@
+/**
+ * Writers and the collector are killed at random moments under load, one of them or both at once: all
+ * that a writer had done is delivered, and again only what was on its way when the collector died.
+ */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { MAX_RUNNING } from "../collector/pipeline/queue.ts";
+import { SIGNALS } from "../collector/pipeline/signals.ts";
+import { folders } from "../collector/testing/run.ts";
+import { type Backend, startBackend } from "./support/backend.ts";
+import { type Observed, startCollector } from "./support/collector.ts";
+import { sleep, until } from "./support/journaled.ts";
+import { OPEN_CALLS, PressedWriter } from "./support/pressed.ts";
+import { Random, seed } from "./support/random.ts";
+import { isFullSize, otherRuntime, ownRuntime } from "./support/runtimes.ts";
+import { takeStored } from "./support/stored.ts";
+import { Tally } from "./support/tally.ts";
+
+const ROUNDS = isFullSize ? 1000 : 100;
+const KINDS = ["a writer", "the collector", "both"] as const;
+/** Writers at a time. */
+const WRITERS = 2;
+/** A kill comes within this many ms after what was started records, or is still starting. */
+const WINDOW_MS = 150;
+
+const folder = folders("random-kills");
+
+/** Requests without those that came before: these were on their way when a collector was killed. */
+class Arrivals {
+  /** Collectors that were killed so far. */
+  kills = 0;
+  /** Requests that came again. */
+  again = 0;
+  private readonly seen = new Map<string, number>();
+
+  take({ bodies }: Backend): Pick<Backend, "bodies"> {
+    const fresh = { traces: [], metrics: [], logs: [] } as Record<
+      keyof Backend["bodies"],
+      Uint8Array[]
+    >;
+    for (const signal of SIGNALS) {
+      for (const body of bodies[signal].splice(0)) {
+        const hash = `${signal} ${createHash("sha1").update(body).digest("base64")}`;
+        const before = this.seen.get(hash);
+        if (before === undefined) fresh[signal].push(body);
+        else {
+          assert.ok(before < this.kills, `the same ${signal} came twice from one collector`);
+          this.again++;
+        }
+        this.seen.set(hash, this.kills);
+      }
+    }
+    return { bodies: fresh };
+  }
+}
+
+describe("writers and a collector that are killed at random moments", () => {
+  it(`deliver all there was: ${ROUNDS} rounds (seed ${seed})`, { timeout: 1_800_000 }, async () => {
+    const random = new Random();
+    const [files, spool, journals] = [folder(), folder(), folder()];
+    const backend = await startBackend();
+    const arrivals = new Arrivals();
+    const tally = new Tally();
+    const counts = { "a writer": 0, "the collector": 0, both: 0 };
+    const runtime = () => random.below(5) === 0 ? otherRuntime : ownRuntime;
+    const collect = (): Observed =>
+      startCollector([
+        ...["--endpoint", backend.url, "--spool", spool, join(files, "*")],
+        ...["--metrics-interval", "100ms", "--batch-size", "100"],
+      ], runtime());
+    const all: PressedWriter[] = [];
+    const startWriter = (): PressedWriter => {
+      const writer = new PressedWriter(runtime(), files, journals, `writer-${all.length}`);
+      all.push(writer);
+      return writer;
+    };
+    const living = Array.from({ length: WRITERS }, startWriter);
+    let collector = collect();
+    try {
+      for (let round = 0; round < ROUNDS; round++) {
+        // Now and then while they are starting.
+        if (random.below(5) > 0) await Promise.all(living.map((writer) => writer.begun()));
+        await sleep(random.below(WINDOW_MS));
+        const kind = random.pick(KINDS);
+        counts[kind]++;
+        const which = random.below(WRITERS);
+        const ends: Promise<unknown>[] = [];
+        if (kind !== "the collector") ends.push(living[which].kill());
+        if (kind !== "a writer") ends.push(collector.stop("SIGKILL"));
+        await Promise.all(ends);
+        for (const writer of all.slice(-2 * WRITERS)) writer.ledger();
+        tally.take(arrivals.take(backend));
+        if (kind !== "a writer") {
+          assert.doesNotMatch(collector.text(), /^(warn|error)|warn:|error:/m);
+          arrivals.kills++;
+          collector = collect();
+        }
+        if (kind !== "the collector") living[which] = startWriter();
+      }
+      for (const writer of living) {
+        await writer.begun();
+        await writer.kill();
+      }
+      await until(
+        "all files are read",
+        () => readdirSync(files).every((name) => readdirSync(join(files, name)).length === 0),
+      );
+      const { code } = await collector.stop();
+      assert.equal(code, 0, collector.text());
+      assert.doesNotMatch(collector.text(), /does not close/);
+      tally.take(arrivals.take(backend));
+
+      for (const writer of all) writer.check();
+      tally.check(all.map(({ calls }) => calls), OPEN_CALLS);
+      const { spans, logs, metrics } = takeStored(spool);
+      assert.deepEqual([spans.length, logs.length, metrics.length], [0, 0, 0], "in the spool");
+      const most = arrivals.kills * MAX_RUNNING * SIGNALS.length;
+      assert.ok(arrivals.again <= most, `${arrivals.again} requests came again`);
+      const kinds = Object.entries(counts).map(([kind, count]) => `${count} ${kind}`).join(", ");
+      console.log(
+        `killed: ${kinds}; ${tally.spans} spans of ${all.length} writers, ` +
+          `${arrivals.again} requests again`,
+      );
+      assert.ok(tally.spans > 20 * ROUNDS, `only ${tally.spans} spans`);
+    } catch (error) {
+      throw new Error(`the collector said: ${collector.text()}`, { cause: error });
+    } finally {
+      for (const writer of living) await writer.kill();
+      await collector.stop("SIGKILL");
+      await backend.stop();
+    }
+  });
+});
