@@ -83,6 +83,10 @@ describe("writers and a collector that are killed at random moments", () => {
       for (let round = 0; round < ROUNDS; round++) {
         // Now and then while they are starting.
         if (random.below(5) > 0) await Promise.all(living.map((writer) => writer.begun()));
+        // Or while the collector has much to do.
+        if (random.below(3) === 0) {
+          await until("something comes", () => backend.bodies.traces.length > 0);
+        }
         await sleep(random.below(WINDOW_MS));
         const kind = random.pick(KINDS);
         counts[kind]++;

@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { dictionaryCaches } from "../../lib/dictionary/read.ts";
+import { recordCaches } from "../../lib/metrics/known.ts";
 import process from "node:process";
 import type { Signal } from "../../lib/otlp/request.ts";
 import type { Spool } from "../../lib/spool/mod.ts";
@@ -115,6 +117,20 @@ export function createFigures({ pipeline, sinks, intake, spool = null }: Watched
       "{measurement}",
       "Measurements read",
       () => requests.aggregator.counts.measurements,
+    ),
+    one(
+      "counter",
+      "otlp_mmap.measurements.crowded",
+      "{measurement}",
+      "Of these, those in series of an overflow since their process has its share of all series",
+      () => requests.aggregator.counts.crowded,
+    ),
+    one(
+      "counter",
+      "otlp_mmap.caches.started_over",
+      "{cache}",
+      "What was remembered of one file and forgotten, since too much was of all: it is read again",
+      () => dictionaryCaches.startedOver + recordCaches.startedOver,
     ),
     one(
       "counter",

@@ -49,12 +49,13 @@ export function describe(counted: Counted): string[] {
     }`,
     ...SIGNALS.flatMap((signal) => fates(signal, queues[signal])),
   ];
-  const { nonFinite, negative, dropped, overflowed } = metrics;
+  const { nonFinite, negative, dropped, overflowed, crowded } = metrics;
   const apart = [
     nonFinite > 0 ? `${nonFinite} left out as not finite` : "",
     negative > 0 ? `${negative} left out as negative increments of monotonic sums` : "",
     dropped > 0 ? `${dropped} dropped by views` : "",
     overflowed > 0 ? `${overflowed} in series of an overflow` : "",
+    crowded > 0 ? `${crowded} there since their process has its share of all series` : "",
   ].filter((part) => part !== "");
   if (apart.length > 0) lines.push(`of the measurements: ${apart.join(", ")}`);
   ledger.rings.forEach(({ taken, torn, unreadable }, ring) => {

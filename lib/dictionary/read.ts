@@ -8,12 +8,19 @@ import { DICTIONARY_END, DICTIONARY_HEADER_BYTES } from "../format/layout.ts";
 import { type Bytes, createBytes } from "../record/bytes.ts";
 import { repairUtf8 } from "../record/utf8.ts";
 import { BAD_REF, cursor, putVarint, readVarint, varintBytes } from "../record/wire.ts";
+import { type Cache, CacheBudget } from "./budget.ts";
 import { MAX_REF, RefTable } from "./refs.ts";
 
 /** Entries longer than this are not taken for entries. Bytes. */
 export const MAX_ENTRY_BYTES = 1 << 20;
 /** What is remembered of one dictionary; beyond it remembering starts over. Bytes. */
 export const MAX_CACHE_BYTES = 16 << 20;
+/** What an entry that is remembered costs beside its bytes: its words, and its place by ref. */
+const ITEM_BYTES = 48;
+const LEAST_BYTES = 4096;
+const LEAST_ITEMS = 64;
+/** What is remembered of all dictionaries, bytes. */
+export const dictionaryCaches: CacheBudget = new CacheBudget(256 << 20);
 /** Bytes of the longest length of an entry that is understood. */
 const MAX_PREFIX_BYTES = 5;
 
@@ -24,11 +31,11 @@ export interface GrowingFile {
 }
 
 /** The dictionary of one file. */
-export class DictionaryReader {
+export class DictionaryReader implements Cache {
   /** Remembered entries, back to back. */
-  pool: Bytes = createBytes(4096);
+  pool: Bytes = createBytes(LEAST_BYTES);
   /** Three words an item: where it starts in the pool, its bytes, the hash of its text. */
-  items = new Int32Array(3 * 64);
+  items = new Int32Array(3 * LEAST_ITEMS);
   /** Counts up whenever what is remembered starts over: indexes from before mean nothing. */
   epoch = 0;
 
@@ -38,6 +45,7 @@ export class DictionaryReader {
   private readonly keys = new RefTable();
   private used = 0;
   private count = 0;
+  private isCounted = false;
 
   /**
    * @param file The file.
@@ -108,14 +116,39 @@ export class DictionaryReader {
     return index;
   }
 
+  /** Bytes of all that is remembered. */
+  get bytes(): number {
+    return this.pool.u8.length + this.items.length / 3 * ITEM_BYTES;
+  }
+
+  /** Forgets what is remembered. */
+  startOver(): void {
+    this.used = 0;
+    this.count = 0;
+    this.epoch++;
+    this.keys.clear();
+    this.pool = createBytes(LEAST_BYTES);
+    this.items = new Int32Array(3 * LEAST_ITEMS);
+  }
+
+  /** Before it becomes larger: others may have to become smaller, or this one. */
+  private askForRoom(length: number): void {
+    if (!this.isCounted) dictionaryCaches.add(this);
+    this.isCounted = true;
+    const isPool = this.used + length + 8 > this.pool.u8.length;
+    dictionaryCaches.grow(
+      isPool
+        ? Math.max(this.pool.u8.length, this.used + length + 8 - this.pool.u8.length)
+        : this.items.length / 3 * ITEM_BYTES,
+    );
+  }
+
   /** Puts bytes into the pool and returns their index in `items`. */
   remember(bytes: Uint8Array, length: number, textHash: number): number {
-    if (this.used + length > MAX_CACHE_BYTES) {
-      this.used = 0;
-      this.count = 0;
-      this.epoch++;
-      this.keys.clear();
-    }
+    if (this.used + length + ITEM_BYTES * this.count > MAX_CACHE_BYTES) this.startOver();
+    if (
+      this.used + length + 8 > this.pool.u8.length || 3 * this.count === this.items.length
+    ) this.askForRoom(length);
     if (this.used + length + 8 > this.pool.u8.length) {
       const grown = createBytes(Math.max(this.pool.u8.length * 2, this.used + length + 8));
       grown.u8.set(this.pool.u8);

@@ -7,10 +7,13 @@
 /** Refs at and above this are not followed: dictionaries are far smaller. */
 export const MAX_REF = 0x7fffffff;
 
+/** Places at first. */
+const LEAST = 64;
+
 /** An open-addressing map from refs (1 to 2^31 - 2) to numbers from 0. */
 export class RefTable {
-  private keys = new Int32Array(64);
-  private values = new Int32Array(64);
+  private keys = new Int32Array(LEAST);
+  private values = new Int32Array(LEAST);
   private count = 0;
 
   /** The number of a ref, -1 when there is none. */
@@ -33,9 +36,10 @@ export class RefTable {
     this.place(ref, value);
   }
 
-  /** Forgets everything. */
+  /** Forgets everything, and holds nearly nothing. */
   clear(): void {
-    this.keys.fill(0);
+    this.keys = new Int32Array(LEAST);
+    this.values = new Int32Array(LEAST);
     this.count = 0;
   }
 

@@ -36,9 +36,16 @@ import { EXPONENTIAL, HISTOGRAM, type Stream, SUM } from "./stream.ts";
 export interface AccumulatorOptions {
   /** Which measurements become exemplars. */
   readonly exemplars: "trace_based" | "always_on" | "always_off";
-  /** Series of all streams at most; beyond, everything goes into the series of the overflow. */
+  /**
+   * Series of all streams at most. A process may have four times as many as are free: whoever has most
+   * comes to its end first, from where on everything goes into the series of the overflow, and
+   * whoever comes later still finds room.
+   */
   readonly maxSeries: number;
 }
+
+/** A process may have so many series for each that is free. */
+const SHARE = 4;
 
 /** Exemplars of an exponential histogram at most (SDK specification, "Exemplar defaults"). */
 const MAX_EXPONENTIAL_EXEMPLARS = 20;
@@ -51,6 +58,10 @@ export class Accumulator {
   /** NaN and infinities, and negative increments of monotonic sums, that were refused. */
   nonFinite = 0;
   negative = 0;
+  /** Measurements in series of an overflow since their process had its share of all series. */
+  crowded = 0;
+  /** Series by process. */
+  private readonly held: number[] = [];
 
   private readonly options: AccumulatorOptions;
   private readonly sample: Sample = {
@@ -95,7 +106,11 @@ export class Accumulator {
     if (known !== NO_SERIES) return known;
     // What a delta stream holds from earlier intervals must not take the place of what comes now.
     if (!this.hasRoom(stream) && canForget(stream)) this.forget(stream, 0);
-    if (this.hasRoom(stream)) return this.addSeries(stream, index, set.bytes, set.length, hash);
+    const isCrowded = !this.hasShare(stream);
+    if (isCrowded) this.crowded++;
+    else if (this.hasRoom(stream)) {
+      return this.addSeries(stream, index, set.bytes, set.length, hash);
+    }
     if (stream.overflow === NO_SERIES) {
       const bytes = overflowAttributes(stream.attributeTag);
       const length = bytes.u8.length - SLACK;
@@ -105,9 +120,14 @@ export class Accumulator {
     return stream.overflow;
   }
 
-  private hasRoom({ count, overflow, limit }: Stream): boolean {
-    return count - (overflow === NO_SERIES ? 0 : 1) < limit - 1 &&
-      this.series.count < this.options.maxSeries;
+  private hasRoom(stream: Stream): boolean {
+    const { count, overflow, limit } = stream;
+    return count - (overflow === NO_SERIES ? 0 : 1) < limit - 1 && this.hasShare(stream);
+  }
+
+  private hasShare({ process }: Stream): boolean {
+    const free = this.options.maxSeries - this.series.count;
+    return (this.held[process] ?? 0) < SHARE * free;
   }
 
   private addSeries(
@@ -146,6 +166,7 @@ export class Accumulator {
     else words[stream.last * ROW_WORDS + NEXT] = series;
     stream.last = series;
     stream.count++;
+    this.held[stream.process] = (this.held[stream.process] ?? 0) + 1;
   }
 
   /** Adds `measurement` to a series. */
@@ -304,6 +325,7 @@ export class Accumulator {
     }
     if (words[row + EXEMPLARS] > 0) this.exemplars.free(words[row + EXEMPLARS] - 1);
     this.series.remove(series);
+    this.held[stream.process]--;
   }
 }
 

@@ -34,6 +34,8 @@ export interface AggregationCounts {
   readonly measurements: number;
   /** Of these, those that went into the series of an overflow, in whatever stream. */
   readonly overflowed: number;
+  /** What went there since its process has its share of all series, counted by stream. */
+  readonly crowded: number;
   /** NaN and infinities, which no aggregation can hold. */
   readonly nonFinite: number;
   /** Negative increments of monotonic sums. */
@@ -78,8 +80,8 @@ export class Aggregator {
   /** What was counted since the start. */
   get counts(): AggregationCounts {
     const { measurements, overflowed, dropped, points } = this;
-    const { nonFinite, negative } = this.accumulator;
-    return { measurements, overflowed, nonFinite, negative, dropped, points };
+    const { nonFinite, negative, crowded } = this.accumulator;
+    return { measurements, overflowed, crowded, nonFinite, negative, dropped, points };
   }
 
   /** Series there are now. */

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { type Cache, CacheBudget } from "../dictionary/budget.ts";
 import type { Bytes } from "../record/bytes.ts";
 import { ROW_WORDS, type SeriesPool, USE } from "./series.ts";
 
@@ -30,14 +31,20 @@ export const UNKNOWN = 0;
 // Where hashes start: chosen anew by each process, so that nobody can prepare colliding records.
 const seed = Math.floor(Math.random() * 0x7fffffff);
 
+const LEAST_WORDS = 1024;
+const LEAST_PLACES = 128;
+/** What is remembered of the records of all files, bytes. */
+export const recordCaches: CacheBudget = new CacheBudget(256 << 20);
+
 /** What one file's records were found to belong to. */
-export class KnownRecords {
-  private words = new Int32Array(1024);
+export class KnownRecords implements Cache {
+  private words = new Int32Array(LEAST_WORDS);
   /** Words in use; the first stays empty. */
   private used = 1;
   private count = 0;
   /** Where entries are by hash; 0 for none. */
-  private table = new Int32Array(128);
+  private table = new Int32Array(LEAST_PLACES);
+  private isCounted = false;
 
   /** The entry of a record, UNKNOWN where there is none or one of its series is gone. */
   find(
@@ -81,6 +88,9 @@ export class KnownRecords {
   ): void {
     const length = end - start;
     if (length > MAX_LENGTH) return;
+    const size = wordsOf(found.length, length);
+    if (this.used + size > MAX_WORDS) this.startOver();
+    if (this.used + size > this.words.length) this.askForRoom(size);
     let entry = this.entryOf(metricRef, from, start, length, hash);
     if (entry === UNKNOWN) {
       entry = this.append(found.length, length);
@@ -123,14 +133,29 @@ export class KnownRecords {
     }
   }
 
+  /** Bytes of all that is remembered. */
+  get bytes(): number {
+    return 4 * (this.words.length + this.table.length);
+  }
+
+  /** Forgets what is remembered. */
+  startOver(): void {
+    this.used = 1;
+    this.count = 0;
+    this.words = new Int32Array(LEAST_WORDS);
+    this.table = new Int32Array(LEAST_PLACES);
+  }
+
+  /** Before it becomes larger: others may have to become smaller, or this one. */
+  private askForRoom(words: number): void {
+    if (!this.isCounted) recordCaches.add(this);
+    this.isCounted = true;
+    recordCaches.grow(4 * Math.max(this.words.length, words));
+  }
+
   /** Room for one more entry. */
   private append(series: number, length: number): number {
     const words = wordsOf(series, length);
-    if (this.used + words > MAX_WORDS) {
-      this.used = 1;
-      this.count = 0;
-      this.table.fill(0);
-    }
     if (this.used + words > this.words.length) {
       const grown = new Int32Array(Math.max(this.words.length * 2, this.used + words));
       grown.set(this.words);

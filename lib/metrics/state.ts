@@ -60,6 +60,7 @@ export function saveAggregator(parts: AggregatorParts, counts: OwnCounts): Uint8
   }
   out.double(accumulator.nonFinite);
   out.double(accumulator.negative);
+  out.double(accumulator.crowded);
   out.word(instruments.streams.length);
   for (const [index, stream] of instruments.streams.entries()) {
     out.word(stream === null ? -1 : stream.scope.index);
@@ -93,6 +94,7 @@ export function restoreAggregator(
   const [measurements, overflowed, dropped, points] = [0, 0, 0, 0].map(() => from.counter());
   accumulator.nonFinite = from.counter();
   accumulator.negative = from.counter();
+  accumulator.crowded = from.counter();
   const saved: (SavedStream | null)[] = [];
   const length = from.count(4);
   for (let i = 0; i < length; i++) saved.push(restoreStream(from, scopeAt));

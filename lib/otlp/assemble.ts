@@ -54,7 +54,7 @@ export type { ProcessState, Source } from "./source.ts";
 
 /** What one collector holds at most. */
 export interface Limits {
-  /** Open spans of all processes; beyond it the one that started first is sent as it is. */
+  /** Open spans of all processes; beyond it the first ones of who has most are sent as they are. */
   readonly openSpans: number;
   /** Bytes of open spans and of the batches, likewise. */
   readonly bytes: number;
@@ -115,6 +115,9 @@ const D_LINKS = tag(OtlpSpan.droppedLinks, VARINT);
 
 /** A span needs no more than this beyond its fields (an end after the span is full). */
 const END_BYTES = 64 << 10;
+
+/** This part of the limits is free after spans were sent for want of room. */
+const ROOM = 1 / 64;
 
 /** All open spans of all processes, and the batches that they and log records go into. */
 export class Assembler {
@@ -566,17 +569,48 @@ export class Assembler {
     meta[base + FLAGS] &= ~FLAG_REPEATED;
   }
 
-  /** Sends the oldest spans as they are until one more of `bytes` bytes fits the limits. */
+  /**
+   * Sends spans as they are until one more of `bytes` bytes fits the limits: the oldest of the process
+   * that holds most, so that one that floods the collector costs others nothing.
+   */
   private makeRoom(bytes: number): void {
-    const { table, limits } = this;
-    while (
-      table.oldest !== NONE &&
-      (table.count >= limits.openSpans || table.arena.inUse + bytes > limits.bytes)
-    ) {
-      this.counts.evicted++;
-      const flags = table.meta[SpanTable.base(table.oldest) + FLAGS];
-      this.emit(table.oldest, (flags & FLAG_ENDED) !== 0 ? null : INTERRUPTIONS.evicted);
+    if (!this.isFull(bytes, 0)) return;
+    const { table } = this;
+    // Who holds most is found by a look at all: there is to be room for some time afterwards.
+    while (table.oldest !== NONE && this.isFull(bytes, ROOM)) {
+      const byBytes = !this.hasTooMany(ROOM);
+      const { process, spans } = table.largestHolder(byBytes);
+      this.evict(process, Math.ceil(spans / 2), bytes);
     }
+  }
+
+  /** Sends the oldest spans of a process until `most` are gone, or there is room. */
+  private evict(process: number, most: number, bytes: number): void {
+    const { table } = this;
+    for (let index = table.oldest; index !== NONE && most > 0;) {
+      const base = SpanTable.base(index);
+      const next = table.meta[base + NEXT];
+      if (table.meta[base + PROCESS] === process) {
+        if (!this.isFull(bytes, ROOM)) return;
+        this.counts.evicted++;
+        const isEnded = (table.meta[base + FLAGS] & FLAG_ENDED) !== 0;
+        this.emit(index, isEnded ? null : INTERRUPTIONS.evicted);
+        most--;
+      }
+      index = next;
+    }
+  }
+
+  /** Whether there is no room for one more span of so many bytes, nor for this part of the limits. */
+  private isFull(bytes: number, room: number): boolean {
+    const { table, limits } = this;
+    return this.hasTooMany(room) ||
+      table.arena.inUse + bytes > limits.bytes - Math.floor(limits.bytes * room);
+  }
+
+  private hasTooMany(room: number): boolean {
+    const { table, limits } = this;
+    return table.count >= limits.openSpans - Math.floor(limits.openSpans * room);
   }
 
   /** Puts a span into the batch, with this status where it has no end of its own. */

@@ -283,6 +283,26 @@ export class SpanTable {
     return count;
   }
 
+  /**
+   * The process that has most of the spans, and how many it has. Looks at all of them.
+   *
+   * @param byBytes Most bytes of them, rather than most spans.
+   */
+  largestHolder(byBytes: boolean): { readonly process: number; readonly spans: number } {
+    const { meta } = this;
+    const held: number[] = [];
+    const spans: number[] = [];
+    let process = NONE;
+    for (let index = this.oldest; index !== NONE; index = meta[index * STRIDE + NEXT]) {
+      const base = index * STRIDE;
+      const each = meta[base + PROCESS];
+      spans[each] = (spans[each] ?? 0) + 1;
+      held[each] = (held[each] ?? 0) + (byBytes ? BLOCK_BYTES << meta[base + CLASS] : 1);
+      if (process === NONE || held[each] > held[process]) process = each;
+    }
+    return { process, spans: spans[process] ?? 0 };
+  }
+
   /** The low 32 bits of the sequence of the first start from a file, null when there is none. */
   firstStart(file: number): number | null {
     const { meta } = this;
