@@ -3,7 +3,6 @@
  * giving back their slots: the next one does not look at them again, and counts them as what they are.
  */
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { MappedFile } from "../lib/file/mapped.ts";

@@ -22,6 +22,8 @@ export class CacheBudget {
   private caches: WeakRef<Cache>[] = [];
   /** At least what they hold: those that are gone are in it until the next look. */
   private estimate = 0;
+  /** So many, and those that are gone are taken off the list. */
+  private most = 64;
 
   /** @param limit Bytes. */
   constructor(limit: number) {
@@ -30,6 +32,10 @@ export class CacheBudget {
 
   /** Adds a cache, which has asked for nothing yet. */
   add(cache: Cache): void {
+    if (this.caches.length === this.most) {
+      this.caches = this.caches.filter((each) => each.deref() !== undefined);
+      this.most = Math.max(64, 2 * this.caches.length);
+    }
     this.caches.push(new WeakRef(cache));
   }
 

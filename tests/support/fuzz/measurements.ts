@@ -15,9 +15,8 @@ import { Aggregator } from "../../../lib/metrics/aggregate.ts";
 import { KnownRecords, UNKNOWN } from "../../../lib/metrics/known.ts";
 import { measurement } from "../../../lib/metrics/measurement.ts";
 import { createBytes } from "../../../lib/record/bytes.ts";
-import { cursor, putVarint, readTag, readVarint, skipField } from "../../../lib/record/wire.ts";
+import { cursor, readTag, readVarint, skipField } from "../../../lib/record/wire.ts";
 import { start } from "../../../lib/sdk/start.ts";
-import { FileBuilder } from "../build.ts";
 import type { Random } from "../random.ts";
 
 /** Keys that make what is remembered of a dictionary grow. */
@@ -67,31 +66,6 @@ export function ownMeasurements(): Uint8Array {
   } finally {
     rmSync(directory, { recursive: true });
   }
-}
-
-/**
- * A file whose dictionary is one long text, in which every third byte begins the length of another: each
- * record names one more long key, of which there are more than are remembered.
- */
-export function longKeys(): Uint8Array {
-  const records = 300;
-  const file = new FileBuilder({ slots: 512, slotBytes: 64, dictionaryBytes: 140_000 });
-  const metricRef = file.metric("long", "s", file.simpleScope("long"));
-  // A varint, 60,000.
-  const unit = Uint8Array.of(0xe0, 0xd4, 0x03);
-  const text = new Uint8Array(130_000);
-  for (let i = 0; i < text.length - 3; i += unit.length) text.set(unit, i);
-  const first = Number(file.entry(text)) + unit.length;
-  for (let record = 0; record < records; record++) {
-    const keyRef = BigInt(first + unit.length * record);
-    file.measurement({
-      metricRef,
-      timeUnixNano: 1_780_000_000_000_000_000n,
-      value: { case: "asLong", value: 1n },
-      attributes: [{ keyRef, value: { value: { case: "boolValue", value: true } } }],
-    });
-  }
-  return file.u8.slice(0, file.size);
 }
 
 /** The slots of the measurements ring that have something in them. */
@@ -235,18 +209,17 @@ export interface Reached {
   known: number;
   /** Attribute sets that had to be brought into order. */
   sorted: number;
-  /** What is remembered of a dictionary became larger: its bytes, its entries; or started over. */
+  /** What is remembered of a dictionary became larger: its bytes, its entries. */
   pools: number;
   items: number;
-  epochs: number;
 }
 
 /**
  * Counts what code reaches while `body` runs. The shipped code has no counters for this: methods of its
  * classes, and the sorting of arrays, are stood in for.
  */
-export function countReached(body: () => void): Reached {
-  const reached: Reached = { heads: 0, known: 0, sorted: 0, pools: 0, items: 0, epochs: 0 };
+export async function countReached(body: () => Promise<void>): Promise<Reached> {
+  const reached: Reached = { heads: 0, known: 0, sorted: 0, pools: 0, items: 0 };
   const none = createBytes(0);
   const { take } = Aggregator.prototype;
   const { find } = KnownRecords.prototype;
@@ -269,11 +242,10 @@ export function countReached(body: () => void): Reached {
     return entry;
   };
   DictionaryReader.prototype.remember = function (...args) {
-    const { pool, items, epoch } = this;
+    const { pool, items } = this;
     const index = remember.apply(this, args);
     if (this.pool !== pool) reached.pools++;
     if (this.items !== items) reached.items++;
-    if (this.epoch !== epoch) reached.epochs++;
     return index;
   };
   // deno-lint-ignore no-explicit-any -- as it is declared
@@ -283,7 +255,7 @@ export function countReached(body: () => void): Reached {
     return sort.apply(this, args as any);
   };
   try {
-    body();
+    await body();
   } finally {
     Aggregator.prototype.take = take;
     KnownRecords.prototype.find = find;
