@@ -113,7 +113,7 @@ describe(`fuzzing, seed ${seed}`, () => {
   });
 
   it(`reads ${CASES} damaged files as the collector, recover and inspect do`, {
-    timeout: isFullSize ? 3_600_000 : 180_000,
+    timeout: isFullSize ? 3_600_000 : 900_000,
   }, async () => {
     const random = new Random();
     const path = join(work, "damaged");
