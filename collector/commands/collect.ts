@@ -22,7 +22,9 @@ import { createPrinters, createSinks } from "../delivery/sinks.ts";
 import { createShowing } from "../page/showing.ts";
 import { type OpenedStore, openStoreSinks } from "../store/settings.ts";
 import { createSpooling } from "../delivery/spool.ts";
-import { openCollectorSpool, SpoolError } from "../delivery/spool-place.ts";
+import { createLanes } from "../delivery/lanes.ts";
+import { openCollectorSpool, placeOfStore, SpoolError } from "../delivery/spool-place.ts";
+import { forEachSignal } from "../pipeline/signals.ts";
 import type { Environment } from "../options/variables.ts";
 
 /** The command. */
@@ -77,13 +79,9 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
     log("warn", "nothing is stored, and no page is served; all else goes on");
   }
   const others = [
-    ...(opened === null ? [] : [opened.sinks]),
-    ...(options.print ? [createPrinters()] : []),
+    ...(opened === null ? [] : [{ sinks: opened.sinks, place: placeOfStore(opened.store.path) }]),
+    ...(options.print ? [{ sinks: createPrinters() }] : []),
   ];
-  const delivery = createDelivery(
-    options,
-    ({ destinations, giveUpAfterMs }) => createSinks(destinations, giveUpAfterMs, others),
-  );
   let spool: Spool | null;
   try {
     spool = options.spool && openCollectorSpool(options.spool, process.env, log);
@@ -92,8 +90,16 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
     log("error", error.message);
     return 2;
   }
-  const spooling = spool && createSpooling(spool, delivery.sinks, options.once, log);
-  const sinks = spooling?.sinks ?? delivery.sinks;
+  const draining = { isPatient: options.once, log };
+  const lanes = spool && createLanes({ spool, maxAgeMs: options.spool!.maxAgeMs, ...draining });
+  const delivery = createDelivery(
+    options,
+    ({ destinations, giveUpAfterMs }) => createSinks(destinations, giveUpAfterMs, others, lanes),
+  );
+  const spooling = spool && createSpooling(spool, draining);
+  const sinks = spooling === null
+    ? delivery.sinks
+    : forEachSignal((signal) => spooling.add(signal, delivery.sinks[signal]));
   const showing = opened && createShowing(opened.store, () => pipeline);
   const createPipeline = (): Pipeline =>
     new Pipeline({
@@ -169,14 +175,16 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
       await showing?.serve(options.page, () => ({ ...delivery.options, receivers }), said);
     }
     const code = await pipeline.run();
-    for (const line of spooling?.describe() ?? []) log("info", line);
-    return code || (options.once && spooling !== null && spooling.left > 0 ? 1 : 0);
+    const spools = [spooling, lanes].filter((each) => each !== null);
+    for (const line of spools.flatMap((each) => each.describe())) log("info", line);
+    return code || (options.once && spools.some(({ left }) => left > 0) ? 1 : 0);
   } finally {
     await receiver?.close();
     endProgress();
     servers.close();
     showing?.close();
     spooling?.close();
+    lanes?.close();
     opened?.close();
   }
 }

@@ -74,7 +74,7 @@ async function run(
 ): Promise<number> {
   // Whoever reads our lines may go away (`| head`): each write says so.
   process.stdout.on("error", () => {});
-  const others = destinations === null ? [createPrinters()] : [];
+  const others = destinations === null ? [{ sinks: createPrinters() }] : [];
   const sinks = createSinks(destinations, ONCE_GIVES_UP_AFTER_MS, others);
   let wake = (): void => {};
   const queues = forEachSignal((signal) => new SendQueue(sinks[signal], () => wake()));

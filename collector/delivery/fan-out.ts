@@ -1,7 +1,8 @@
 /**
  * Requests of one signal to several endpoints: each has a queue of its own, and one that is slow or
- * away does not hold back the others. It may lag behind for so long, then the oldest requests that
- * wait for it are dropped for it alone.
+ * away does not hold back the others. Where each has a spool of its own too, all are stored there at
+ * once. Without, one may lag behind for so long, then the oldest requests that wait for it are dropped
+ * for it alone.
  *
  * @module
  */
@@ -13,6 +14,7 @@ import {
   type QueueState,
   SendQueue,
   type Sink,
+  type Totals,
 } from "../pipeline/queue.ts";
 import type { Outcome } from "../send/send.ts";
 import { ITEMS } from "../pipeline/signals.ts";
@@ -67,17 +69,37 @@ export function createFanOut(
   sinks: readonly Sink[],
   { mayDrop, log }: FanOutOptions,
 ): FanOut {
+  let report: (outcome: Outcome, seconds: number) => void = () => {};
   const lanes = sinks.map((sink, index): LaneState => {
-    const { name, state } = sink.endpoints?.[0] ?? { name: `endpoint ${index + 1}` };
+    const endpoint = sink.endpoints?.[0] ?? { name: `endpoint ${index + 1}` };
     const lane: LaneState = {
-      name,
-      state,
+      ...endpoint,
       queue: new SendQueue(sink, (request, outcome) => answered(lane, request, outcome)),
       behind: false,
       missed: 0,
     };
+    sink.later?.((outcome, seconds) => {
+      const before = worstOff();
+      lane.queue.count(outcome, seconds);
+      const { accepted, rejected, dropped } = worstOff();
+      report({
+        accepted: accepted - before.accepted,
+        rejected: rejected - before.rejected,
+        dropped: dropped - before.dropped,
+      }, seconds);
+    });
     return lane;
   });
+
+  /** Of requests that are stored for several it is not known which is which: what all have has arrived. */
+  function worstOff(): Pick<Totals, "accepted" | "rejected" | "dropped"> {
+    const all = lanes.flatMap(({ spool, queue }) => spool === undefined ? [] : [queue.totals]);
+    return {
+      accepted: Math.min(...all.map(({ accepted }) => accepted)),
+      rejected: Math.max(...all.map(({ rejected }) => rejected)),
+      dropped: Math.max(...all.map(({ dropped }) => dropped)),
+    };
+  }
 
   /**
    * What waits for everybody is no lag: many requests may come at once, and then there is nobody who
@@ -144,11 +166,18 @@ export function createFanOut(
     async close() {
       await Promise.all(sinks.map((sink) => sink.close()));
     },
+    later(listener) {
+      report = listener;
+    },
+    get settled() {
+      return sinks.every(({ settled }) => settled !== false);
+    },
   };
 }
 
 function worse(one: Outcome, other: Outcome): Outcome {
   if (one.gaveUp !== other.gaveUp) return one.gaveUp ? one : other;
-  const lost = other.dropped - one.dropped || other.rejected - one.rejected;
+  const lost = other.dropped - one.dropped || other.rejected - one.rejected ||
+    (other.stored ?? 0) - (one.stored ?? 0);
   return lost > 0 ? other : one;
 }

@@ -3,10 +3,13 @@
  *
  * @module
  */
+import { createHash } from "node:crypto";
 import { mkdirSync, statfsSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import process from "node:process";
 import { openSpool, type Spool } from "../../lib/spool/mod.ts";
+import type { Signal } from "../../lib/otlp/request.ts";
+import { PATHS } from "../pipeline/signals.ts";
 import { type Environment, variable } from "../options/variables.ts";
 import type { SpoolSettings } from "../options/spool.ts";
 import type { Log } from "../send/problems.ts";
@@ -23,6 +26,39 @@ export function defaultPlace(env: Environment, uid: number | undefined): string 
   if (uid === 0) return "/var/lib/otlp-mmap/spool";
   const home = variable(env, "HOME")?.value;
   return home === undefined ? undefined : join(home, ".local/state/otlp-mmap/spool");
+}
+
+/** Somebody with a spool of its own. */
+export interface LanePlace {
+  /** The name of its folder, the same in every run. */
+  readonly folder: string;
+  /** For messages. */
+  readonly name: string;
+}
+
+/**
+ * The place of an endpoint: the same for all signals under a base URL, and whatever its password is.
+ *
+ * @param url Where requests of the signal go.
+ */
+export function placeOfEndpoint(signal: Signal, url: string): LanePlace {
+  const base = new URL(url);
+  base.password = base.hash = "";
+  const path = `/${PATHS[signal]}`;
+  if (base.pathname.endsWith(path)) base.pathname = base.pathname.slice(0, -path.length);
+  const name = `${base.protocol}//${base.host}${base.pathname}`.replace(/\/$/, "");
+  return { folder: folderName(base.host, base.href), name };
+}
+
+/** The place of the database, which requests may have to wait for too. */
+export function placeOfStore(path: string): LanePlace {
+  return { folder: folderName("store", resolve(path)), name: `store ${path}` };
+}
+
+/** What a person recognises, and what makes it unique. */
+function folderName(text: string, unique: string): string {
+  const hash = createHash("sha256").update(unique).digest("hex").slice(0, 12);
+  return `${text.replace(/[^\w.-]/g, "_").slice(0, 80)}-${hash}`;
 }
 
 /** The spool could not be opened where it was asked for. */

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { openSpool, type SpoolOptions } from "../../lib/spool/mod.ts";
+import type { Signal } from "../../lib/otlp/request.ts";
 import type { Sink } from "../pipeline/queue.ts";
 import { SendQueue } from "../pipeline/queue.ts";
 import { forEachSignal } from "../pipeline/signals.ts";
@@ -47,6 +48,7 @@ class Backend {
 
 interface Set {
   readonly spooling: Spooling;
+  readonly sinks: Record<Signal, Sink>;
   readonly backend: Backend;
   readonly lines: string[];
   store(text: string): Promise<Outcome>;
@@ -56,20 +58,20 @@ interface Set {
 function set(dir: string, options: SpoolOptions = {}): Set {
   const backend = new Backend();
   const lines: string[] = [];
-  const spooling = createSpooling(
-    openSpool(dir, options),
-    forEachSignal(() => backend.sink),
-    false,
-    (level, message) => lines.push(`${level} ${message}`),
-  );
+  const spooling = createSpooling(openSpool(dir, options), {
+    isPatient: false,
+    log: (level, message) => lines.push(`${level} ${message}`),
+  });
+  const sinks = forEachSignal((signal) => spooling.add(signal, backend.sink));
   return {
     spooling,
+    sinks,
     backend,
     lines,
-    store: (text) => spooling.sinks.traces.send(bytes(text), 1),
+    store: (text) => sinks.traces.send(bytes(text), 1),
     async end() {
-      spooling.sinks.traces.abort("the end");
-      await Promise.all(Object.values(spooling.sinks).map((sink) => sink.close()));
+      sinks.traces.abort("the end");
+      await Promise.all(Object.values(sinks).map((sink) => sink.close()));
       spooling.close();
     },
   };
@@ -79,15 +81,15 @@ const STORED = { accepted: 0, rejected: 0, dropped: 0, stored: 1 };
 
 describe("a sink with a spool", () => {
   it("answers when a request is stored, and sends in order, one at a time", async () => {
-    const { spooling, backend, store, end } = set(folder());
+    const { spooling, sinks, backend, store, end } = set(folder());
     for (let i = 0; i < 10; i++) assert.deepEqual(await store(String(i)), STORED);
     assert.deepEqual(backend.waiting.map(({ body }) => body), ["0"]);
     assert.equal(spooling.left, 10);
-    assert.equal(spooling.sinks.traces.settled, false);
+    assert.equal(sinks.traces.settled, false);
     backend.open();
     await until("all are taken", () => spooling.left === 0);
     assert.deepEqual(backend.taken, [..."0123456789"]);
-    assert.equal(spooling.sinks.traces.settled, true);
+    assert.equal(sinks.traces.settled, true);
     await store("later");
     await until("that too", () => spooling.left === 0);
     await end();
@@ -95,9 +97,9 @@ describe("a sink with a spool", () => {
   });
 
   it("does not care what becomes of the buffer of a request that is stored", async () => {
-    const { spooling, backend, end } = set(folder());
+    const { spooling, sinks, backend, end } = set(folder());
     const body = bytes("as it was");
-    await spooling.sinks.traces.send(body, 1);
+    await sinks.traces.send(body, 1);
     body.fill(0);
     backend.open();
     await until("it is taken", () => spooling.left === 0);
@@ -123,13 +125,13 @@ describe("a sink with a spool", () => {
   });
 
   it("tells the queue later what became of requests, and of none twice", async () => {
-    const { spooling, backend, end } = set(folder());
+    const { spooling, sinks, backend, end } = set(folder());
     const answered: Outcome[] = [];
     const queue = new SendQueue(
-      spooling.sinks.traces,
+      sinks.traces,
       (_request, outcome) => answered.push(outcome),
     );
-    spooling.sinks.traces.later!((outcome, seconds) => queue.count(outcome, seconds));
+    sinks.traces.later!((outcome, seconds) => queue.count(outcome, seconds));
     const body = bytes("x");
     for (let i = 0; i < 3; i++) queue.push({ buffer: body, length: 1, items: 1 } as never);
     await until("all are stored", () => answered.length === 3);
@@ -145,11 +147,11 @@ describe("a sink with a spool", () => {
 
   it("does not send again what was delivered of a request that was parted", async () => {
     const dir = folder();
-    const { spooling, backend, store, end } = set(dir);
+    const { spooling, sinks, backend, store, end } = set(dir);
     await store("both");
     const part = { body: bytes("half"), items: 1 };
     backend.waiting.splice(0)[0].answer({ ...giveUp(1), accepted: 1, left: [part] });
-    await until("it is given up", () => spooling.sinks.traces.settled === true);
+    await until("it is given up", () => sinks.traces.settled === true);
     assert.equal(spooling.left, 1);
     await end();
     const next = set(dir);
@@ -199,13 +201,14 @@ describe("a sink with a spool", () => {
         return full;
       },
     };
-    const spooling = createSpooling(openSpool(dir), forEachSignal(() => sink), false, () => {});
-    await spooling.sinks.traces.send(bytes("a"), 1);
+    const spooling = createSpooling(openSpool(dir), { isPatient: false, log: () => {} });
+    const stored = spooling.add("traces", sink);
+    await stored.send(bytes("a"), 1);
     assert.deepEqual(backend.waiting, []);
     full = false;
     backend.isOpen = true;
     await until("it is taken", () => backend.taken.length === 1);
-    await Promise.all(Object.values(spooling.sinks).map((each) => each.close()));
+    await stored.close();
     spooling.close();
   });
 });

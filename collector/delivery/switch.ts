@@ -27,6 +27,7 @@ export function createSwitch(first: Sink): SwitchSink {
   let current = first;
   let aborted = false;
   const running = new Set<Promise<Outcome>>();
+  let report: Parameters<NonNullable<Sink["later"]>>[0] = () => {};
   async function send(body: Uint8Array, items: number): Promise<Outcome> {
     const sink = current;
     const sending = sink.send(body, items);
@@ -47,6 +48,7 @@ export function createSwitch(first: Sink): SwitchSink {
     async replace(next) {
       const old = current;
       current = next;
+      next.later?.(report);
       let timer;
       const grace = new Promise((resolve) => timer = setTimeout(resolve, GRACE_MS));
       await Promise.race([Promise.allSettled(running), grace]);
@@ -60,6 +62,13 @@ export function createSwitch(first: Sink): SwitchSink {
     },
     close: () => current.close(),
     flush: () => current.flush?.(),
+    later(listener) {
+      report = listener;
+      current.later?.(listener);
+    },
+    get settled() {
+      return current.settled;
+    },
     get concurrency() {
       return current.concurrency;
     },

@@ -14,7 +14,7 @@ type EndpointFigure = readonly [
   name: string,
   unit: string,
   help: string,
-  read: (endpoint: Endpoint) => number,
+  read: (endpoint: Endpoint, signal: Signal) => number,
 ];
 
 const FIGURES: readonly EndpointFigure[] = [
@@ -44,7 +44,8 @@ const FIGURES: readonly EndpointFigure[] = [
     "requests.waiting",
     "{request}",
     "Requests that wait to be sent there",
-    ({ queue }) => queue?.pending ?? 0,
+    ({ queue, spool }, signal) =>
+      (queue?.pending ?? 0) + (spool?.counts[signal].waiting.requests ?? 0),
   ],
   [
     "counter",
@@ -66,7 +67,9 @@ export function endpointFigures(sinks: Readonly<Record<Signal, Sink>>): Figure[]
       SIGNALS.flatMap((signal) => {
         const { endpoints = [] } = sinks[signal];
         if (endpoints.length < 2) return [];
-        return endpoints.map((each): Sample => [{ signal, endpoint: each.name }, read(each)]);
+        return endpoints.map((
+          each,
+        ): Sample => [{ signal, endpoint: each.name }, read(each, signal)]);
       }),
   }));
 }

@@ -174,7 +174,7 @@ export function createFigures({ pipeline, sinks, intake, spool = null }: Watched
       "counter",
       "otlp_mmap.requests",
       "{request}",
-      "Requests whose fate is known",
+      "Requests whose fate is known; of several endpoints with spools, those of each",
       (signal) => queues[signal].totals.requests,
     ),
     ofSignals(
@@ -210,7 +210,7 @@ export function createFigures({ pipeline, sinks, intake, spool = null }: Watched
     ),
     ...endpointFigures(sinks),
     ...(intake === undefined ? [] : receivedFigures(intake.counts)),
-    ...spoolFigures(spool),
+    ...spoolFigures(spool, sinks),
     one(
       "counter",
       "otlp_mmap.process.cpu",

@@ -3,29 +3,43 @@
  *
  * @module
  */
-import type { Spool, Tally } from "../../lib/spool/mod.ts";
+import type { Signal } from "../../lib/otlp/request.ts";
+import type { Spool, SpoolCounts, Tally } from "../../lib/spool/mod.ts";
+import type { Sink } from "../pipeline/queue.ts";
 import { SIGNALS } from "../pipeline/signals.ts";
-import type { Figure, Sample } from "./figure.ts";
+import type { Figure, Labels, Sample } from "./figure.ts";
 
-/** The figures; none without a spool. */
-export function spoolFigures(spool: Spool | null): Figure[] {
+/** The figures, of what waits for one of several endpoints with its name; none without a spool. */
+export function spoolFigures(
+  spool: Spool | null,
+  sinks: Readonly<Record<Signal, Sink>>,
+): Figure[] {
   if (spool === null) return [];
-  const { counts } = spool;
+  const all = (): [Labels, SpoolCounts][] =>
+    SIGNALS.flatMap((signal) => [
+      [{ signal }, spool.counts[signal]],
+      ...(sinks[signal].endpoints ?? []).flatMap(({ name, spool }): [Labels, SpoolCounts][] =>
+        spool === undefined ? [] : [[{ signal, endpoint: name }, spool.counts[signal]]]
+      ),
+    ]);
   const requests = (
     name: string,
     help: string,
-    read: (tally: "waiting" | "running") => Sample[],
-  ) => ({
+    states: readonly ("waiting" | "running")[],
+  ): Figure => ({
     kind: "gauge" as const,
     name: `otlp_mmap.spool.${name}`,
     unit: "{request}",
     help,
-    read: (): Sample[] => [...read("waiting"), ...read("running")],
+    read: () =>
+      states.flatMap((state) =>
+        all().map(([labels, counts]): Sample => [{ ...labels, state }, counts[state].requests])
+      ),
   });
   const lost = (
     name: string,
     help: string,
-    of: (signal: (typeof SIGNALS)[number]) => Readonly<Record<string, Tally>>,
+    of: (counts: SpoolCounts) => Readonly<Record<string, Tally>>,
     what: keyof Tally,
   ): Figure => ({
     kind: "counter",
@@ -33,9 +47,9 @@ export function spoolFigures(spool: Spool | null): Figure[] {
     unit: what === "items" ? "{item}" : "{request}",
     help,
     read: () =>
-      SIGNALS.flatMap((signal) =>
-        Object.entries(of(signal)).map(([reason, tally]): Sample => [
-          { signal, reason },
+      all().flatMap(([labels, counts]) =>
+        Object.entries(of(counts)).map(([reason, tally]): Sample => [
+          { ...labels, reason },
           tally[what],
         ])
       ),
@@ -46,29 +60,29 @@ export function spoolFigures(spool: Spool | null): Figure[] {
       name: "otlp_mmap.spool.size",
       unit: "By",
       help: "Bytes of the spool on the disk",
-      read: () => SIGNALS.map((signal): Sample => [{ signal }, counts[signal].bytes]),
+      read: () => all().map(([labels, { bytes }]): Sample => [labels, bytes]),
     },
     requests(
       "requests",
       "Requests in the spool: those that wait, and those on their way",
-      (state) => SIGNALS.map((signal) => [{ signal, state }, counts[signal][state].requests]),
+      ["waiting", "running"],
     ),
     lost(
       "items.dropped",
       "Spans, data points and log records dropped from the spool: too old, for want of room, damaged",
-      (signal) => counts[signal].dropped,
+      ({ dropped }) => dropped,
       "items",
     ),
     lost(
       "requests.dropped",
       "The requests they were in; what is damaged too much to be counted is one",
-      (signal) => counts[signal].dropped,
+      ({ dropped }) => dropped,
       "requests",
     ),
     lost(
       "requests.refused",
       "Requests that could not be stored, and were sent without",
-      (signal) => counts[signal].refused,
+      ({ refused }) => refused,
       "requests",
     ),
   ];

@@ -6,6 +6,7 @@
  * @module
  */
 import type { Request } from "../../lib/otlp/request.ts";
+import type { Spool } from "../../lib/spool/mod.ts";
 import { addLatency, createLatency, type Latency } from "../health/latency.ts";
 import type { Outcome, SenderState } from "../send/send.ts";
 
@@ -46,6 +47,8 @@ export interface Endpoint {
   readonly state?: SenderState;
   /** What is on its way there alone, where there are several. */
   readonly queue?: QueueState;
+  /** What waits for it alone on a disk. */
+  readonly spool?: Spool;
 }
 
 /** What is known of the requests that are not answered, and of those that are. */
@@ -170,13 +173,14 @@ export class SendQueue<R extends Parcel = Request> {
     this.onAnswer(request, outcome);
   }
 
-  /** Adds what became of a request, and how long it took. */
+  /** Adds what became of a request, and how long it took. One that is stored further on counts there. */
   count(outcome: Outcome, seconds: number): void {
-    addLatency(this.latency, seconds);
     this.totals.accepted += outcome.accepted;
     this.totals.rejected += outcome.rejected;
     this.totals.dropped += outcome.dropped;
     this.totals.filtered += outcome.filtered ?? 0;
+    if (outcome.stored !== undefined) return;
+    addLatency(this.latency, seconds);
     this.totals.requests++;
   }
 }

@@ -38,6 +38,10 @@ export function createProcessingSink(
     },
     abort: (reason) => sink.abort(reason),
     close: () => sink.close(),
+    later: (report) => sink.later?.(report),
+    get settled() {
+      return sink.settled;
+    },
     get concurrency() {
       return sink.concurrency;
     },

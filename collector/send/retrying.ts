@@ -99,6 +99,10 @@ export function createRetrying(options: RetryingOptions, transport: Transport): 
   let aborted: string | undefined;
   // The backend asked for quiet until then, whichever batch it told.
   let quietUntil = 0;
+  // Batches in the order in which they came. While attempts fail only the first of them is tried: the
+  // backend has less to refuse, and gets them in that order when it is back.
+  const line = new Set<object>();
+  const turns = new Set<() => void>();
 
   function sleep(ms: number): Promise<void> {
     return new Promise((resolve) => {
@@ -108,6 +112,19 @@ export function createRetrying(options: RetryingOptions, transport: Transport): 
         resolve();
       };
       const timer = setTimeout(done, ms);
+      cancels.add(done);
+    });
+  }
+
+  /** Until a batch has left the line. */
+  function turn(): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        turns.delete(done);
+        cancels.delete(done);
+        resolve();
+      };
+      turns.add(done);
       cancels.add(done);
     });
   }
@@ -202,6 +219,22 @@ export function createRetrying(options: RetryingOptions, transport: Transport): 
   }
 
   async function sendWhole(body: Uint8Array, count: number, started: number): Promise<Answered> {
+    const place = {};
+    line.add(place);
+    try {
+      return await sendInTurn(place, body, count, started);
+    } finally {
+      line.delete(place);
+      for (const go of [...turns]) go();
+    }
+  }
+
+  async function sendInTurn(
+    place: object,
+    body: Uint8Array,
+    count: number,
+    started: number,
+  ): Promise<Answered> {
     if (aborted !== undefined) return dropped(count, aborted, true);
     let payload: Uint8Array;
     try {
@@ -231,6 +264,11 @@ export function createRetrying(options: RetryingOptions, transport: Transport): 
         continue;
       }
       if (aborted !== undefined) return dropped(count, aborted, true);
+      const [first] = line;
+      if (state.failures > 0 && first !== place) {
+        await turn();
+        continue;
+      }
       const outcome = await attempt(payload, count);
       if (outcome !== undefined) return outcome;
       attempts++;

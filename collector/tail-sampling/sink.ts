@@ -52,6 +52,8 @@ interface Incoming {
   readonly answer: (outcome: Outcome) => void;
 }
 
+type Fate = "accepted" | "rejected" | "dropped" | "filtered" | "stored";
+
 interface Held {
   readonly span: SpanBytes;
   readonly of: Incoming;
@@ -94,8 +96,8 @@ export function createTailSamplingSink(
   let flushed = false;
   let timer: ReturnType<typeof setInterval> | undefined;
 
-  function settle({ of }: Held, fate: "accepted" | "rejected" | "dropped" | "filtered"): void {
-    of.outcome[fate]++;
+  function settle({ of }: Held, fate: Fate): void {
+    of.outcome[fate] = (of.outcome[fate] ?? 0) + 1;
     if (--of.left === 0) of.answer(of.outcome);
   }
 
@@ -171,14 +173,15 @@ export function createTailSamplingSink(
 
   function conclude(batch: readonly Held[], outcome: Outcome): void {
     // Which ones were refused or left out is not said. What was given up may be of any request.
-    let { rejected, dropped, filtered = 0 } = outcome;
+    let { rejected, dropped, filtered = 0, stored = 0 } = outcome;
     for (const held of batch) {
       const { of } = held;
       if (outcome.gaveUp) of.outcome.gaveUp = true;
       if (outcome.reason !== undefined) of.outcome.reason ??= outcome.reason;
       if (dropped-- > 0) settle(held, "dropped");
       else if (rejected-- > 0) settle(held, "rejected");
-      else settle(held, filtered-- > 0 ? "filtered" : "accepted");
+      else if (filtered-- > 0) settle(held, "filtered");
+      else settle(held, stored-- > 0 ? "stored" : "accepted");
     }
   }
 
@@ -255,6 +258,10 @@ export function createTailSamplingSink(
     close() {
       clearInterval(timer);
       return sink.close();
+    },
+    later: (report) => sink.later?.(report),
+    get settled() {
+      return sink.settled;
     },
   };
 }

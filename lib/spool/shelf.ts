@@ -180,6 +180,13 @@ export function complete(shelf: Shelf): void {
   if (isDone(segment)) remove(shelf, segment);
 }
 
+/** Completes the segment that is written, and so removes it, if it has so many bytes and all were delivered. */
+export function completeDelivered(shelf: Shelf, leastBytes: number): void {
+  const { writing } = shelf;
+  if (writing === null || writing.bytes < leastBytes) return;
+  if (writing.readAt >= writing.end && writing.running === 0) complete(shelf);
+}
+
 /** Everything in it was delivered. */
 export function isDone({ readAt, end, running, isOpen }: Segment): boolean {
   return readAt >= end && running === 0 && !isOpen;

@@ -8,6 +8,7 @@ import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, statSync } from
 import { join } from "node:path";
 import { clearInterval, setInterval } from "node:timers";
 import { fileSizeLimit } from "../../ffi/mod.ts";
+import { sharing, type SpoolBudget } from "./budget.ts";
 import { parseName, SPOOL_SIGNALS, type SpoolSignal } from "./names.ts";
 import { adopt, becomeOwner } from "./owners.ts";
 import { HEADER_BYTES, MAX_BODY_BYTES, MAX_MARK_BYTES } from "./record.ts";
@@ -31,6 +32,7 @@ import {
   adoptMark,
   begin,
   complete,
+  completeDelivered,
   count,
   drop,
   insert,
@@ -51,6 +53,11 @@ export interface SpoolOptions {
    * Beyond it the oldest segment of the signal that has most is dropped, and counted. Default 64 MiB.
    */
   readonly maxBytes?: number;
+  /**
+   * A limit that other spools of this process have too, in place of `maxBytes`. Beyond it the oldest
+   * segment of the spool and signal that have most is dropped, and counted there.
+   */
+  readonly budget?: SpoolBudget;
   /**
    * A segment is completed before it gets larger than this. A request that is larger has one of its
    * own. Default 16 MiB, at most an eighth of `maxBytes`.
@@ -108,6 +115,8 @@ export interface Stored {
 export interface Spool {
   /** Where it is. */
   readonly folder: string;
+  /** Its limit, for others that are to share it. */
+  readonly budget: SpoolBudget;
   /**
    * Stores an export request of a signal. Once this returns it survives the process.
    *
@@ -172,10 +181,11 @@ interface Running {
  */
 export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
   const { maxBytes = DEFAULT_BYTES, maxAgeMs = DEFAULT_AGE_MS, minReadAgeMs = 0 } = options;
+  const { budget = { maxBytes } } = options;
   const { sync = "segment", now = Date.now } = options;
   // Writing past this would end the process.
   const fileLimit = fileSizeLimit();
-  const usual = Math.min(DEFAULT_SEGMENT_BYTES, maxBytes / 8);
+  const usual = Math.min(DEFAULT_SEGMENT_BYTES, budget.maxBytes / 8);
   const segmentBytes = Math.min(options.segmentBytes ?? usual, fileLimit);
   const claimTo = segmentBytes >= 4 * CLAIM_BYTES ? segmentBytes : 0;
   for (const signal of SPOOL_SIGNALS) {
@@ -185,6 +195,8 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
   const shelves = {} as Record<SpoolSignal, Shelf>;
   for (const signal of SPOOL_SIGNALS) shelves[signal] = newShelf(signal, folder, owner.name);
   const all = Object.values(shelves);
+  const rivals = sharing(budget);
+  for (const shelf of all) rivals.add(shelf);
   const running = new Map<number, Running>();
   /** Those that were given back, in the order of storing. */
   const returned: Record<SpoolSignal, number[]> = { traces: [], metrics: [], logs: [] };
@@ -217,7 +229,7 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
     };
     if (isClosed) return refuse("failed");
     const bytes = HEADER_BYTES + mark.length + body.length;
-    if (bytes > Math.min(maxBytes, fileLimit) || body.length > MAX_BODY_BYTES) {
+    if (bytes > Math.min(budget.maxBytes, fileLimit) || body.length > MAX_BODY_BYTES) {
       return refuse("large");
     }
     const time = now();
@@ -255,17 +267,20 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
     if (sync !== "none") syncFolder(join(folder, shelf.signal));
   }
 
-  function makeRoom(bytes: number, { writing }: Shelf): void {
-    const before = writing ?? { bytes: 0, end: 0, claimTo };
-    for (;;) {
+  function makeRoom(bytes: number, shelf: Shelf): void {
+    for (let isFirst = true;; isFirst = false) {
+      const before = shelf.writing ?? { bytes: 0, end: 0, claimTo };
       let used = sizeWith(before, bytes) - before.bytes;
-      let largest = all[0];
-      for (const shelf of all) {
-        used += shelf.counts.bytes;
-        if (shelf.counts.bytes > largest.counts.bytes) largest = shelf;
+      let largest = shelf;
+      for (const rival of rivals) {
+        used += rival.counts.bytes;
+        if (rival.counts.bytes > largest.counts.bytes) largest = rival;
       }
-      if (used <= maxBytes || largest.first === null) return;
-      drop(largest, largest.first, "size");
+      if (used <= budget.maxBytes) return;
+      // What was delivered goes first. Small ones are not worth it.
+      if (isFirst) rivals.forEach((rival) => completeDelivered(rival, segmentBytes / 2));
+      else if (largest.first === null) return;
+      else drop(largest, largest.first, "size");
     }
   }
 
@@ -485,6 +500,10 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
   }
 
   adoptAll();
+  for (const shelf of all) {
+    dropOld(shelf, now());
+    makeRoom(0, shelf);
+  }
   // Also behind what others who live have stored.
   for (const shelf of all) {
     for (const file of readdirSync(shelf.folder)) {
@@ -504,6 +523,7 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
 
   return {
     folder,
+    budget,
     put,
     next,
     acknowledge: acknowledgeOne,
@@ -523,6 +543,7 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
       if (isClosed) return;
       isClosed = true;
       clearInterval(timer);
+      for (const shelf of all) rivals.delete(shelf);
       for (const shelf of all) {
         try {
           roll(shelf);
