@@ -9,11 +9,18 @@ import { openSpool, type SpoolOptions } from "../../lib/spool/mod.ts";
 import type { Signal } from "../../lib/otlp/request.ts";
 import type { Sink } from "../pipeline/queue.ts";
 import { SendQueue } from "../pipeline/queue.ts";
-import { forEachSignal } from "../pipeline/signals.ts";
-import type { Outcome } from "../send/send.ts";
+import { forEachSignal, SIGNALS } from "../pipeline/signals.ts";
 import { accept, folders, giveUp, until } from "../testing/run.ts";
+import type { Outcome, SenderState } from "../send/send.ts";
+import { MOST_FAR } from "./drainer.ts";
 import { createSpooling, type Spooling } from "./spool.ts";
-import { defaultPlace, openCollectorSpool, SpoolError } from "./spool-place.ts";
+import {
+  defaultPlace,
+  openCollectorSpool,
+  placeOfEndpoint,
+  placeOfStore,
+  SpoolError,
+} from "./spool-place.ts";
 
 const folder = folders("spooling");
 const bytes = (text: string): Uint8Array => Buffer.from(text);
@@ -210,6 +217,97 @@ describe("a sink with a spool", () => {
     await until("it is taken", () => backend.taken.length === 1);
     await stored.close();
     spooling.close();
+  });
+});
+
+describe("an endpoint that is far away", () => {
+  /** Answers each request after a while; how many were under way at the same time at most. */
+  function distant(
+    ms: number,
+  ): { sink: Sink; state: { ok: boolean }; most: number; got: string[] } {
+    const state = { ok: true };
+    let running = 0;
+    const backend = {
+      state,
+      most: 0,
+      got: [] as string[],
+      sink: {
+        endpoints: [{ name: "far", state: state as SenderState }],
+        async send(body: Uint8Array) {
+          backend.got.push(Buffer.from(body).toString());
+          backend.most = Math.max(backend.most, ++running);
+          await new Promise((wake) => setTimeout(wake, ms));
+          running--;
+          return accept(1);
+        },
+        abort: () => {},
+        close: () => Promise.resolve(),
+      },
+    };
+    return backend;
+  }
+
+  async function send(
+    signal: Signal,
+    backend: { sink: Sink },
+    count: number,
+    before: () => void = () => {},
+  ): Promise<void> {
+    const spooling = createSpooling(openSpool(folder()), { isPatient: false, log: () => {} });
+    const sink = spooling.add(signal, backend.sink);
+    for (let i = 0; i < 10; i++) await sink.send(bytes(`${i}`), 1);
+    await until("it was asked often", () => spooling.left === 0);
+    before();
+    for (let i = 10; i < count; i++) await sink.send(bytes(`${i}`), 1);
+    await until("all are taken", () => spooling.left === 0);
+    await sink.close();
+    spooling.close();
+  }
+
+  it("gets several requests at a time, begun in order, and none of metrics", async () => {
+    const numbers = Array.from({ length: 40 }, (_, i) => `${i}`);
+    for (const signal of SIGNALS) {
+      const far = distant(30);
+      await send(signal, far, 40);
+      assert.equal(far.most, signal === "metrics" ? 1 : MOST_FAR, signal);
+      assert.deepEqual(far.got, numbers);
+    }
+  });
+
+  it("gets one at a time while it fails", async () => {
+    const far = distant(30);
+    await send("traces", far, 20, () => {
+      far.most = 0;
+      far.state.ok = false;
+    });
+    assert.equal(far.most, 1);
+  });
+});
+
+describe("the place of an endpoint", () => {
+  it("is the same for all signals and passwords, and for no other endpoint", () => {
+    const folderOf = (signal: Signal, url: string): string => placeOfEndpoint(signal, url).folder;
+    const same = [
+      folderOf("traces", "http://u:p@host:4318/base/v1/traces"),
+      folderOf("logs", "http://u:q@host:4318/base/v1/logs"),
+      folderOf("metrics", "http://u@host:4318/base/v1/metrics"),
+    ];
+    assert.equal(new Set(same).size, 1);
+    assert.match(same[0], /^host_4318-[0-9a-f]{12}$/);
+    const urls = [
+      "http://h",
+      "https://h",
+      "http://h/base",
+      "http://h?a",
+      "http://u@h",
+      "http://h:8",
+    ];
+    const others = urls.map((url) => folderOf("traces", url));
+    assert.equal(new Set(others).size, urls.length, others.join());
+    assert.match(folderOf("traces", "https://[::1]:4317/"), /^[\w.-]+$/);
+    const { name } = placeOfEndpoint("traces", "http://u:hunter2@h/x/v1/traces?key=hunter2");
+    assert.equal(name, "http://h/x");
+    assert.notEqual(placeOfStore("/a").folder, placeOfStore("/b").folder);
   });
 });
 

@@ -193,6 +193,79 @@ describe("a spool", () => {
   });
 });
 
+describe("spools that share a limit", () => {
+  const body = "x".repeat(500);
+
+  it("lose the oldest of whichever has most, and count it there", () => {
+    const budget = { maxBytes: 20_000 };
+    const dirs = [folder(), folder()];
+    const [one, other] = dirs.map((dir) => openSpool(dir, { budget, segmentBytes: 1000 }));
+    put(one, ...Array(100).fill(body));
+    assert.ok(one.counts.traces.dropped.size.requests > 50);
+    const { requests } = one.counts.traces.waiting;
+    const sizeOf = (): number =>
+      one.counts.traces.bytes + other.counts.traces.bytes + other.counts.logs.bytes;
+    // As long as it has less than the first, what it needs is taken from that.
+    for (let i = 0; other.counts.traces.bytes < 9000; i++) {
+      put(other, body);
+      assert.ok(sizeOf() <= budget.maxBytes, String(i));
+    }
+    assert.equal(other.counts.traces.dropped.size.requests, 0);
+    assert.ok(one.counts.traces.waiting.requests <= requests / 2 + 2);
+    // Then each has half.
+    put(other, ...Array(100).fill(body));
+    assert.ok(other.counts.traces.dropped.size.requests > 0);
+    assert.ok(one.counts.traces.bytes > 9000 && sizeOf() <= budget.maxBytes);
+    // One that is closed takes no room, and none from others.
+    one.close();
+    put(other, ...Array(100).fill(body));
+    assert.ok(other.counts.traces.bytes > 18_000);
+    other.close();
+    const again = openSpool(dirs[1], { maxBytes: 5000 });
+    assert.ok(again.counts.traces.bytes <= 5000, "at once");
+    assert.ok(again.counts.traces.dropped.size.requests > 0);
+    again.close();
+  });
+
+  it("lose what was delivered before what was not", () => {
+    const budget = { maxBytes: 20_000 };
+    const [one, other] = [folder(), folder()].map((dir) =>
+      openSpool(dir, { budget, segmentBytes: 10_000 })
+    );
+    for (let i = 0; i < 15; i++) {
+      const placed = one.put("logs", bytes(body), 1, { take: true });
+      assert.ok("id" in placed);
+      one.acknowledge(placed.id);
+    }
+    assert.ok(one.counts.logs.bytes > 7000, "it is still open");
+    put(other, ...Array(30).fill(body));
+    assert.equal(one.counts.logs.bytes, 0);
+    assert.equal(other.counts.traces.dropped.size.requests, 0);
+    put(one, body);
+    assert.deepEqual(drain(one), [body]);
+    assert.equal(drain(other).length, 30);
+    one.close();
+    other.close();
+  });
+
+  it("hand out nothing of what was dropped while it was on its way", () => {
+    const budget = { maxBytes: 5000 };
+    const [one, other] = [folder(), folder()].map((dir) =>
+      openSpool(dir, { budget, segmentBytes: 1000 })
+    );
+    put(one, ...Array(7).fill(body));
+    const first = one.next("traces")!;
+    while (one.counts.traces.dropped.size.requests === 0) put(other, body);
+    one.giveBack(first.id);
+    const { dropped, waiting, running } = one.counts.traces;
+    assert.equal(running.requests, 0);
+    assert.equal(dropped.size.requests + waiting.requests, 7);
+    assert.equal(drain(one).length, 7 - dropped.size.requests);
+    one.close();
+    other.close();
+  });
+});
+
 describe("faults of others", () => {
   it("two rollovers in one millisecond overwrite data", () => {
     const spool = openSpool(folder(), { segmentBytes: 50, now: () => 1_700_000_000_000 });
