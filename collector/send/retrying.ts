@@ -102,7 +102,7 @@ export function createRetrying(options: RetryingOptions, transport: Transport): 
   // Batches in the order in which they came. While attempts fail only the first of them is tried: the
   // backend has less to refuse, and gets them in that order when it is back.
   const line = new Set<object>();
-  const turns = new Set<() => void>();
+  const turns = new Map<object, () => void>();
 
   function sleep(ms: number): Promise<void> {
     return new Promise((resolve) => {
@@ -117,14 +117,14 @@ export function createRetrying(options: RetryingOptions, transport: Transport): 
   }
 
   /** Until a batch has left the line. */
-  function turn(): Promise<void> {
+  function turn(place: object): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {
-        turns.delete(done);
+        turns.delete(place);
         cancels.delete(done);
         resolve();
       };
-      turns.add(done);
+      turns.set(place, done);
       cancels.add(done);
     });
   }
@@ -225,7 +225,7 @@ export function createRetrying(options: RetryingOptions, transport: Transport): 
       return await sendInTurn(place, body, count, started);
     } finally {
       line.delete(place);
-      for (const go of [...turns]) go();
+      for (const each of [...line]) turns.get(each)?.();
     }
   }
 
@@ -266,7 +266,7 @@ export function createRetrying(options: RetryingOptions, transport: Transport): 
       if (aborted !== undefined) return dropped(count, aborted, true);
       const [first] = line;
       if (state.failures > 0 && first !== place) {
-        await turn();
+        await turn(place);
         continue;
       }
       const outcome = await attempt(payload, count);

@@ -37,8 +37,8 @@ describe("several batches at a time", () => {
     });
     const send = (number: number) => sender.send(Uint8Array.of(number), 1);
     const outcomes = [0, 1, 2].map(send);
-    await until("all have failed", () => sender.state.failures === 3);
-    assert.deepEqual([tried, most], [[0, 1, 2], 3]);
+    await until("all have failed", () => sender.state.failures >= 3);
+    assert.deepEqual([tried.slice(0, 3), most], [[0, 1, 2], 3]);
     most = 0;
     outcomes.push(send(3));
     await until("it was tried again", () => tried.length > 10);
