@@ -8,6 +8,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
+import { MOST_FAR } from "../collector/delivery/drainer.ts";
 import { folders, until } from "../collector/testing/run.ts";
 import { openSpool } from "../lib/spool/mod.ts";
 import { Writer } from "../lib/writer.ts";
@@ -23,7 +24,7 @@ async function startBackend(): Promise<{
   readonly bodies: Uint8Array[];
   /** Requests that came, taken or not. */
   asked: number;
-  state: "away" | "silent" | "there";
+  state: "away" | "silent" | "far" | "there";
   names(): string[];
   stop(): Promise<void>;
 }> {
@@ -35,7 +36,8 @@ async function startBackend(): Promise<{
       backend.asked++;
       if (backend.state === "away") return response.writeHead(503).end();
       if (request.url === "/v1/traces") bodies.push(Buffer.concat(chunks));
-      if (backend.state === "there") response.writeHead(200).end();
+      if (backend.state === "silent") return;
+      setTimeout(() => response.writeHead(200).end(), backend.state === "far" ? 60 : 0);
     });
   });
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
@@ -43,7 +45,7 @@ async function startBackend(): Promise<{
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     bodies,
     asked: 0,
-    state: "there" as "away" | "silent" | "there",
+    state: "there" as "away" | "silent" | "far" | "there",
     names: () => receivedBy({ bodies }).map(({ span }) => span.name),
     async stop() {
       server.closeAllConnections();
@@ -117,6 +119,36 @@ describe("collect with a spool", () => {
       assert.equal((await second.stop()).code, 0, second.text());
       const names = backend.names();
       assert.equal(names.length, COUNT + 10);
+      assert.deepEqual([...new Set(names)].sort(), [...ALL].sort());
+    } finally {
+      await first.stop("SIGKILL");
+      await second?.stop("SIGKILL");
+      await backend.stop();
+    }
+  });
+
+  it("has several on their way to a backend that is far away, and delivers no more again", async () => {
+    const [directory, spool] = [folder(), folder()];
+    const backend = await startBackend();
+    backend.state = "far";
+    const args = [directory, "--endpoint", backend.url, "--spool", spool, "--batch-size", "10"];
+    const first = startCollector(args);
+    let second: Observed | undefined;
+    try {
+      leave(directory, "a", 0, COUNT / 2);
+      await until("half is there", () => backend.names().length >= COUNT / 2);
+      backend.state = "silent";
+      leave(directory, "b", COUNT / 2, COUNT / 2);
+      await until("all is stored", isEmpty(directory));
+      const most = COUNT / 2 + 10 * MOST_FAR;
+      await until("several are on their way", () => backend.names().length === most);
+      await first.stop("SIGKILL");
+      backend.state = "there";
+      second = startCollector(args);
+      await until("all are there", () => backend.names().length >= COUNT + 10 * MOST_FAR);
+      assert.equal((await second.stop()).code, 0, second.text());
+      const names = backend.names();
+      assert.equal(names.length, COUNT + 10 * MOST_FAR);
       assert.deepEqual([...new Set(names)].sort(), [...ALL].sort());
     } finally {
       await first.stop("SIGKILL");

@@ -25,8 +25,8 @@ export const MOST_FAR = 4;
  * That is one none of whose last answers took less than so long, milliseconds. One that is near answers
  * some requests at once, however busy it is.
  */
-const FAR_MS = 25;
-const ANSWERS = 8;
+const FAR_MS = 40;
+const ANSWERS = 16;
 
 const REFUSED: Readonly<Record<RefusalReason, string>> = {
   full: "the disk is full",

@@ -90,6 +90,7 @@ export function createLanes({ spool, maxAgeMs, ...options }: LaneOptions): Lanes
     const before = lanes.get(name);
     if (before?.isOpen) return before;
     const path = join(folder, name);
+    leftovers.free(name);
     try {
       const own = openSpool(path, { budget, maxAgeMs });
       const spooling = createSpooling(own, options, endpoint);

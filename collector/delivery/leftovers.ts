@@ -26,15 +26,23 @@ export interface LeftoverOptions {
   readonly log: Log;
 }
 
+/** Looks for them. */
+export interface Leftovers {
+  /** Says what is there that was not said yet, and drops what is too old or too much. */
+  look(): void;
+  /** One is about to be sent from again: its room is no longer taken off the limit. */
+  free(name: string): void;
+}
+
 /**
- * Looks for them, when it is asked to.
+ * Looks for none yet.
  *
  * @param isUsed Whether the spool in a folder of that name is sent from.
  */
 export function createLeftovers(
   { folder, budget, maxAgeMs, log }: LeftoverOptions,
   isUsed: (name: string) => boolean,
-): { look(): void } {
+): Leftovers {
   const { maxBytes } = budget;
   /** By name: when to look again, ms of `performance.now()`, and their bytes. */
   const known = new Map<string, { again: number; bytes: number }>();
@@ -65,6 +73,12 @@ export function createLeftovers(
     return sum(({ bytes }) => bytes);
   }
 
+  function share(): void {
+    let bytes = 0;
+    for (const each of known.values()) bytes += each.bytes;
+    budget.maxBytes = maxBytes - bytes;
+  }
+
   return {
     look() {
       const names = list(folder).filter((name) =>
@@ -83,9 +97,11 @@ export function createLeftovers(
           log("warn", `the spool ${where} can't be looked at: ${(error as Error).message}`);
         }
       }
-      let bytes = 0;
-      for (const each of known.values()) bytes += each.bytes;
-      budget.maxBytes = maxBytes - bytes;
+      share();
+    },
+    free(name) {
+      known.delete(name);
+      share();
     },
   };
 }

@@ -255,10 +255,10 @@ describe("an endpoint that is far away", () => {
   ): Promise<void> {
     const spooling = createSpooling(openSpool(folder()), { isPatient: false, log: () => {} });
     const sink = spooling.add(signal, backend.sink);
-    for (let i = 0; i < 10; i++) await sink.send(bytes(`${i}`), 1);
+    for (let i = 0; i < 20; i++) await sink.send(bytes(`${i}`), 1);
     await until("it was asked often", () => spooling.left === 0);
     before();
-    for (let i = 10; i < count; i++) await sink.send(bytes(`${i}`), 1);
+    for (let i = 20; i < count; i++) await sink.send(bytes(`${i}`), 1);
     await until("all are taken", () => spooling.left === 0);
     await sink.close();
     spooling.close();
@@ -267,7 +267,7 @@ describe("an endpoint that is far away", () => {
   it("gets several requests at a time, begun in order, and none of metrics", async () => {
     const numbers = Array.from({ length: 40 }, (_, i) => `${i}`);
     for (const signal of SIGNALS) {
-      const far = distant(30);
+      const far = distant(50);
       await send(signal, far, 40);
       assert.equal(far.most, signal === "metrics" ? 1 : MOST_FAR, signal);
       assert.deepEqual(far.got, numbers);
@@ -275,8 +275,8 @@ describe("an endpoint that is far away", () => {
   });
 
   it("gets one at a time while it fails", async () => {
-    const far = distant(30);
-    await send("traces", far, 20, () => {
+    const far = distant(50);
+    await send("traces", far, 30, () => {
       far.most = 0;
       far.state.ok = false;
     });

@@ -71,10 +71,11 @@ path, https:// with TLS and http:// without, or HOST:PORT, with TLS unless --ins
 4317 when none is given, after https:// 443; and UNIMPLEMENTED is what 404 is to HTTP.
 
 Several endpoints: with --endpoint repeated everything is sent to each, with the same protocol,
-headers, token and certificates. One that is slow or away does not hold up the others: up to 64
-requests of a signal (or 64 MiB) may wait for it longer than for the fastest, then the oldest of them
-are dropped for it alone, and counted. Only when none keeps up, records wait in the files. With
---once nothing is dropped for lagging: all go at the pace of the slowest.
+headers, token and certificates. One that is slow or away does not hold up the others: what it has not
+taken waits for it alone in the spool (see there). Without one (--no-spool), up to 64 requests of a
+signal (or 64 MiB) may wait for it longer than for the fastest, then the oldest of them are dropped
+for it alone, and counted; only when none keeps up, records wait in the files. With --once nothing is
+dropped for lagging.
 
 Durations are 500ms, 10s, 1.5s, 2m or 1h; a plain number is milliseconds.
 
@@ -104,11 +105,17 @@ RESOURCE_EXHAUSTED when the backend says how long to wait.
 
 Spool: requests are stored on a disk before they are sent, and stay there until an endpoint took or
 refused them: an outage of the backend, and any end of the collector, costs none. They are sent in
-the order of storing, each signal for itself; beyond --spool-max-size (1MiB and more, of all signals)
-the oldest are dropped, and counted. Default place: $XDG_STATE_HOME/otlp-mmap/spool, for root
-/var/lib/otlp-mmap/spool, otherwise ~/.local/state/otlp-mmap/spool, where that is on a disk and not in
-memory. Several collectors may share it; what a dead one left is sent by another. With --once there
-is a spool only where --spool names it: what could not be sent is there for the next collector.
+the order of storing, each signal for itself, and one after the other; an endpoint that takes 40 ms
+and more for each gets up to 4 at a time of traces and logs, while it works. Default place:
+$XDG_STATE_HOME/otlp-mmap/spool, for root /var/lib/otlp-mmap/spool, otherwise
+~/.local/state/otlp-mmap/spool, where that is on a disk and not in memory. Several collectors may share
+it; what a dead one left is sent by another. With --once there is a spool only where --spool names it:
+what could not be sent is there for the next collector.
+Each of several endpoints, and the database of --store, has one of its own too, in endpoints/HOST-HASH
+of that directory. --spool-max-size (1MiB and more) is for all of it: one that is away may take all that
+the others need not, and beyond it the oldest of whichever endpoint and signal has most are dropped, and
+counted under its name. What waits for an endpoint that is no longer named is said at the start, and
+kept up to half of that size and until --spool-max-age; it is sent when the endpoint is named again.
 
 Journal: in the spool's directory, of what was taken from files and is not in a request yet: open
 spans, sums. A collector that is killed or stopped goes on with it at the next start, where each

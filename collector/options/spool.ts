@@ -66,7 +66,11 @@ export function addSpool(command: Command): Command {
   return command
     .option("--spool <dir>", "where requests wait for an endpoint, on a disk (see below)")
     .option("--no-spool", "don't store requests")
-    .option("--spool-max-size <size>", "on the disk at most (default: 1GiB)", size)
+    .option(
+      "--spool-max-size <size>",
+      "on the disk at most, for all endpoints (default: 1GiB)",
+      size,
+    )
     .option(
       "--spool-max-age <duration>",
       "what has waited for longer is dropped (default: 24h)",
