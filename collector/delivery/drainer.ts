@@ -130,7 +130,7 @@ export function createDrainer(
   }
 
   const sink: Sink = {
-    direct: behind,
+    direct: behind.direct ?? behind,
     later(listener) {
       report = listener;
       behind.later?.(listener);

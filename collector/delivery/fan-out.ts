@@ -166,6 +166,9 @@ export function createFanOut(
     async close() {
       await Promise.all(sinks.map((sink) => sink.close()));
     },
+    ...(sinks.some(({ direct }) => direct !== undefined)
+      ? { direct: createFanOut(signal, sinks.map((sink) => sink.direct ?? sink), { mayDrop, log }) }
+      : {}),
     later(listener) {
       report = listener;
     },

@@ -9,11 +9,13 @@ import { openSpool } from "../../lib/spool/mod.ts";
 import type { Sink } from "../pipeline/queue.ts";
 import type { Outcome, SenderState } from "../send/send.ts";
 import { createTailSamplingSink } from "../tail-sampling/sink.ts";
+import { createProcessingSink } from "../processors/sink.ts";
 import { accept, folders, giveUp, until } from "../testing/run.ts";
 import { createFanOut } from "./fan-out.ts";
 import { createLanes, type LaneOptions, type Lanes } from "./lanes.ts";
 import { createLeftovers } from "./leftovers.ts";
 import { placeOfEndpoint } from "./spool-place.ts";
+import { createSwitch } from "./switch.ts";
 
 const folder = folders("lanes");
 const bytes = (text: string): Uint8Array => Buffer.from(text);
@@ -93,6 +95,28 @@ describe("spools of several endpoints", () => {
     await sink.close();
     lanes.close();
     assert.deepEqual(lanes.describe(), []);
+  });
+
+  it("don't store what is not to be stored", async () => {
+    const [a, b] = [new Endpoint("http://a"), new Endpoint("http://b")];
+    const { lanes } = open(folder());
+    const sinks = [a, b].map((each) => attach(lanes, each, each.sink()));
+    const fanOut = createFanOut("traces", sinks, { mayDrop: true, log: () => {} });
+    const sink = createProcessingSink("traces", createSwitch(fanOut), () => []);
+    const { direct } = sink;
+    b.away = true;
+    const sent = [1, 2, 3].map((i) => direct!.send(bytes(`${i}`), 1));
+    await until("one has them", () => a.got.length === 3);
+    assert.equal(direct!.idle, true);
+    a.away = true;
+    sent.push(direct!.send(bytes("4"), 1));
+    await until("both are waited for", () => direct!.idle === false);
+    assert.equal(lanes.left, 0);
+    a.away = b.away = false;
+    assert.deepEqual(await Promise.all(sent), Array(4).fill(accept(1)));
+    assert.deepEqual(fanOut.endpoints.map(({ queue }) => queue.totals.accepted), [0, 0]);
+    await sink.close();
+    lanes.close();
   });
 
   it("answer what tail sampling holds when it is stored, and count it once", async () => {

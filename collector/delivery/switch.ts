@@ -28,9 +28,13 @@ export function createSwitch(first: Sink): SwitchSink {
   let aborted = false;
   const running = new Set<Promise<Outcome>>();
   let report: Parameters<NonNullable<Sink["later"]>>[0] = () => {};
-  async function send(body: Uint8Array, items: number): Promise<Outcome> {
+  async function send(
+    body: Uint8Array,
+    items: number,
+    wayOf: (sink: Sink) => Sink,
+  ): Promise<Outcome> {
     const sink = current;
-    const sending = sink.send(body, items);
+    const sending = wayOf(sink).send(body, items);
     running.add(sending);
     const outcome = await sending.finally(() => running.delete(sending));
     const left = sink === current || aborted ? [] : leftOf(outcome, { body, items });
@@ -39,12 +43,24 @@ export function createSwitch(first: Sink): SwitchSink {
     const { accepted, rejected } = outcome;
     const dropped = left.reduce((count, part) => count - part.items, outcome.dropped);
     let total: Outcome = { accepted, rejected, dropped };
-    for (const part of left) total = addOutcomes(total, await send(part.body, part.items));
+    for (const part of left) total = addOutcomes(total, await send(part.body, part.items, wayOf));
     return total;
   }
 
-  return {
-    send,
+  const sink: SwitchSink = {
+    send: (body, items) => send(body, items, (sink) => sink),
+    // Whatever it passes on to.
+    direct: {
+      send: (body, items) => send(body, items, directOf),
+      abort: (reason) => sink.abort(reason),
+      close: () => sink.close(),
+      get concurrency() {
+        return directOf(current).concurrency;
+      },
+      get idle() {
+        return directOf(current).idle;
+      },
+    },
     async replace(next) {
       const old = current;
       current = next;
@@ -82,4 +98,9 @@ export function createSwitch(first: Sink): SwitchSink {
       return current.endpoints;
     },
   };
+  return sink;
+}
+
+function directOf(sink: Sink): Sink {
+  return sink.direct ?? sink;
 }

@@ -38,6 +38,10 @@ export function createProcessingSink(
     },
     abort: (reason) => sink.abort(reason),
     close: () => sink.close(),
+    get direct() {
+      const { direct } = sink;
+      return direct && createProcessingSink(signal, direct, processors);
+    },
     later: (report) => sink.later?.(report),
     get settled() {
       return sink.settled;
