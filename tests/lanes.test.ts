@@ -4,10 +4,13 @@ import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { MOST_FAR } from "../collector/delivery/drainer.ts";
 import { holdsRequests } from "../collector/delivery/leftovers.ts";
 import { folders } from "../collector/testing/run.ts";
+import { openSpool } from "../lib/spool/mod.ts";
 import { Writer } from "../lib/writer.ts";
+import { ExportTraceServiceRequestSchema } from "../proto/gen/otlp_pb.ts";
 import { type Backend, startBackend } from "./support/backend.ts";
 import { type Observed, receivedBy, startCollector } from "./support/collector.ts";
 import { scrape } from "./support/prometheus.ts";
@@ -273,6 +276,41 @@ describe("several endpoints with a spool", () => {
       } finally {
         await collector?.stop("SIGKILL");
         for (const each of [a, b, c]) await each.stop();
+      }
+    },
+  );
+
+  it(
+    "get a long backlog for one before, each once, though a kill comes while it is shared out",
+    LIMITS,
+    async () => {
+      const [directory, spool] = [folder(), folder()];
+      const [a, b] = [await startBackend(), await startBackend()];
+      const count = 2000;
+      const before = openSpool(spool, { maxBytes: 1 << 28 });
+      for (let i = 0; i < count; i++) {
+        const scopeSpans = [{ spans: [{ name: String(i) }] }];
+        const request = create(ExportTraceServiceRequestSchema, {
+          resourceSpans: [{ scopeSpans }],
+        });
+        before.put("traces", toBinary(ExportTraceServiceRequestSchema, request), 1);
+      }
+      before.close();
+      const args = [directory, "--endpoint", a.url, "--endpoint", b.url, "--spool", spool];
+      let collector = startCollector(args);
+      try {
+        await until("it has begun", () => a.bodies.traces.length > 0);
+        await collector.stop("SIGKILL");
+        collector = startCollector(args);
+        await until("both have all", () => hasAll(a, count) && hasAll(b, count));
+        assert.equal((await collector.stop()).code, 0, collector.text());
+        for (const each of [a, b]) assertInOrder(each, count, MOST_FAR + 1);
+      } catch (error) {
+        throw new Error(`the collector said: ${collector.text()}`, { cause: error });
+      } finally {
+        await collector.stop("SIGKILL");
+        await a.stop();
+        await b.stop();
       }
     },
   );

@@ -92,29 +92,36 @@ export function createDrainer(
 
   function start(id: number, body: Uint8Array, items: number): void {
     bytes += body.length;
-    const done = deliver(id, body, items).finally(() => {
+    const done = deliver(id, body, items).then((isStored) => {
       sending.delete(done);
       bytes -= body.length;
-      pump();
+      // What is stored further on takes no time: others are to have theirs in between.
+      if (isStored) setImmediate(pump);
+      else pump();
     });
     sending.add(done);
   }
 
-  async function deliver(id: number, body: Uint8Array, items: number): Promise<void> {
+  /** True when it is stored for those behind, each of whom goes on with it. */
+  async function deliver(id: number, body: Uint8Array, items: number): Promise<boolean> {
     const begun = performance.now();
     const outcome = await behind.send(body, items);
     const took = performance.now() - begun;
     const left = leftOf(outcome, { body, items });
     if (left.length > 0) hasGivenUp = true;
-    if (left.some((part) => part.body === body)) return spool.giveBack(id);
     // Of a request that was parted, what was delivered is not to be sent again.
-    if (!left.every((part) => "id" in spool.put(signal, part.body, part.items))) {
-      return spool.giveBack(id);
+    const isDone = left.every((part) =>
+      part.body !== body && "id" in spool.put(signal, part.body, part.items)
+    );
+    if (!isDone) {
+      spool.giveBack(id);
+      return false;
     }
     spool.acknowledge(id);
     if (outcome.gaveUp !== true && answers.push(took) > ANSWERS) answers.shift();
     const dropped = left.reduce((count, part) => count - part.items, outcome.dropped);
     report({ ...outcome, dropped }, took / 1000);
+    return outcome.stored !== undefined;
   }
 
   function say(reason: RefusalReason | null): void {

@@ -136,7 +136,11 @@ export function createFanOut(
 
   return {
     endpoints: lanes,
-    concurrency: Infinity,
+    get concurrency() {
+      // Each has its own pace; where all have a spool they have the request at once, and a kill in
+      // between repeats no more than one.
+      return sinks.every(storesAtOnce) ? 1 : Infinity;
+    },
     get full() {
       // Where nothing is dropped the slowest sets the pace.
       return mayDrop
@@ -176,6 +180,10 @@ export function createFanOut(
       return sinks.every(({ settled }) => settled !== false);
     },
   };
+}
+
+function storesAtOnce({ concurrency, endpoints }: Sink): boolean {
+  return concurrency === Infinity && endpoints?.[0]?.spool !== undefined;
 }
 
 function worse(one: Outcome, other: Outcome): Outcome {
