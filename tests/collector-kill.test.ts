@@ -56,7 +56,7 @@ describe("a collector that is killed at any moment", () => {
         const repeated = assertComplete(stored, name, temporality, recorded[i], 3);
         assert.deepEqual(repeated, { spans: 0, logs: 0, points: 0 }, `what came twice of ${name}`);
       }
-      assert.ok(recorded[0].number > 100 * KILLS, `only ${recorded[0].number} spans`);
+      assert.ok(recorded[0].number > 10 * KILLS, `only ${recorded[0].number} spans`);
     },
   );
 
