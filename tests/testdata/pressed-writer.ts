@@ -49,7 +49,7 @@ function record(): void {
 
 record();
 setInterval(() => {
-  for (let i = 0; i < 20 && hasRoom(); i++) record();
+  for (let i = 0; i < 4 && hasRoom(); i++) record();
 }, 2);
 // Nobody is left behind when the test is.
 process.stdin.resume().once("end", () => process.exit(1));
