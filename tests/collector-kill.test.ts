@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { cpSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { MAX_RUNNING } from "../collector/pipeline/queue.ts";
-import { startSink } from "./peers/sink.ts";
+import { openForSql } from "../collector/store/sql/views.ts";
+import { type Sink, startSink } from "./peers/sink.ts";
 import { observe, type Observed, startCollector } from "./support/collector.ts";
 import { places, sleep, startJournaled, startLoad, until, untilDone } from "./support/journaled.ts";
 import { Random, seed } from "./support/random.ts";
@@ -88,6 +90,57 @@ describe("a collector that is killed at any moment", () => {
       assert.ok(spans <= most && logs <= most, `${spans} spans and ${logs} log records came again`);
     } finally {
       await sink.stop();
+    }
+  });
+
+  it("has everything once in its store, also what a kill lets it send again", {
+    timeout: 300_000,
+  }, async () => {
+    const place = newPlace();
+    const path = join(place.files, "..", "store.db");
+    const copy = `${place.spool}.copy`;
+    const args = [place.files, "--spool", place.spool, "--batch-size", "50"];
+    const load = await startLoad(place, "load");
+    await load.ask({ run: 2 });
+    // Nobody is there: everything waits in the spool.
+    const first = startCollector([...args, "--endpoint", "http://127.0.0.1:9"]);
+    await first.wrote(/127\.0\.0\.1:9/);
+    const { number } = await load.kill(3);
+    await untilDone(place);
+    await first.stop("SIGKILL");
+    cpSync(place.spool, copy, { recursive: true });
+    for (let round = 0; round < 2; round++) {
+      const sink = await startSink();
+      const collector = startCollector([...args, "--endpoint", sink.url, "--store", path]);
+      try {
+        await until("all is sent", () => logsOf(sink) === number);
+        await until("all is stored", () => stored("count(*) FROM logs") >= number);
+        assert.equal((await collector.stop()).code, 0, collector.text());
+      } finally {
+        await collector.stop("SIGKILL");
+        await sink.stop();
+      }
+      for (const [view, text] of [["spans", "name"], ["logs", "body"]]) {
+        assert.equal(
+          stored(`count(DISTINCT ${text}) FROM ${view}`),
+          number,
+          `${view} in the store`,
+        );
+        assert.equal(stored(`count(*) FROM ${view}`), number, `${view} that are there once`);
+      }
+      // As if it had been killed when all was stored, and nothing of that given back.
+      rmSync(place.spool, { recursive: true });
+      cpSync(copy, place.spool, { recursive: true });
+    }
+
+    function logsOf(sink: Sink): number {
+      return decode(sink).logs.length;
+    }
+    function stored(what: string): number {
+      const db = openForSql(path);
+      const [value] = Object.values(db.prepare(`SELECT ${what}`).get()!);
+      db.close();
+      return Number(value);
     }
   });
 });
