@@ -98,7 +98,7 @@ export function SpanDetails({ node, trace, startNs, logs, onClose, onZoom }: {
           <>
             <dt>Parent</dt>
             <dd>
-              <code>{span.parentSpanId}</code>
+              <code>{span.parentSpanId}</code>{" "}
               {node.orphan && <span class="muted">not in the store</span>}
             </dd>
           </>

@@ -174,7 +174,7 @@ function One({ tree, other, to, id, length, selected, onSelect, label }: {
     return signed(by);
   };
   const root = tree.nodes[0];
-  if (!root) return <p class="muted">This trace is empty.</p>;
+  if (!root) return <p class="muted">No span of this trace has ended yet.</p>;
   return (
     <section class="compared" aria-label={label}>
       <p class="compared-head">
