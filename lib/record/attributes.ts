@@ -38,10 +38,15 @@ export type AttributeSource = Readonly<Record<string, unknown>>;
  * element would be an attribute, and there may be millions.
  */
 export function attributesOf(value: unknown): AttributeSource | undefined {
-  return typeof value === "object" && value !== null && !Array.isArray(value) &&
-      !ArrayBuffer.isView(value) && !(value instanceof String)
-    ? value as AttributeSource
-    : undefined;
+  try {
+    return typeof value === "object" && value !== null && !Array.isArray(value) &&
+        !ArrayBuffer.isView(value) && !(value instanceof String)
+      ? value as AttributeSource
+      : undefined;
+  } catch {
+    // A proxy that was revoked, or whose traps throw.
+    return undefined;
+  }
 }
 
 /**

@@ -66,6 +66,13 @@ const TRACE_ID = "0af7651916cd43dd8448eb211c80319c";
 const SPAN_ID = "b7ad6b7169203331";
 const foreign = trace.wrapSpanContext({ traceId: TRACE_ID, spanId: SPAN_ID, traceFlags: 1 });
 
+/** Whatever is asked of it throws. */
+function revoked(): object {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  return proxy;
+}
+
 describe("log records", () => {
   it("are in the file when emit returns, whole", () => {
     const attributes = {
@@ -138,7 +145,7 @@ describe("log records", () => {
   });
 
   it("take no elements of a text, a list or bytes for attributes", () => {
-    for (const given of ["abc", new String("abc"), ["abc"], new Uint8Array(3)]) {
+    for (const given of ["abc", new String("abc"), ["abc"], new Uint8Array(3), revoked()]) {
       assert.deepEqual(emitted({ body: "b", attributes: given as never }).attributes, {});
     }
   });

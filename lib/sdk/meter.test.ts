@@ -66,6 +66,13 @@ function attributesOf(file: RawFile, measurement: Measurement): Record<string, u
   return file.attributes(measurement.attributes);
 }
 
+/** Whatever is asked of it throws. */
+function revoked(): object {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  return proxy;
+}
+
 describe("instruments", () => {
   after(() => rmSync(directory, { recursive: true }));
 
@@ -365,6 +372,7 @@ describe("instruments", () => {
           [1, 2],
           new Uint8Array(3),
           new DataView(new ArrayBuffer(1)),
+          revoked(),
         ]
       ) {
         counter.add(1, given as never);
@@ -374,7 +382,7 @@ describe("instruments", () => {
       await sdk.meterProvider!.collect();
     });
     const records = file.measurements();
-    assert.equal(records.length, 12);
+    assert.equal(records.length, 14);
     for (const record of records) assert.deepEqual(attributesOf(file, record), {});
   });
 

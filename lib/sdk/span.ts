@@ -357,9 +357,14 @@ export function asText(name: unknown): string {
 }
 
 function isTime(value: unknown): value is TimeInput {
-  return typeof value === "number" || value instanceof Date ||
-    (Array.isArray(value) && value.length === 2 && typeof value[0] === "number" &&
-      typeof value[1] === "number");
+  try {
+    return typeof value === "number" || value instanceof Date ||
+      (Array.isArray(value) && value.length === 2 && typeof value[0] === "number" &&
+        typeof value[1] === "number");
+  } catch {
+    // A proxy that was revoked, or whose traps throw.
+    return false;
+  }
 }
 
 function isObject(value: unknown): value is Record<string, never> {
