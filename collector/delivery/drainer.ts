@@ -34,6 +34,9 @@ const REFUSED: Readonly<Record<RefusalReason, string>> = {
   failed: "the system refuses it",
 };
 
+/** After storing was refused, before it is tried again; twice that for each request on its way. */
+const AGAIN_MS = 250;
+
 /** How to drain. */
 export interface DrainerOptions {
   /** At the end, go on trying until it is given up; otherwise only while it works. */
@@ -63,6 +66,9 @@ export function createDrainer(
   /** Trying was given up, which ends some time: with `--once`. */
   let hasGivenUp = false;
   let isRefused = false;
+  /** When that was the last time, ms of `performance.now()`, and requests on their way nonetheless. */
+  let refusedAt = 0;
+  let direct = 0;
   /** Marked requests on their way that could not be stored. */
   let unstored = 0;
   /** How long the last requests took that were taken or refused, milliseconds. */
@@ -150,10 +156,12 @@ export function createDrainer(
         : spool.put(signal, body, items, { take, mark });
       if ("refused" in placed) {
         if (unstored === 0) say(placed.refused);
-        if (mark === undefined) return await behind.send(body, items);
-        unstored++;
+        refusedAt = performance.now();
+        direct++;
+        if (mark !== undefined) unstored++;
         const outcome = await behind.send(body, items);
-        unstored--;
+        if (mark !== undefined) unstored--;
+        direct--;
         return outcome;
       }
       say(null);
@@ -180,8 +188,10 @@ export function createDrainer(
       return isOver && behind.settled !== false;
     },
     get concurrency() {
-      // Storing is done at once.
-      return isRefused ? behind.concurrency : Infinity;
+      // Storing is done at once. Where it was refused it is tried again, though what was refused is
+      // still on its way to somebody who is away: ever more seldom, since each of these takes memory.
+      const isWaiting = isRefused && performance.now() < refusedAt + AGAIN_MS * 2 ** direct;
+      return isWaiting ? behind.concurrency : Infinity;
     },
     get full() {
       return isRefused && behind.full === true;

@@ -64,6 +64,7 @@ interface End {
   readonly sink: Sink;
   /** Counts who had it: the last has it. */
   user: number;
+  isEnding: boolean;
 }
 
 interface Lane {
@@ -111,9 +112,9 @@ export function createLanes({ spool, maxAgeMs, ...options }: LaneOptions): Lanes
   function use(lane: Lane, signal: Signal, sender: Sink): Sink {
     const { ends, spooling } = lane;
     let end = ends.get(signal);
-    if (end === undefined) {
+    if (end === undefined || end.isEnding) {
       const way = createSwitch(sender);
-      end = { sender, way, sink: spooling.add(signal, way), user: 0 };
+      end = { sender, way, sink: spooling.add(signal, way), user: 0, isEnding: false };
       ends.set(signal, end);
     } else if (end.sender !== sender) {
       end.sender = sender;
@@ -135,8 +136,10 @@ export function createLanes({ spool, maxAgeMs, ...options }: LaneOptions): Lanes
       close: {
         async value(): Promise<void> {
           if (mine.user !== user) return;
-          ends.delete(signal);
+          mine.isEnding = true;
           await sink.close();
+          // Not before all signals have: until then others acknowledge what they sent.
+          if (ends.get(signal) === mine) ends.delete(signal);
           if (ends.size > 0) return;
           lane.isOpen = false;
           spooling.close();

@@ -13,8 +13,8 @@ import { printable } from "../text/text.ts";
 
 /** Between two looks whether something is too old. */
 const AGAIN_MS = 3_600_000;
-/** Of the limit they have at most this part together, each the same. */
-const PART = 1 / 2;
+/** What sends keeps at least this part of the limit, whatever is left over. */
+const LEAST = 1 / 2;
 
 /** Where they are, and how much they may have. */
 export interface LeftoverOptions {
@@ -28,7 +28,7 @@ export interface LeftoverOptions {
 
 /** Looks for them. */
 export interface Leftovers {
-  /** Says what is there that was not said yet, and drops what is too old or too much. */
+  /** Says what is there that was not said yet, and drops what is too old. */
   look(): void;
   /** One is about to be sent from again: its room is no longer taken off the limit. */
   free(name: string): void;
@@ -48,18 +48,21 @@ export function createLeftovers(
   const known = new Map<string, { again: number; bytes: number }>();
   const said = new Set<string>();
 
-  /** Opened for a moment only: another collector may come that sends to this endpoint. */
-  function lookAt(name: string, most: number): number {
+  /**
+   * Opened for a moment only, and without a limit: another collector may come that sends to this
+   * endpoint, and nothing of it is lost to one that happened to look.
+   */
+  function lookAt(name: string): number {
     const path = join(folder, name);
-    const spool = openSpool(path, { maxBytes: most, maxAgeMs });
+    const spool = openSpool(path, { maxBytes: Infinity, maxAgeMs });
     const all = SIGNALS.map((signal) => spool.counts[signal]);
     const sum = (read: (counts: (typeof all)[number]) => number): number =>
       all.reduce((total, counts) => total + read(counts), 0);
     spool.close();
     const requests = sum(({ waiting }) => waiting.requests);
-    const lost = sum(({ dropped }) => dropped.age.requests + dropped.size.requests);
+    const lost = sum(({ dropped }) => dropped.age.requests);
     const where = printable(path, 300);
-    if (lost > 0) log("warn", `${lost} requests in ${where} were too old or had no room: dropped`);
+    if (lost > 0) log("warn", `${lost} requests in ${where} were too old: dropped`);
     if (requests > 0 && !said.has(name)) {
       said.add(name);
       log(
@@ -76,7 +79,7 @@ export function createLeftovers(
   function share(): void {
     let bytes = 0;
     for (const each of known.values()) bytes += each.bytes;
-    budget.maxBytes = maxBytes - bytes;
+    budget.maxBytes = Math.max(maxBytes * LEAST, maxBytes - bytes);
   }
 
   return {
@@ -89,7 +92,7 @@ export function createLeftovers(
       for (const name of names) {
         if ((known.get(name)?.again ?? 0) > now) continue;
         try {
-          const bytes = lookAt(name, maxBytes * PART / names.length);
+          const bytes = lookAt(name);
           known.set(name, { again: now + AGAIN_MS, bytes });
         } catch (error) {
           known.set(name, { again: now + AGAIN_MS, bytes: 0 });

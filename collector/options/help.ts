@@ -115,7 +115,8 @@ Each of several endpoints, and the database of --store, has one of its own too, 
 of that directory. --spool-max-size (1MiB and more) is for all of it: one that is away may take all that
 the others need not, and beyond it the oldest of whichever endpoint and signal has most are dropped, and
 counted under its name. What waits for an endpoint that is no longer named is said at the start, and
-kept up to half of that size and until --spool-max-age; it is sent when the endpoint is named again.
+kept until --spool-max-age; it is sent when the endpoint is named again. Those that are named always
+have half of the size.
 
 Journal: in the spool's directory, of what was taken from files and is not in a request yet: open
 spans, sums. A collector that is killed or stopped goes on with it at the next start, where each

@@ -499,16 +499,23 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
     for (const { writing } of all) if (writing !== null) syncFile(writing);
   }
 
-  adoptAll();
-  for (const shelf of all) {
-    dropOld(shelf, now());
-    makeRoom(0, shelf);
-  }
-  // Also behind what others who live have stored.
-  for (const shelf of all) {
-    for (const file of readdirSync(shelf.folder)) {
-      shelf.nextNumber = Math.max(shelf.nextNumber, (parseName(file)?.number ?? 0) + 1);
+  try {
+    adoptAll();
+    for (const shelf of all) {
+      dropOld(shelf, now());
+      makeRoom(0, shelf);
     }
+    // Also behind what others who live have stored.
+    for (const shelf of all) {
+      for (const file of readdirSync(shelf.folder)) {
+        shelf.nextNumber = Math.max(shelf.nextNumber, (parseName(file)?.number ?? 0) + 1);
+      }
+    }
+  } catch (error) {
+    // Somebody else can have it, and it takes no room from others.
+    for (const shelf of all) rivals.delete(shelf);
+    owner.lock.release();
+    throw error;
   }
   const timer = typeof sync === "number"
     ? setInterval(() => {
