@@ -77,6 +77,9 @@ export interface RetryingOptions {
   readonly log: Log;
 }
 
+/** A batch that has failed so often, a matter of minutes, no longer keeps others waiting. */
+const MAX_FIRST_ATTEMPTS = 10;
+
 /** Makes a sender of something that makes single attempts. */
 export function createRetrying(options: RetryingOptions, transport: Transport): Sender {
   const { signal, backoff, maxElapsedMs, log } = options;
@@ -100,7 +103,8 @@ export function createRetrying(options: RetryingOptions, transport: Transport): 
   // The backend asked for quiet until then, whichever batch it told.
   let quietUntil = 0;
   // Batches in the order in which they came. While attempts fail only the first of them is tried: the
-  // backend has less to refuse, and gets them in that order when it is back.
+  // backend has less to refuse, and gets them in that order when it is back. One that has failed for
+  // very long may be why: it goes last.
   const line = new Set<object>();
   const turns = new Map<object, () => void>();
 
@@ -272,6 +276,12 @@ export function createRetrying(options: RetryingOptions, transport: Transport): 
       const outcome = await attempt(payload, count);
       if (outcome !== undefined) return outcome;
       attempts++;
+      if (attempts >= MAX_FIRST_ATTEMPTS && line.size > 1) {
+        line.delete(place);
+        line.add(place);
+        const [next] = line;
+        turns.get(next)?.();
+      }
       nextAttempt = now() + backoffMs(attempts, Math.random(), backoff);
     }
   }
