@@ -12,19 +12,35 @@ import type { Death } from "./write/deaths.ts";
 
 /** Notes deaths. */
 export interface DeathRecorder {
-  /** To be called with each file before it is closed: all that was in it is stored then. */
+  /** To be called with each file before it is closed. */
   note(file: FollowedFile): void;
-  /** Stores what was noted. What can't be stored now is kept for the next time. */
+  /**
+   * Stores some of what was noted. What can't be stored now is kept for a later time: with a spool or
+   * tail sampling, what the process recorded may come to the store long after its file is closed.
+   */
   flush(): void;
 }
 
 /** Deaths that are kept while nothing can be stored. */
 const MAX_WAITING = 1_000;
+/** Looked for at a time: nothing is taken from rings meanwhile. */
+const MAX_AT_ONCE = 10;
+/** Between two looks for the same one, and from the first to the last. */
+const AGAIN_MS = 5_000;
+const KEEP_MS = 3_600_000;
+
+interface Waiting extends Death {
+  readonly since: number;
+  next: number;
+}
 
 /** @param store Open for writing. */
-export function createDeathRecorder(store: Pick<Store, "recordDeaths">): DeathRecorder {
+export function createDeathRecorder(
+  store: Pick<Store, "recordDeaths">,
+  clock: () => number = () => performance.now(),
+): DeathRecorder {
   const done = new WeakSet<FollowedProcess>();
-  let waiting: Death[] = [];
+  let waiting: Waiting[] = [];
   return {
     note({ owner, extension, process }) {
       // Other writers never say how they end.
@@ -43,13 +59,19 @@ export function createDeathRecorder(store: Pick<Store, "recordDeaths">): DeathRe
       const { lastHigh, lastLow } = process.state;
       const timeNs = BigInt(lastHigh >>> 0) << 32n | BigInt(lastLow >>> 0);
       const { instance, pid, service } = nameOf(process);
-      waiting.push({ instance, pid, service, timeNs });
+      const now = clock();
+      waiting.push({ instance, pid, service, timeNs, since: now, next: now });
     },
     flush() {
-      if (waiting.length === 0) return;
+      const now = clock();
+      const due = waiting.filter(({ next }) => next <= now).slice(0, MAX_AT_ONCE);
+      if (due.length === 0) return;
       try {
-        store.recordDeaths(waiting);
-        waiting = [];
+        const left = new Set<Death>(store.recordDeaths(due));
+        for (const each of due) each.next = now + AGAIN_MS;
+        const isDone = (each: Waiting): boolean =>
+          due.includes(each) && (!left.has(each) || now - each.since > KEEP_MS);
+        waiting = waiting.filter((each) => !isDone(each));
       } catch {
         // The next request to be stored fails as well, and says why.
       }

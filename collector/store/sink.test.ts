@@ -64,6 +64,30 @@ describe("a sink that stores", () => {
     assert.deepEqual(lines, []);
   });
 
+  it("stores once what came when making room fails after it", async () => {
+    const path = join(folder(), "store.db");
+    const store = openStore({ path, maxBytes: 2 ** 30, maxAgeMs: 1e12 });
+    let failures = 0;
+    const retain = (): boolean => {
+      failures++;
+      throw new Error("the disk is full");
+    };
+    const lines: string[] = [];
+    const log = (_: string, line: string): void => void lines.push(line);
+    const { sinks, close } = createStoreSinks({ ...store, retain }, {
+      giveUpAfterMs: Infinity,
+      log,
+    });
+    const { body } = logs("s", [{ body: { value: { case: "stringValue", value: "hello" } } }]);
+    assert.equal((await sinks.logs.send(body, 1)).accepted, 1);
+    assert.ok(failures > 0);
+    const queries = openQueries(path);
+    assert.equal(queries.searchLogs({ text: "hello" }).rows.length, 1);
+    queries.close();
+    close();
+    assert.deepEqual(lines, []);
+  });
+
   it("gives up what waits when it is told to end", async () => {
     const { sinks, close } = start(join(folder(), "store.db"));
     const pending = sinks.traces.send(traces("s", [span(1, 1)]).body, 1);

@@ -64,11 +64,12 @@ export function createStoreSinks(
     let stored: ReturnType<Store["ingest"]>;
     try {
       stored = store.ingest(now);
-      store.retain();
     } catch (error) {
       giveUp(now, error as Error);
       return;
     }
+    // Whatever becomes of this, what came is stored.
+    retain();
     if (failing) {
       failing = false;
       log("info", `the store ${store.path} is written again`);

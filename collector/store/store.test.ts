@@ -415,7 +415,8 @@ describe("a store of spans", () => {
       const pid = { "process.pid": { intValue: "17" } };
       store.ingest([traces("quiet", [span(3, 4)], pid), traces("quiet", [span(4, 5)])]);
       const death = { service: "quiet", instance: "", timeNs: T0 + 8_000_000n };
-      store.recordDeaths([{ ...death, pid: 17 }, { ...death, pid: 18 }]);
+      const unknown = { ...death, pid: 18 };
+      assert.deepEqual(store.recordDeaths([{ ...death, pid: 17 }, unknown]), [unknown]);
       // As a collector says that was killed before it gave the file back.
       store.recordDeaths([{ ...death, pid: 17, timeNs: T0 + 9_000_000n }]);
       for (const asked of queries()) {

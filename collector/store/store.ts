@@ -82,8 +82,8 @@ export interface Store {
   retain(now?: number): boolean;
   /** Notes what was lost. Rows with a count of 0 are not stored. */
   recordLoss(losses: readonly Loss[]): void;
-  /** Notes which processes died. */
-  recordDeaths(deaths: readonly Death[]): void;
+  /** Notes which processes died. Returns those of whom nothing is stored yet. */
+  recordDeaths(deaths: readonly Death[]): Death[];
   /** What was noted of a file so far, by ring and reason. */
   lossesOf(file: string): Pick<Loss, "ring" | "reason" | "count">[];
   close(): void;
