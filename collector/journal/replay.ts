@@ -212,12 +212,12 @@ export class Replay {
       // It was taken once: its dictionary has been changed since. One record is lost to that.
       const kind = error instanceof Rejection ? error.kind : REJECT_FAULT;
       const word = READ_REJECTED + kind;
-      this.target.journaled.get(wordOf(entry, 0))?.bad.push({
-        ring: RINGS[entry.type],
-        sequence,
-        word,
-        count: 1,
-      });
+      const file = this.target.journaled.get(wordOf(entry, 0));
+      if (file === undefined) return;
+      const ring = RINGS[entry.type];
+      // The entry has the lower half of it, and the file's position is near.
+      const near = file.sequences[ring];
+      file.bad.push({ ring, sequence: near + ((sequence - near) | 0), word, count: 1 });
     }
   }
 

@@ -26,7 +26,7 @@ import { NO_SERIES } from "./series.ts";
  * The version is raised also when other things become part of a stream or of the key of an
  * instrument (lib/metrics/instruments.ts).
  */
-const KIND: StateKind = { magic: "OMAG", version: 1, name: "metrics" };
+const KIND: StateKind = { magic: "OMAG", version: 2, name: "metrics" };
 
 /** The parts of an aggregator. */
 export interface AggregatorParts {
