@@ -68,6 +68,8 @@ const CROWDED_SCAN_MS = 100;
 const LEAST_SCAN_MS = 20;
 const LEAST_SCAN_TIMES = 10;
 const OWNER_MS = 1000;
+/** Between two looks for input and output while there is more to take; more often costs more CPU. */
+const BREATH_MS = 500;
 const HEARTBEAT_MS = 1000;
 /** Sleep after a round that found much, that found something, and at most, milliseconds. */
 const BUSY_SLEEP_MS = 2;
@@ -107,6 +109,8 @@ export class Pipeline {
   private wake: (() => void) | null = null;
   private open = 0;
   private busErrors = 0;
+  /** When input and output were looked for at last, ms of `performance.now()`. */
+  private breathedAt = 0;
   /** The journal has everything that was not delivered. */
   private isKept = false;
   /** Counts of earlier runs. */
@@ -293,7 +297,7 @@ export class Pipeline {
       this.commit();
       if (taken >= ROUND_RECORDS) {
         // There is more: only let the answers in.
-        await immediately();
+        await this.breathe();
         sleep = BUSY_SLEEP_MS;
         continue;
       }
@@ -305,7 +309,7 @@ export class Pipeline {
     watching.close();
     const deadline = performance.now() + LAST_DRAIN_MS;
     while (performance.now() < deadline && this.commit() && this.isClear()) {
-      if (this.rounds() > 0) await immediately();
+      if (this.rounds() > 0) await this.breathe();
       else if (requests.full) await this.sleep(BUSY_SLEEP_MS);
       else break;
     }
@@ -362,7 +366,7 @@ export class Pipeline {
       if ([...files.processes.values()].every(isIdle)) break;
       // What a living owner has claimed and not published may be a while in coming.
       if (taken === 0 && now - quietSince > ONCE_PATIENCE_MS) break;
-      if (taken > 0) await immediately();
+      if (taken > 0) await this.breathe();
       else await this.sleep(BUSY_SLEEP_MS);
     }
   }
@@ -386,7 +390,7 @@ export class Pipeline {
     const isStored = requests.answeredAll;
     if (!isDone()) {
       requests.abort("the collector is shutting down");
-      while (!requests.empty) await immediately();
+      while (!requests.empty) await this.breathe();
     }
     if (this.journal !== null) this.keep(this.journal, isStored);
     else {
@@ -606,6 +610,17 @@ export class Pipeline {
     this.wake?.();
   }
 
+  /**
+   * Lets answers and connections in. Now and then by a timer: between turns that never wait, Deno looks
+   * for input and output only at every 61st, which takes for ever where others want the processor.
+   */
+  private breathe(): Promise<void> {
+    const now = performance.now();
+    if (now - this.breathedAt < BREATH_MS) return new Promise((resolve) => setImmediate(resolve));
+    this.breathedAt = now;
+    return new Promise((resolve) => setTimeout(resolve, 0));
+  }
+
   private sleep(ms: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => this.wake?.(), ms);
@@ -640,8 +655,4 @@ export function lives({ owner }: FollowedFile): boolean {
 function difference<T extends { readonly [K in keyof T]: number }>(now: T, before: T): T {
   const entries = Object.entries(now) as [keyof T, number][];
   return Object.fromEntries(entries.map(([key, count]) => [key, count - before[key]])) as T;
-}
-
-function immediately(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
