@@ -39,7 +39,7 @@ describe("processIsAlive", () => {
 
   it("counts a zombie as dead", { skip: !isLinux && "needs /proc" }, async () => {
     // The shell becomes a sleep, which never waits for the child it is left with.
-    const parent = spawn("sh", ["-c", "sleep 0 & echo $!; exec sleep 60"]);
+    const parent = spawn("sh", ["-c", "sleep 1 & echo $!; exec sleep 60"]);
     try {
       const zombie = await new Promise<number>((resolve) =>
         parent.stdout.once("data", (data) => resolve(Number(String(data))))

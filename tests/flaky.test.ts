@@ -253,7 +253,7 @@ describe("a bad way to the backend", () => {
       const program = await startProgram("paced.ts", place);
       const collector = startCollector([
         ...[place, "--endpoint", `http://127.0.0.1:${proxy.port}`, "--protocol", "grpc"],
-        ...["--timeout", "1s", "--flush-interval", "50ms", "--metrics-interval", "250ms"],
+        ...["--timeout", "3s", "--flush-interval", "50ms", "--metrics-interval", "250ms"],
       ]);
       try {
         await program.ask({ seconds: GRPC_SECONDS });

@@ -422,7 +422,7 @@ describe("a saved aggregator", () => {
     assert.throws(restore(metrics.subarray(0, 20)), /damaged: it says/);
     const newer = metrics.slice();
     newer[4]++;
-    assert.throws(restore(newer), /has version 2; this program reads version 1/);
+    assert.throws(restore(newer), /has version 3; this program reads version 2/);
     const twins = new Twins(new Random(), OPTIONS[0]);
     for (let i = 0; i < 50; i++) twins.measure();
     assert.throws(restore(twins.sides[0].aggregator.save()), /damaged: there is no scope 0/);
