@@ -25,7 +25,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { clearInterval, setInterval } from "node:timers";
 import { type Intake, openDrain } from "./collector/pipeline/drain.ts";
-import { isIdle, round, type RoundProcess } from "./collector/pipeline/round.ts";
+import { isIdle, newRoundFile, round, type RoundProcess } from "./collector/pipeline/round.ts";
 import { readLoss } from "./lib/file/extension.ts";
 import { readGeometry } from "./lib/file/geometry.ts";
 import { MappedFile } from "./lib/file/mapped.ts";
@@ -212,16 +212,9 @@ export class Telemetry {
     });
     const state = this.assembler.addProcess();
     this.process = { state, files: [], waiting: new PairList() };
-    this.process.files.push({
-      drain: openDrain(1, file, geometry, this.assembler, state),
-      generation: 0,
-      older: null,
-      spansDone: false,
-      closed: false,
-      limits: [Infinity, Infinity, Infinity],
-      safe: -1,
-      target: -1,
-    });
+    this.process.files.push(
+      newRoundFile(openDrain(1, file, geometry, this.assembler, state)),
+    );
     this.aggregator = this.createAggregator();
     this.timer = setInterval(() => this.take(), TAKE_MS);
     this.timer.unref();

@@ -91,6 +91,22 @@ async function metricsOf(collector: Observed): Promise<Map<string, number>> {
   return await scrape(`${/served at (http:\S+)\/healthz/.exec(collector.text())![1]}/metrics`);
 }
 
+/** Does it, says what the collector said where that fails, and stops everything. */
+async function ending(
+  collector: () => Observed,
+  backends: readonly Backend[],
+  body: () => Promise<void>,
+): Promise<void> {
+  try {
+    await body();
+  } catch (error) {
+    throw new Error(`the collector said: ${collector().text()}`, { cause: error });
+  } finally {
+    await collector().stop("SIGKILL");
+    for (const each of backends) await each.stop();
+  }
+}
+
 describe("several endpoints with a spool", () => {
   it(
     "get everything, though one is away and the collector is killed meanwhile",
@@ -103,7 +119,7 @@ describe("several endpoints with a spool", () => {
       const program = startProgram(directory);
       let collector = start();
       const kills = 2;
-      try {
+      await ending(() => collector, [a, b], async () => {
         await program.record(200);
         await until("both have them", () => hasAll(a, 200) && hasAll(b, 200));
         b.away = true;
@@ -138,13 +154,7 @@ describe("several endpoints with a spool", () => {
           assert.match(name, /^127\.0\.0\.1_\d+-[0-9a-f]{12}$/);
           assert.equal(holdsRequests(join(spool, "endpoints", name)), false, name);
         }
-      } catch (error) {
-        throw new Error(`the collector said: ${collector.text()}`, { cause: error });
-      } finally {
-        await collector.stop("SIGKILL");
-        await a.stop();
-        await b.stop();
-      }
+      });
     },
   );
 
@@ -163,7 +173,7 @@ describe("several endpoints with a spool", () => {
       const dropped = (labels: string): string =>
         `otlp_mmap_spool_items_dropped_total{${labels}reason="size",signal="traces"}`;
       const forB = `endpoint="${b.url}/v1/traces",`;
-      try {
+      await ending(() => collector, [a, b], async () => {
         // Some 3 MB, at the pace of the one that is there.
         while (program.count < 3000) {
           await program.record(100);
@@ -192,13 +202,7 @@ describe("several endpoints with a spool", () => {
         assert.match(text, new RegExp(`dropped for ${b.url}: ${lost} spans \\(\\d+ requests\\)`));
         assert.doesNotMatch(text, new RegExp(`dropped for ${a.url}`));
         assert.match(text, new RegExp(`spans to ${b.url}/v1/traces: ${3000 - lost} delivered`));
-      } catch (error) {
-        throw new Error(`the collector said: ${collector.text()}`, { cause: error });
-      } finally {
-        await collector.stop("SIGKILL");
-        await a.stop();
-        await b.stop();
-      }
+      });
     },
   );
 
@@ -298,20 +302,14 @@ describe("several endpoints with a spool", () => {
       before.close();
       const args = [directory, "--endpoint", a.url, "--endpoint", b.url, "--spool", spool];
       let collector = startCollector(args);
-      try {
+      await ending(() => collector, [a, b], async () => {
         await until("it has begun", () => a.bodies.traces.length > 0);
         await collector.stop("SIGKILL");
         collector = startCollector(args);
         await until("both have all", () => hasAll(a, count) && hasAll(b, count));
         assert.equal((await collector.stop()).code, 0, collector.text());
         for (const each of [a, b]) assertInOrder(each, count, MOST_FAR + 1);
-      } catch (error) {
-        throw new Error(`the collector said: ${collector.text()}`, { cause: error });
-      } finally {
-        await collector.stop("SIGKILL");
-        await a.stop();
-        await b.stop();
-      }
+      });
     },
   );
 
@@ -335,7 +333,7 @@ describe("several endpoints with a spool", () => {
           (collector.text().match(/the configuration was read again/g)?.length ?? 0) === reloads,
       );
     };
-    try {
+    await ending(() => collector, [a, b], async () => {
       b.away = true;
       await program.record(50);
       await until("one has them, the other was asked", () => hasAll(a, 50) && b.refused > 0);
@@ -354,12 +352,6 @@ describe("several endpoints with a spool", () => {
       assertInOrder(a, 150, 0);
       const numbers = Array.from({ length: 150 }, (_, i) => i);
       assert.deepEqual(numbersOf(b), [...numbers.slice(0, 50), ...numbers.slice(100)]);
-    } catch (error) {
-      throw new Error(`the collector said: ${collector.text()}`, { cause: error });
-    } finally {
-      await collector.stop("SIGKILL");
-      await a.stop();
-      await b.stop();
-    }
+    });
   });
 });

@@ -16,7 +16,7 @@ import { RING_SPANS } from "../../lib/format/layout.ts";
 import { release, type RingReader } from "../../lib/ring/read.ts";
 import { claimedTo, openDrain, type Position, takenTo } from "../pipeline/drain.ts";
 import type { OwnerState } from "../../lib/file/owner.ts";
-import type { RoundFile, RoundProcess } from "../pipeline/round.ts";
+import { newRoundFile, type RoundFile, type RoundProcess } from "../pipeline/round.ts";
 import { otherReader } from "./other-reader.ts";
 import { isForeign } from "./ownership.ts";
 
@@ -162,14 +162,9 @@ export function openFile(
       resumed?.position,
     );
     const followed: FollowedFile = {
-      drain,
+      ...newRoundFile(drain),
       generation: extension?.generation ?? 0,
-      older: null,
-      spansDone: false,
-      closed: false,
       limits: drain.rings.map((_, ring) => once ? claimedTo(drain, ring) : Infinity),
-      safe: -1,
-      target: -1,
       path,
       named,
       file,

@@ -37,6 +37,20 @@ export interface RoundFile {
   target: number;
 }
 
+/** A file of which nothing was taken in a round yet: the first of its isolate, with no limits. */
+export function newRoundFile(drain: Drain): RoundFile {
+  return {
+    drain,
+    generation: 0,
+    older: null,
+    spansDone: false,
+    closed: drain.over,
+    limits: [Infinity, Infinity, Infinity],
+    safe: -1,
+    target: -1,
+  };
+}
+
 /** A process in rounds. */
 export interface RoundProcess {
   readonly state: ProcessState;

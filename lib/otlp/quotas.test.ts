@@ -7,7 +7,12 @@ import { COUNTER } from "../metrics/testing/bench.ts";
 import { FileBuilder, idsOf, text } from "../../tests/support/build.ts";
 import { MemoryCollector } from "../../tests/support/collect.ts";
 import { openDrain } from "../../collector/pipeline/drain.ts";
-import { round, type RoundFile, type RoundProcess } from "../../collector/pipeline/round.ts";
+import {
+  newRoundFile,
+  round,
+  type RoundFile,
+  type RoundProcess,
+} from "../../collector/pipeline/round.ts";
 import { AGGREGATION } from "../../tests/support/collect.ts";
 import { readGeometry } from "../file/geometry.ts";
 import { Aggregator } from "../metrics/aggregate.ts";
@@ -133,16 +138,7 @@ describe("all processes together may have", () => {
   ): RoundFile {
     const geometry = readGeometry("quotas", file.u8, file.size);
     assert.ok("rings" in geometry);
-    return {
-      drain: openDrain(number, file, geometry, assembler, state),
-      generation: 0,
-      older: null,
-      spansDone: false,
-      closed: false,
-      limits: [Infinity, Infinity, Infinity],
-      safe: -1,
-      target: -1,
-    };
+    return newRoundFile(openDrain(number, file, geometry, assembler, state));
   }
 
   const starts = (file: FileBuilder, count: number): void => {

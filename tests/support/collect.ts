@@ -10,6 +10,7 @@ import { readFileSync } from "node:fs";
 import { type Drain, type Intake, openDrain } from "../../collector/pipeline/drain.ts";
 import {
   isIdle,
+  newRoundFile,
   round,
   type RoundFile,
   type RoundProcess,
@@ -131,14 +132,9 @@ export class MemoryCollector {
     const drain = openDrain(id, file, geometry, this.assembler, this.process.state);
     drain.over = over;
     const added: RoundFile = {
-      drain,
+      ...newRoundFile(drain),
       generation: older === null ? 0 : older.generation + 1,
       older,
-      spansDone: false,
-      closed: over,
-      limits: [Infinity, Infinity, Infinity],
-      safe: -1,
-      target: -1,
     };
     this.process.files.push(added);
     return added;

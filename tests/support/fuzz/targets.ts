@@ -23,7 +23,12 @@ import { Assembler } from "../../../lib/otlp/assemble.ts";
 import { INTERRUPTIONS } from "../../../lib/otlp/marks.ts";
 import { PairList } from "../../../lib/otlp/source.ts";
 import { openDrain } from "../../../collector/pipeline/drain.ts";
-import { isIdle, round, type RoundProcess } from "../../../collector/pipeline/round.ts";
+import {
+  isIdle,
+  newRoundFile,
+  round,
+  type RoundProcess,
+} from "../../../collector/pipeline/round.ts";
 import type { Signal } from "../../../lib/otlp/request.ts";
 import {
   ExportLogsServiceRequestSchema,
@@ -95,16 +100,7 @@ function drained(file: MemoryFile, geometry: Geometry): string {
   const process: RoundProcess = { state, files: [], waiting: new PairList() };
   const drain = openDrain(++kept.files, file, geometry, assembler, state);
   drain.over = true;
-  process.files.push({
-    drain,
-    generation: 0,
-    older: null,
-    spansDone: false,
-    closed: true,
-    limits: [Infinity, Infinity, Infinity],
-    safe: -1,
-    target: -1,
-  });
+  process.files.push(newRoundFile(drain));
   const blocked = { traces: false, metrics: false, logs: false };
   while (round(process, { assembler, aggregator, blocked }) > 0 || !isIdle(process));
   assembler.interrupt(state, INTERRUPTIONS.died);
