@@ -451,13 +451,14 @@ describe("a saved aggregator", () => {
         other.restore(damaged, (index) => assembler.scopeAt(index));
         assert.ok(!isCut, `seed ${seed}, turn ${turn}`);
       } catch (error) {
-        refused++;
+        if (!isCut) refused++;
         assert.match(String(error), /saved state of metrics/, `seed ${seed}, turn ${turn}`);
         continue;
       }
       for (const process of twins.processes) other.collect(process, 0, 1, () => {});
     }
-    assert.ok(refused > 100, `${refused} refused`);
+    // A cut is always refused; other damage often lies in a text or a time, which may be anything.
+    assert.ok(refused > 50, `seed ${seed}: ${refused} refused`);
   });
 });
 

