@@ -29,6 +29,7 @@ import {
   recoverFile,
   SCHEMAS,
 } from "./support/fuzz/targets.ts";
+import { collectGarbage } from "./support/garbage.ts";
 import { Random, seed } from "./support/random.ts";
 import { isFullSize } from "./support/runtimes.ts";
 
@@ -40,11 +41,15 @@ const CASES = isFullSize ? 1_000_000 : 50_000;
 const CASE_LIMIT = 1_000_000;
 /** After so many cases what weak references name may go. */
 const PAUSE = 50;
+/** After so many cases garbage is collected: how long a runtime leaves it is not what is looked at. */
+const COLLECTION = 1000;
 /** Memory that all of them may add to the process, bytes. */
 const MEMORY_LIMIT = 256 << 20;
 
-function immediately(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+/** Between cases. */
+async function pause(i: number): Promise<void> {
+  if (i % COLLECTION === 0) collectGarbage();
+  if (i % PAUSE === 0) await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** Runs a case; a fault names the seed and shows the bytes. */
@@ -100,6 +105,7 @@ describe(`fuzzing, seed ${seed}`, () => {
   const regions = files.map(regionsOf);
   const memory = process.memoryUsage().rss;
   after(() => {
+    collectGarbage();
     const grown = process.memoryUsage().rss - memory;
     assert.ok(grown < MEMORY_LIMIT, `${grown >> 20} MiB more memory`);
   });
@@ -119,7 +125,7 @@ describe(`fuzzing, seed ${seed}`, () => {
     const path = join(work, "damaged");
     const outcomes = new Set<string>();
     for (let i = 0; i < CASES; i++) {
-      if (i % PAUSE === 0) await immediately();
+      await pause(i);
       const of = random.below(files.length);
       const bytes = mutate(files[of], regions[of], files, random);
       attempt("collect", i, bytes, () => outcomes.add(collectFile(bytes)));
@@ -141,7 +147,7 @@ describe(`fuzzing, seed ${seed}`, () => {
     const outcomes = new Set<string>();
     const reached = await countReached(async () => {
       for (let i = 0; i < CASES / 25; i++) {
-        if (i % PAUSE === 0) await immediately();
+        await pause(i);
         const bytes = damageMeasurements(own, where, random);
         attempt("measurements", i, bytes, () => outcomes.add(collectFile(bytes)));
       }
@@ -153,13 +159,14 @@ describe(`fuzzing, seed ${seed}`, () => {
     assert.ok(outcomes.size > 5, `${outcomes.size} outcomes`);
   });
 
-  it("takes damaged requests apart as the receiver does", { timeout: 600_000 }, () => {
+  it("takes damaged requests apart as the receiver does", { timeout: 600_000 }, async () => {
     const random = new Random(seed + 1);
     const requests = requestsOf(files);
     assert.deepEqual(new Set(requests.map(({ signal }) => signal)).size, 3);
     const bodies = requests.map(({ body }) => body);
     const outcomes = new Set<string>();
     for (let i = 0; i < CASES / 2; i++) {
+      await pause(i);
       const { signal, body } = random.pick(requests);
       const bytes = mutate(body, [{ start: 0, end: body.length }], bodies, random);
       attempt(signal, i, bytes, () => outcomes.add(receiveRequest(signal, bytes)));
@@ -167,7 +174,7 @@ describe(`fuzzing, seed ${seed}`, () => {
     assert.ok(outcomes.has("taken") && outcomes.size > 20, [...outcomes].join("\n"));
   });
 
-  it("takes damaged OTLP/JSON apart", { timeout: 600_000 }, () => {
+  it("takes damaged OTLP/JSON apart", { timeout: 600_000 }, async () => {
     const random = new Random(seed + 2);
     const texts = requestsOf(files).map(({ signal, body }) => {
       fromBinary(SCHEMAS[signal], body);
@@ -176,6 +183,7 @@ describe(`fuzzing, seed ${seed}`, () => {
     const outcomes = new Set<string>();
     const decoder = new TextDecoder();
     for (let i = 0; i < CASES / 5; i++) {
+      await pause(i);
       const bytes = random.pick(texts);
       const changed = mutate(bytes, [{ start: 0, end: bytes.length }], texts, random);
       const text = random.below(2) === 0

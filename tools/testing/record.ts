@@ -124,6 +124,22 @@ function recordedSuite(real: Register) {
   });
 }
 
+/** What `before`, `after` and their kind throw is told by name: the runtimes end with a code only. */
+function recordedHook<Hook>(name: string, real: Hook): Hook {
+  return ((body: Body, options: unknown) => {
+    const path = full(name);
+    const recording: Body = async (...args) => {
+      try {
+        await body(...args);
+      } catch (error) {
+        log({ event: "error", message: `${path}: ${messageOf(error)}` });
+        throw error;
+      }
+    };
+    return (real as Body)(recording, options);
+  }) as Hook;
+}
+
 /** The parts of `node:test` that the suite uses, recorded. */
 export type Recorded = Pick<
   typeof NodeTest,
@@ -132,8 +148,21 @@ export type Recorded = Pick<
 
 /** Wraps the runtime's `node:test`. There is no `only`: a test run alone hides the others. */
 export function recorded(real: typeof NodeTest): Recorded {
-  const { after, afterEach, before, beforeEach, mock } = real;
+  const after = recordedHook("after", real.after);
+  const afterEach = recordedHook("afterEach", real.afterEach);
+  const before = recordedHook("before", real.before);
+  const beforeEach = recordedHook("beforeEach", real.beforeEach);
   const it = recordedTest(real.it as Register) as unknown as typeof real.it;
   const describe = recordedSuite(real.describe as Register) as unknown as typeof real.describe;
-  return { after, afterEach, before, beforeEach, mock, it, test: it, describe, suite: describe };
+  return {
+    after,
+    afterEach,
+    before,
+    beforeEach,
+    mock: real.mock,
+    it,
+    test: it,
+    describe,
+    suite: describe,
+  };
 }
