@@ -115,9 +115,8 @@ const MAX_REWRITTEN = 64 << 20;
  * one, since records wait meanwhile. That stays as it is until somebody does it by hand (VACUUM).
  */
 function makeShrinkable(db: DatabaseSync): void {
-  const read = (name: string): number => pragma(db, name);
-  if (read("auto_vacuum") !== 0) return;
-  if (read("page_count") * read("page_size") > MAX_REWRITTEN) return;
+  if (pragma(db, "auto_vacuum") !== 0) return;
+  if (pragma(db, "page_count") * pragma(db, "page_size") > MAX_REWRITTEN) return;
   try {
     db.exec("PRAGMA auto_vacuum = INCREMENTAL; VACUUM");
   } catch {

@@ -12,6 +12,7 @@ import {
 import { ExportMetricsServiceRequestSchema } from "../../proto/gen/otlp_pb.ts";
 import { FileBuilder, idsOf, text } from "../../tests/support/build.ts";
 import { AGGREGATION, metricsOf, pointsOf } from "../../tests/support/collect.ts";
+import { damagedState } from "../../tests/support/damaged-state.ts";
 import { Random, seed } from "../../tests/support/random.ts";
 import { recordCopy } from "../../tests/support/record-copy.ts";
 import { Assembler } from "../otlp/assemble.ts";
@@ -438,14 +439,7 @@ describe("a saved aggregator", () => {
     const state = aggregator.save();
     let refused = 0;
     for (let turn = 0; turn < 400; turn++) {
-      let damaged = state.slice();
-      const isCut = random.below(4) === 0;
-      if (isCut) damaged = damaged.slice(0, random.below(state.length));
-      // With the length it has, so that more than the length is looked at.
-      if (damaged.length >= 16) new DataView(damaged.buffer).setFloat64(8, damaged.length, true);
-      for (let i = random.below(4); i >= 0 && !isCut; i--) {
-        damaged[16 + random.below(damaged.length - 16)] = random.pick([0, 1, 127, 255]);
-      }
+      const { damaged, isCut } = damagedState(state, random);
       const other = new Side(OPTIONS[1]).aggregator;
       try {
         other.restore(damaged, (index) => assembler.scopeAt(index));

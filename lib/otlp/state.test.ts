@@ -15,6 +15,7 @@ import {
   type SpanEventInit,
   text,
 } from "../../tests/support/build.ts";
+import { damagedState } from "../../tests/support/damaged-state.ts";
 import { Random, seed } from "../../tests/support/random.ts";
 import { recordCopy } from "../../tests/support/record-copy.ts";
 import { Rejection } from "../record/wire.ts";
@@ -427,14 +428,7 @@ describe("a saved assembler", () => {
     const state = someState(random);
     let refused = 0;
     for (let turn = 0; turn < 400; turn++) {
-      let damaged = state.slice();
-      const isCut = random.below(4) === 0;
-      if (isCut) damaged = damaged.slice(0, random.below(state.length));
-      // With the length it has, so that more than the length is looked at.
-      if (damaged.length >= 16) new DataView(damaged.buffer).setFloat64(8, damaged.length, true);
-      for (let i = random.below(4); i >= 0 && !isCut; i--) {
-        damaged[16 + random.below(damaged.length - 16)] = random.pick([0, 1, 127, 255]);
-      }
+      const { damaged, isCut } = damagedState(state, random);
       try {
         new Assembler(() => {}).restore(damaged);
         assert.ok(!isCut, `seed ${seed}, turn ${turn}`);

@@ -3,31 +3,23 @@
  * ends the span of `OPEN_CALLS` calls before: DIRECTORY JOURNAL NAME. It lives until it is killed.
  */
 import process from "node:process";
-import { metrics, ROOT_CONTEXT, type Span, trace } from "@opentelemetry/api";
-import { logs } from "@opentelemetry/api-logs";
-import { AlwaysOnSampler } from "../../lib/sdk/sampler.ts";
-import { start } from "../../lib/sdk/start.ts";
-import { Journal } from "../support/journal.ts";
+import { ROOT_CONTEXT, type Span, trace } from "@opentelemetry/api";
 import { OPEN_CALLS } from "../support/pressed.ts";
 import { watchRoom } from "../support/room.ts";
+import { startWriter } from "../support/writer.ts";
 
-const [directory, journalPath, name] = process.argv.slice(2);
-const sdk = start({
-  env: {},
+const [directory, path, name] = process.argv.slice(2);
+const { sdk, journal, tracer, logger, counter } = startWriter({
   directory,
-  resource: { writer: name },
-  sampler: new AlwaysOnSampler(),
+  journal: path,
+  name,
+  scope: "pressed",
   sizes: {
     spans: { slots: 2048, slotBytes: 256 },
     events: { slots: 1024, slotBytes: 256 },
     measurements: { slots: 1024, slotBytes: 256 },
   },
 });
-if (!sdk.recording) throw new Error(sdk.reason);
-const journal = Journal.open(journalPath);
-const tracer = trace.getTracer("pressed");
-const logger = logs.getLogger("pressed");
-const counter = metrics.getMeter("pressed").createCounter("calls");
 const open: Span[] = [];
 // With what open spans keep for their ends.
 const hasRoom = watchRoom(() => sdk.path!, 4 * OPEN_CALLS);

@@ -4,29 +4,21 @@
  * one after the other, and PAUSE is the time from then to the next ones, ms.
  */
 import process from "node:process";
-import { context, metrics, trace } from "@opentelemetry/api";
-import { logs } from "@opentelemetry/api-logs";
-import { AlwaysOnSampler } from "../../lib/sdk/sampler.ts";
-import { start } from "../../lib/sdk/start.ts";
-import { Journal } from "../support/journal.ts";
+import { context } from "@opentelemetry/api";
+import { startWriter } from "../support/writer.ts";
 
-const [directory, journalPath, name, pause, calls] = process.argv.slice(2);
-const sdk = start({
-  env: {},
+const [directory, path, name, pause, calls] = process.argv.slice(2);
+const { sdk, journal, tracer, logger, counter } = startWriter({
   directory,
-  resource: { writer: name },
-  sampler: new AlwaysOnSampler(),
+  journal: path,
+  name,
+  scope: "short-lived",
   sizes: {
     spans: { slots: 2048, slotBytes: 512 },
     events: { slots: 1024, slotBytes: 512 },
     measurements: { slots: 1024, slotBytes: 512 },
   },
 });
-if (!sdk.recording) throw new Error(sdk.reason);
-const journal = Journal.open(journalPath);
-const tracer = trace.getTracer("short-lived");
-const logger = logs.getLogger("short-lived");
-const counter = metrics.getMeter("short-lived").createCounter("calls");
 
 let call = 0;
 function record(): void {

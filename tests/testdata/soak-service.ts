@@ -7,12 +7,9 @@
 import { join } from "node:path";
 import process from "node:process";
 import { isMainThread, Worker, workerData } from "node:worker_threads";
-import { context, metrics, trace } from "@opentelemetry/api";
-import { logs } from "@opentelemetry/api-logs";
+import { context } from "@opentelemetry/api";
 import type { Recorder } from "../../lib/sdk/recorder.ts";
-import { AlwaysOnSampler } from "../../lib/sdk/sampler.ts";
-import { type Sdk, start } from "../../lib/sdk/start.ts";
-import { Journal } from "../support/journal.ts";
+import { startWriter } from "../support/writer.ts";
 
 /** Calls after which a ring has no sequences left. */
 const CALLS_PER_SEQUENCES = 400;
@@ -27,11 +24,12 @@ interface Settings {
 
 /** Records until the function that is returned is called. */
 function run({ directory, journals, name, pause }: Settings): () => Promise<void> {
-  const sdk: Sdk = start({
+  const { sdk, journal, tracer, logger, counter } = startWriter({
     env: { OTEL_NODE_RESOURCE_DETECTORS: "none" },
     directory,
-    resource: { writer: name },
-    sampler: new AlwaysOnSampler(),
+    journal: join(journals, name),
+    name,
+    scope: "soak",
     sizes: {
       spans: { slots: 8192, slotBytes: 256 },
       events: { slots: 4096, slotBytes: 256 },
@@ -39,12 +37,7 @@ function run({ directory, journals, name, pause }: Settings): () => Promise<void
       dictionaryBytes: DICTIONARY_BYTES,
     },
   });
-  if (!sdk.recording) throw new Error(sdk.reason);
-  const journal = Journal.open(join(journals, name));
-  const tracer = trace.getTracer("soak");
   const { recorder } = tracer as unknown as { recorder: Recorder };
-  const logger = logs.getLogger("soak");
-  const counter = metrics.getMeter("soak").createCounter("calls");
   let call = 0;
   const timer = setInterval(() => {
     journal.entering(call);
