@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import type { Locator, Page } from "playwright-core";
 import type { Live } from "../collector/page/live-types.ts";
 import {
@@ -86,26 +87,24 @@ if (CHROMIUM !== undefined) {
     /** Waits until a list has these texts, in any order. */
     async function has(list: Locator, texts: readonly string[]): Promise<void> {
       const sorted = [...texts].sort();
-      const found = await eventually(
+      await eventually(
         async () => (await list.allInnerTexts()).map((text) => text.trim()).sort(),
-        (found) => found.length === sorted.length,
+        (found) => isDeepStrictEqual(found, sorted),
       );
-      assert.deepEqual(found, sorted);
     }
 
     /** Waits until the list of traces is these, in any order. */
     async function lists(page: Page, traceIds: readonly string[]): Promise<void> {
       const sorted = [...traceIds].sort();
-      const found = await eventually(
+      await eventually(
         async () => {
           const hrefs = await page.locator("a.trace").evaluateAll((links) =>
             links.map((link) => link.getAttribute("href")!)
           );
           return hrefs.map((href) => /[0-9a-f]{32}/.exec(href)![0]).sort();
         },
-        (found) => found.length === sorted.length,
+        (found) => isDeepStrictEqual(found, sorted),
       );
-      assert.deepEqual(found, sorted);
     }
 
     it(
