@@ -128,7 +128,13 @@ describe("discovery", () => {
   it("looks at the default place when nothing is said, if it can be trusted", () => {
     const places = { platform: "linux", sharedMemory: directory };
     const discovery = look([], {}, { places, uid });
-    assert.deepEqual(discovery.scan(), { files: [], missing: [], refused: [], directories: [] });
+    assert.deepEqual(discovery.scan(), {
+      files: [],
+      missing: [],
+      refused: [],
+      directories: [],
+      locks: [],
+    });
     const place = join(directory, `otlp-mmap-${uid}`);
     assert.deepEqual(discovery.places, [place]);
     assert.match(lines[0], /waiting for .*otlp-mmap-/);

@@ -10,6 +10,7 @@ import {
   defaultDirectories,
   isAuxiliaryName,
   isFileName,
+  lockedName,
   type PlaceOptions,
   untrusted,
 } from "../../lib/file/places.ts";
@@ -34,6 +35,8 @@ export interface Scan {
   readonly refused: readonly string[];
   /** Directories in which new files would be found. */
   readonly directories: readonly string[];
+  /** Lock files of readers, finished or in the making, whose file is not there. */
+  readonly locks: readonly string[];
 }
 
 /** Looks for files. */
@@ -61,6 +64,7 @@ interface Round {
   readonly awaited: string[];
   readonly refused: string[];
   readonly directories: Set<string>;
+  readonly locks: Set<string>;
 }
 
 type Stat = "file" | "directory" | "other" | "missing";
@@ -102,6 +106,11 @@ function addEntries(round: Round, directory: string, wanted: (name: string) => b
   round.directories.add(directory);
   for (const entry of entries) {
     if (wanted(entry.name) && entry.isFile()) add(round, join(directory, entry.name), false);
+  }
+  for (const entry of entries) {
+    const of = lockedName(entry.name);
+    if (of === null || !wanted(of) || !entry.isFile()) continue;
+    if (!round.files.has(join(directory, of))) round.locks.add(join(directory, entry.name));
   }
 }
 
@@ -216,6 +225,7 @@ export function discover(
       awaited: [],
       refused: [],
       directories: new Set(),
+      locks: new Set(),
     };
     if (byDefault) {
       // Users come and go, so root lists them anew.
@@ -229,8 +239,8 @@ export function discover(
     const files = [...round.files.values()].sort((a, b) =>
       Number(b.named) - Number(a.named) || (a.path < b.path ? -1 : 1)
     );
-    const { missing, refused, directories } = round;
-    return { files, missing, refused, directories: [...directories] };
+    const { missing, refused, directories, locks } = round;
+    return { files, missing, refused, directories: [...directories], locks: [...locks] };
   }
 
   return { places, scan };

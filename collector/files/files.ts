@@ -27,6 +27,7 @@ import {
 import { forEachSignal } from "../pipeline/signals.ts";
 import { createProblems, type Log, type Problems } from "../send/problems.ts";
 import { printable } from "../text/text.ts";
+import { removeLock } from "./locks.ts";
 import { explainOpenFailure, isShortage, Watchlist } from "./watchlist.ts";
 
 /** A file that could not be removed is tried again after this, milliseconds. */
@@ -143,6 +144,7 @@ export class Files {
   scan(now: number): Scan {
     const found = this.options.scan();
     this.lookTook = performance.now() - now;
+    for (const path of found.locks) removeLock(path);
     if (this.options.once) {
       for (const path of found.missing) {
         this.options.log("error", `${printable(path)}: there is no such file`);

@@ -82,6 +82,7 @@ describe("links", () => {
       missing: [],
       refused: [],
       directories: [],
+      locks: [],
     };
     const { sink, lines } = await once([], undefined, { scan: () => scan });
     assert.deepEqual(sink.names, []);

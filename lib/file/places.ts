@@ -203,6 +203,13 @@ export function formerName(path: string): string | null {
   return LEFTOVER_PATTERN.test(path) ? path.replace(LEFTOVER_PATTERN, "") : null;
 }
 
+const LOCK_PATTERN = /^(.+)\.reader(\.\d+-\w{6}\.tmp)?$/;
+
+/** The name of the file that a reader's lock file is for, also one in the making; null for others. */
+export function lockedName(name: string): string | null {
+  return LOCK_PATTERN.exec(name)?.[1] ?? null;
+}
+
 /** True for lock files of readers and for files that are still being made. */
 export function isAuxiliaryName(name: string): boolean {
   return name.endsWith(READER_SUFFIX) || name.endsWith(TEMPORARY_SUFFIX);

@@ -84,17 +84,22 @@ export async function startLoad(
 }
 
 /** Waits until something is so; fails after a minute. */
-export async function until(what: string, condition: () => boolean): Promise<void> {
+export async function until(
+  what: string,
+  condition: () => boolean,
+  state?: () => unknown,
+): Promise<void> {
   for (let i = 0; i < 3000; i++) {
     if (condition()) return;
     await sleep(20);
   }
-  assert.fail(`never: ${what}`);
+  assert.fail(`never: ${what}${state === undefined ? "" : `, but ${state()}`}`);
 }
 
 /** Waits until every file of a place is read to its end and removed. */
 export async function untilDone({ files }: JournalPlace): Promise<void> {
-  await until("all files are done", () => readdirSync(files).every((name) => /^\./.test(name)));
+  const left = (): string[] => readdirSync(files).filter((name) => !/^\./.test(name));
+  await until("all files are done", () => left().length === 0, left);
 }
 
 /** Does nothing for a while. */
