@@ -5,7 +5,6 @@ import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
 import { after, describe, it } from "node:test";
 import { Status_StatusCode } from "../proto/gen/otlp_pb.ts";
 import {
@@ -17,6 +16,7 @@ import {
   plainAttributes,
 } from "./support/collector.ts";
 import { Journal } from "./support/journal.ts";
+import { assertOutOfMemory, littleMemory } from "./support/little-memory.ts";
 import { hex } from "./support/records.ts";
 import { otherRuntime, ownRuntime } from "./support/runtimes.ts";
 
@@ -62,30 +62,12 @@ const endings: Ending[] = [
   },
 ];
 
-// Deno's heap has a limit of its own. Bun's ends with the memory of the process, which macOS does
-// not limit: there a test would use up the memory of the machine.
-if (ownRuntime === "deno" || process.platform === "linux") {
+if (littleMemory !== null) {
   endings.push({
     name: "no memory left",
     how: "exhaust",
-    options: ownRuntime === "deno"
-      ? { shell: "ulimit -c 0", flags: ["--v8-flags=--max-old-space-size=64"] }
-      // The room that Bun sets aside for machine code counts, too: a gigabyte unless told otherwise.
-      : {
-        shell: "ulimit -c 0 && ulimit -d 500000",
-        env: { BUN_JSC_jitMemoryReservationSize: `${64 << 20}` },
-      },
-    check: (end, text) => {
-      assert.notEqual(end.code, 0);
-      // Which part of the runtime meets the end first is chance: it throws, aborts or crashes, each
-      // with words of its own. Nobody but the system and the runtime sends it a signal here.
-      if (end.signal === null) {
-        assert.match(
-          text,
-          /out of memory|memory is exhausted|memory allocation of \d+ bytes failed|has crashed/i,
-        );
-      }
-    },
+    options: littleMemory,
+    check: assertOutOfMemory,
   });
 }
 
