@@ -133,7 +133,7 @@ describe("discovery", () => {
       missing: [],
       refused: [],
       directories: [],
-      locks: [],
+      transients: [],
     });
     const place = join(directory, `otlp-mmap-${uid}`);
     assert.deepEqual(discovery.places, [place]);

@@ -10,8 +10,8 @@ import {
   defaultDirectories,
   isAuxiliaryName,
   isFileName,
-  lockedName,
   type PlaceOptions,
+  transientName,
   untrusted,
 } from "../../lib/file/places.ts";
 import { printable } from "../text/text.ts";
@@ -25,6 +25,14 @@ export interface Candidate {
   readonly named: boolean;
 }
 
+/** Something that is removed by whoever made it, unless that one is killed before. */
+export interface Transient {
+  /** Absolute path. */
+  readonly path: string;
+  /** The process that is making it; null for a lock that is made. */
+  readonly maker: number | null;
+}
+
 /** What a round of looking found. */
 export interface Scan {
   /** Each path once, named ones first, otherwise by path. */
@@ -35,8 +43,8 @@ export interface Scan {
   readonly refused: readonly string[];
   /** Directories in which new files would be found. */
   readonly directories: readonly string[];
-  /** Lock files of readers, finished or in the making, whose file is not there. */
-  readonly locks: readonly string[];
+  /** Readers' locks whose file is not there, and what is being made: files and locks. */
+  readonly transients: readonly Transient[];
 }
 
 /** Looks for files. */
@@ -64,7 +72,7 @@ interface Round {
   readonly awaited: string[];
   readonly refused: string[];
   readonly directories: Set<string>;
-  readonly locks: Set<string>;
+  readonly transients: Map<string, Transient>;
 }
 
 type Stat = "file" | "directory" | "other" | "missing";
@@ -108,19 +116,21 @@ function addEntries(round: Round, directory: string, wanted: (name: string) => b
     if (wanted(entry.name) && entry.isFile()) add(round, join(directory, entry.name), false);
   }
   for (const entry of entries) {
-    const of = lockedName(entry.name);
-    if (of === null || !wanted(of) || !entry.isFile()) continue;
-    if (!round.files.has(join(directory, of))) round.locks.add(join(directory, entry.name));
+    const { of, maker } = transientName(entry.name) ?? { of: "", maker: null };
+    if (!wanted(of) || !entry.isFile()) continue;
+    if (maker === null && round.files.has(join(directory, of))) continue;
+    const path = join(directory, entry.name);
+    round.transients.set(path, { path, maker });
   }
 }
 
 /** A named file and those beside it whose names begin with its name and a dot. */
 function addNamed(round: Round, path: string): void {
-  const prefix = `${basename(path)}.`;
+  const base = basename(path);
   addEntries(
     round,
     dirname(path),
-    (name) => name.startsWith(prefix) && !isAuxiliaryName(name),
+    (name) => name === base || (name.startsWith(`${base}.`) && !isAuxiliaryName(name)),
   );
 }
 
@@ -225,7 +235,7 @@ export function discover(
       awaited: [],
       refused: [],
       directories: new Set(),
-      locks: new Set(),
+      transients: new Map(),
     };
     if (byDefault) {
       // Users come and go, so root lists them anew.
@@ -239,8 +249,12 @@ export function discover(
     const files = [...round.files.values()].sort((a, b) =>
       Number(b.named) - Number(a.named) || (a.path < b.path ? -1 : 1)
     );
-    const { missing, refused, directories, locks } = round;
-    return { files, missing, refused, directories: [...directories], locks: [...locks] };
+    const { missing, refused, directories, transients } = round;
+    return {
+      ...{ files, missing, refused },
+      directories: [...directories],
+      transients: [...transients.values()],
+    };
   }
 
   return { places, scan };

@@ -27,7 +27,7 @@ import {
 import { forEachSignal } from "../pipeline/signals.ts";
 import { createProblems, type Log, type Problems } from "../send/problems.ts";
 import { printable } from "../text/text.ts";
-import { removeLock } from "./locks.ts";
+import { removeAbandoned } from "./abandoned.ts";
 import { explainOpenFailure, isShortage, Watchlist } from "./watchlist.ts";
 
 /** A file that could not be removed is tried again after this, milliseconds. */
@@ -144,7 +144,7 @@ export class Files {
   scan(now: number): Scan {
     const found = this.options.scan();
     this.lookTook = performance.now() - now;
-    for (const path of found.locks) removeLock(path);
+    for (const transient of found.transients) removeAbandoned(transient);
     if (this.options.once) {
       for (const path of found.missing) {
         this.options.log("error", `${printable(path)}: there is no such file`);

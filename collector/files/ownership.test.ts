@@ -82,7 +82,7 @@ describe("links", () => {
       missing: [],
       refused: [],
       directories: [],
-      locks: [],
+      transients: [],
     };
     const { sink, lines } = await once([], undefined, { scan: () => scan });
     assert.deepEqual(sink.names, []);

@@ -203,11 +203,23 @@ export function formerName(path: string): string | null {
   return LEFTOVER_PATTERN.test(path) ? path.replace(LEFTOVER_PATTERN, "") : null;
 }
 
-const LOCK_PATTERN = /^(.+)\.reader(\.\d+-\w{6}\.tmp)?$/;
+const LOCK_PATTERN = /^(.+)\.reader$/;
+const MAKING_PATTERN = /^(.+?)(?:\.reader)?\.(\d+)-\w{6}\.tmp$/;
 
-/** The name of the file that a reader's lock file is for, also one in the making; null for others. */
-export function lockedName(name: string): string | null {
-  return LOCK_PATTERN.exec(name)?.[1] ?? null;
+/** What the name of a reader's lock, or of a file or lock that is being made, says. */
+export interface TransientName {
+  /** The name of the file that it is for, or will be. */
+  readonly of: string;
+  /** The process that makes a file or a lock; null for a lock that is made. */
+  readonly maker: number | null;
+}
+
+/** Takes such a name apart; null for others. */
+export function transientName(name: string): TransientName | null {
+  const making = MAKING_PATTERN.exec(name);
+  if (making !== null) return { of: making[1], maker: Number(making[2]) };
+  const lock = LOCK_PATTERN.exec(name);
+  return lock === null ? null : { of: lock[1], maker: null };
 }
 
 /** True for lock files of readers and for files that are still being made. */
