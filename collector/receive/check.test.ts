@@ -54,6 +54,8 @@ describe("checkRequest", () => {
     assert.equal(checkRequest("traces", new Uint8Array()), 0);
     // Fields of a newer version.
     assert.equal(checkRequest("traces", span(0xa2, 0x06, 1, 0)), 1);
+    // A tag with more bytes than it needs.
+    assert.equal(checkRequest("traces", span(0xb0, 0x80, 0x80, 0x80, 0x00, 1)), 1);
     // Bucket counts one by one, which is as good as packed.
     const counts = [...[0x31, 1, 0, 0, 0, 0, 0, 0, 0], ...[0x31, 2, 0, 0, 0, 0, 0, 0, 0]];
     const histogram = field(1, field(2, field(2, field(9, field(1, counts)))));
@@ -74,6 +76,8 @@ describe("checkRequest", () => {
       [span(0x30, ...new Array(11).fill(0xff)), /not a readable message/],
       [span(0x2a, 0xff, 0xff, 0xff, 0xff, 0x0f), /not a readable message/],
       [span(0), /not a readable message/],
+      // Strict decoders take five bytes for a tag at most.
+      [span(0xb0, 0x80, 0x80, 0x80, 0x80, 0x00, 1), /not a readable message/],
     ];
     for (const [body, message] of cases) {
       assert.throws(() => checkRequest("traces", body), (error) => {

@@ -95,10 +95,13 @@ function readLongVarint(bytes: Uint8Array, at: number, end: number, low: number)
   throw MALFORMED;
 }
 
-/** Reads a tag; field 0 and numbers above 2^28 are malformed. */
+/** Bytes of a tag at most, padding included: strict decoders take no more for 32 bits. */
+const MAX_TAG_BYTES = 5;
+
+/** Reads a tag; field 0, numbers from 2^28 on and what is padded beyond 5 bytes are malformed. */
 export function readTag(bytes: Uint8Array, at: number, end: number): number {
   const tag = readVarint(bytes, at, end);
-  if (tag < 8) throw MALFORMED;
+  if (tag < 8 || cursor.at - at > MAX_TAG_BYTES) throw MALFORMED;
   return tag;
 }
 
