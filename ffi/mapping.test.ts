@@ -305,6 +305,7 @@ describe("Mapping.close", () => {
         () => mapping.grow(PAGE),
         () => mapping.sync(),
         () => mapping.isAtPath(),
+        () => mapping.reach(1),
       ]
     ) assert.throws(late, /is closed/);
   });
@@ -318,6 +319,32 @@ describe("Mapping.close", () => {
     const before = open();
     for (let i = 0; i < 200; i++) Mapping.open(path, { reserve: 1 << 20 }).close();
     assert.ok(open() - before < 100, `${before} -> ${open()}`);
+  });
+});
+
+describe("Mapping.reach", () => {
+  it("views more of the reserve as the file grows", () => {
+    const writer = published({ bytes: 4 * PAGE, reserve: 64 * PAGE });
+    const mapping = Mapping.open(writer.path, { reserve: 64 * PAGE, growth: 100 });
+    assert.deepEqual([mapping.u8.length, mapping.reserve], [4 * PAGE + 100, 64 * PAGE]);
+    assert.deepEqual([mapping.i32.length, mapping.i64.length], [PAGE + 25, PAGE / 2 + 12]);
+    assert.equal(mapping.reach(4 * PAGE + 100), mapping.u8);
+    assert.equal(mapping.reach(64 * PAGE + 1), null);
+    const lengths = new Set<number>();
+    for (let pages = 5; pages <= 64; pages++) {
+      writer.grow(pages * PAGE);
+      writer.u8[pages * PAGE - 1] = pages;
+      const view = mapping.reach(pages * PAGE)!;
+      lengths.add(view.length);
+      for (let page = 5; page <= pages; page++) assert.equal(view[page * PAGE - 1], page);
+    }
+    assert.ok(lengths.size < 8, [...lengths].join());
+    writer.u8[0] = 7;
+    assert.equal(mapping.u8[0], 7, "the first view stays");
+    const last = mapping.reach(64 * PAGE)!;
+    mapping.close();
+    assert.deepEqual([last.length, mapping.u8.length], [0, 0]);
+    writer.close();
   });
 });
 

@@ -25,11 +25,14 @@ import { MAP_SHARED, MS_SYNC, O_NOFOLLOW, O_RDWR, PROT_READ_WRITE } from "./symb
  * A shared mapping of a file, with address space reserved for growth. Bytes of the views past
  * {@link Mapping.size} must not be touched: that is a bus error, which ends the process unless the
  * mapping is guarded.
+ *
+ * V8 counts every byte of a view as memory that a garbage collection could free, reserved ones too:
+ * where there are gigabytes of them it collects without end. Who maps many files views little.
  */
 export class Mapping {
   /** The file's descriptor; no child inherits it. */
   readonly fd: number;
-  /** The mapping; its length is the reserve. There is only this one ArrayBuffer over it. */
+  /** The mapping, or what was asked for of it; {@link Mapping.reach} has more. */
   readonly buffer: ArrayBuffer;
   /** Views over all of {@link Mapping.buffer}; empty after {@link Mapping.close}. */
   readonly u8: Uint8Array<ArrayBuffer>;
@@ -38,6 +41,9 @@ export class Mapping {
   #path: string;
   #temporary: string | null;
   #address: number;
+  #reserve: number;
+  /** A view that goes beyond `buffer`. */
+  #longer: Uint8Array<ArrayBuffer> | null = null;
   #size: number;
   #guard: number;
   #closed = false;
@@ -48,6 +54,7 @@ export class Mapping {
     temporary: string | null,
     size: number,
     reserve: number,
+    viewed = reserve,
     guarded = false,
   ) {
     this.fd = fd;
@@ -56,10 +63,16 @@ export class Mapping {
     this.#size = size;
     // mmap refuses a length of 0: an empty file opened without reserve has no memory.
     this.#address = reserve === 0 ? 0 : mapShared(fd, path, reserve);
-    this.buffer = reserve === 0 ? new ArrayBuffer(0) : viewOf(this.#address, path, reserve);
+    this.#reserve = reserve;
+    try {
+      this.buffer = reserve === 0 ? new ArrayBuffer(0) : viewOf(this.#address, path, viewed);
+    } catch (error) {
+      libc.munmap(this.#address, reserve);
+      throw error;
+    }
     this.u8 = new Uint8Array(this.buffer);
-    this.i32 = new Int32Array(this.buffer, 0, Math.floor(reserve / 4));
-    this.i64 = new BigInt64Array(this.buffer, 0, Math.floor(reserve / 8));
+    this.i32 = new Int32Array(this.buffer, 0, this.u8.length >>> 2);
+    this.i64 = new BigInt64Array(this.buffer, 0, this.u8.length >>> 3);
     this.#guard = guarded ? guard(this.#address, reserve) : -1;
   }
 
@@ -87,21 +100,25 @@ export class Mapping {
   /**
    * Opens a file for reading and writing and maps its length or `reserve` bytes, whichever is more
    * (nothing for an empty file without `reserve`). `follow: false` refuses a symbolic link (ELOOP);
+   * `growth` limits the views to the length that the file has now and so many bytes more;
    * `guarded` has bus errors contained where this process does that (see `containBusErrors`).
    * Throws {@link SystemError}; ENODEV for anything but a regular file.
    */
   static open(
     path: string,
-    options: { reserve?: number; follow?: boolean; guarded?: boolean } = {},
+    options: { reserve?: number; growth?: number; follow?: boolean; guarded?: boolean } = {},
   ): Mapping {
     assertSupported("open", path);
-    const { reserve = 0, follow = true, guarded = false } = options;
+    const { reserve = 0, growth = Infinity, follow = true, guarded = false } = options;
     checkBytes("reserve", reserve, 0);
+    if (growth !== Infinity) checkBytes("growth", growth, 0);
     const fd = openFile(path, O_RDWR | (follow ? 0 : O_NOFOLLOW));
     try {
       const status = statusOf(fd, path);
       if (!status.isFile) throw new SystemError("mmap", path, errnoOf("ENODEV"));
-      return new Mapping(fd, path, null, status.size, Math.max(status.size, reserve), guarded);
+      const mapped = Math.max(status.size, reserve);
+      const viewed = Math.min(mapped, status.size + growth);
+      return new Mapping(fd, path, null, status.size, mapped, viewed, guarded);
     } catch (error) {
       closeFile(fd);
       throw error;
@@ -126,6 +143,30 @@ export class Mapping {
   /** Pages of a guarded mapping that were touched when the file had no such page any more. */
   get faults(): number {
     return faultsOf(this.#guard);
+  }
+
+  /** Bytes that are mapped: as long as the file can become here. */
+  get reserve(): number {
+    return this.#reserve;
+  }
+
+  /**
+   * The mapping's first `end` bytes, and maybe more of them; null beyond the reserve. What this
+   * returned before, if not `u8`, may be empty afterwards.
+   */
+  reach(end: number): Uint8Array<ArrayBuffer> | null {
+    const first = this.buffer.byteLength;
+    if (end <= first) return this.u8;
+    const before = this.#longer?.length ?? first;
+    if (end <= before) return this.#longer;
+    this.#open();
+    if (end > this.#reserve) return null;
+    // Files grow step by step: each view has room for twice as many steps.
+    const bytes = Math.min(this.#reserve, first + 2 * Math.max(end - first, before - first));
+    const buffer = viewOf(this.#address, this.#path, bytes);
+    this.#longer?.buffer.transfer();
+    this.#longer = new Uint8Array(buffer);
+    return this.#longer;
   }
 
   /** Asks for the file's length in bytes now, which another process may have changed. */
@@ -177,9 +218,9 @@ export class Mapping {
   grow(bytes: number): void {
     const fd = this.#open();
     checkBytes("bytes", bytes, 0);
-    if (bytes > this.buffer.byteLength) {
+    if (bytes > this.#reserve) {
       throw new RangeError(
-        `${this.#path}: cannot grow to ${bytes} bytes, ${this.buffer.byteLength} are reserved`,
+        `${this.#path}: cannot grow to ${bytes} bytes, ${this.#reserve} are reserved`,
       );
     }
     // Another process may have made it longer.
@@ -194,7 +235,7 @@ export class Mapping {
   /** Waits until what is in memory is on the disk. */
   sync(): void {
     this.#open();
-    const bytes = Math.min(this.#size, this.buffer.byteLength);
+    const bytes = Math.min(this.#size, this.#reserve);
     if (bytes === 0) return;
     checked("msync", this.#path, () => libc.msync(this.#address, bytes, MS_SYNC));
   }
@@ -212,13 +253,13 @@ export class Mapping {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    const bytes = this.buffer.byteLength;
     // Moves nothing: the memory goes to a new ArrayBuffer that nobody keeps, the views become empty.
+    this.#longer?.buffer.transfer();
     this.buffer.transfer();
     // Before the addresses may be somebody else's.
     unguard(this.#guard);
     this.#guard = -1;
-    if (bytes > 0) libc.munmap(this.#address, bytes);
+    if (this.#reserve > 0) libc.munmap(this.#address, this.#reserve);
     closeFile(this.fd);
   }
 
@@ -236,7 +277,6 @@ function viewOf(address: number, path: string, bytes: number): ArrayBuffer {
   try {
     return view(address, bytes);
   } catch {
-    libc.munmap(address, bytes);
     throw new RangeError(
       `${path}: ${bytes} bytes are more than an ArrayBuffer holds on ${runtime.name}: use smaller rings`,
     );

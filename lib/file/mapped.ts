@@ -10,10 +10,12 @@ import type { FileViews } from "../ring/write.ts";
 
 /** Address space kept for growth, so that a dictionary rarely needs another mapping. Bytes. */
 export const GROWTH_RESERVE_BYTES = 64 << 20;
+/** Of it, what is viewed from the beginning: most dictionaries never have more. Bytes. */
+const GROWTH_BYTES = 64 << 10;
 
 /** An existing file, mapped. */
 export class MappedFile implements FileViews, GrowingFile {
-  /** The first mapping: header, rings, and the dictionary as far as the reserve goes. */
+  /** The first mapping, whose views have the header and the rings. */
   readonly mapping: Mapping;
   private larger: Mapping | null = null;
 
@@ -26,7 +28,12 @@ export class MappedFile implements FileViews, GrowingFile {
 
   /** Maps a file; `follow: false` refuses a symbolic link (ELOOP). Throws SystemError. */
   static open(path: string, { follow = true }: { follow?: boolean } = {}): MappedFile {
-    const options = { reserve: GROWTH_RESERVE_BYTES, follow, guarded: true };
+    const options = {
+      reserve: GROWTH_RESERVE_BYTES,
+      growth: GROWTH_BYTES,
+      follow,
+      guarded: true,
+    };
     return new MappedFile(Mapping.open(path, options), follow);
   }
 
@@ -49,8 +56,9 @@ export class MappedFile implements FileViews, GrowingFile {
   reach(end: number): Uint8Array | null {
     const { mapping } = this;
     if (end > mapping.size && end > mapping.refresh()) return null;
-    if (end <= mapping.buffer.byteLength) return mapping.u8;
-    if (this.larger === null || end > this.larger.buffer.byteLength) {
+    const reached = mapping.reach(end);
+    if (reached !== null) return reached;
+    if (this.larger === null || end > this.larger.reserve) {
       // Only through its path can it be mapped again: no use when that names another file by now.
       if (!mapping.isAtPath()) return null;
       this.larger?.close();
