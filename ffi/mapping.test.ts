@@ -4,7 +4,7 @@ import fs from "node:fs";
 import process from "node:process";
 import { after, describe, it } from "node:test";
 import { Worker } from "node:worker_threads";
-import { isLocked, Mapping, SystemError } from "./mod.ts";
+import { isLocked, Mapping, runtime, SystemError } from "./mod.ts";
 import { startChild, temporaryDirectory } from "./testdata/start.ts";
 
 const directory = temporaryDirectory();
@@ -319,6 +319,23 @@ describe("Mapping.close", () => {
     const before = open();
     for (let i = 0; i < 200; i++) Mapping.open(path, { reserve: 1 << 20 }).close();
     assert.ok(open() - before < 100, `${before} -> ${open()}`);
+  });
+});
+
+describe("a file of more than 4 GiB", () => {
+  it("is viewed to its end, where there are such ArrayBuffers", () => {
+    const path = fresh();
+    const bytes = 5 * 2 ** 30;
+    fs.writeFileSync(path, "");
+    fs.truncateSync(path, bytes);
+    if (runtime.name === "bun") {
+      assert.throws(() => Mapping.open(path), /more than an ArrayBuffer holds on bun/);
+      return;
+    }
+    const mapping = Mapping.open(path);
+    const { u8, i32, i64 } = mapping;
+    assert.deepEqual([u8.length, i32.length, i64.length], [bytes, bytes / 4, bytes / 8]);
+    mapping.close();
   });
 });
 

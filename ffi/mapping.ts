@@ -71,8 +71,8 @@ export class Mapping {
       throw error;
     }
     this.u8 = new Uint8Array(this.buffer);
-    this.i32 = new Int32Array(this.buffer, 0, this.u8.length >>> 2);
-    this.i64 = new BigInt64Array(this.buffer, 0, this.u8.length >>> 3);
+    this.i32 = new Int32Array(this.buffer, 0, Math.floor(viewed / 4));
+    this.i64 = new BigInt64Array(this.buffer, 0, Math.floor(viewed / 8));
     this.#guard = guarded ? guard(this.#address, reserve) : -1;
   }
 
