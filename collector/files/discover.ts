@@ -116,8 +116,9 @@ function addEntries(round: Round, directory: string, wanted: (name: string) => b
     if (wanted(entry.name) && entry.isFile()) add(round, join(directory, entry.name), false);
   }
   for (const entry of entries) {
-    const { of, maker } = transientName(entry.name) ?? { of: "", maker: null };
-    if (!wanted(of) || !entry.isFile()) continue;
+    const name = transientName(entry.name);
+    if (name === null || !wanted(name.of) || !entry.isFile()) continue;
+    const { of, maker } = name;
     if (maker === null && round.files.has(join(directory, of))) continue;
     const path = join(directory, entry.name);
     round.transients.set(path, { path, maker });
@@ -251,7 +252,9 @@ export function discover(
     );
     const { missing, refused, directories, transients } = round;
     return {
-      ...{ files, missing, refused },
+      files,
+      missing,
+      refused,
       directories: [...directories],
       transients: [...transients.values()],
     };

@@ -52,7 +52,10 @@ export class MappedFile implements FileViews, GrowingFile {
     return this.mapping.size;
   }
 
-  /** The file's bytes up to at least `end`; null where it is shorter. */
+  /**
+   * The file's bytes up to at least `end`; null where it is shorter. What this returned before may be
+   * empty afterwards.
+   */
   reach(end: number): Uint8Array | null {
     const { mapping } = this;
     if (end > mapping.size && end > mapping.refresh()) return null;

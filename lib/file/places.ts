@@ -203,7 +203,6 @@ export function formerName(path: string): string | null {
   return LEFTOVER_PATTERN.test(path) ? path.replace(LEFTOVER_PATTERN, "") : null;
 }
 
-const LOCK_PATTERN = /^(.+)\.reader$/;
 const MAKING_PATTERN = /^(.+?)(?:\.reader)?\.(\d+)-\w{6}\.tmp$/;
 
 /** What the name of a reader's lock, or of a file or lock that is being made, says. */
@@ -218,8 +217,8 @@ export interface TransientName {
 export function transientName(name: string): TransientName | null {
   const making = MAKING_PATTERN.exec(name);
   if (making !== null) return { of: making[1], maker: Number(making[2]) };
-  const lock = LOCK_PATTERN.exec(name);
-  return lock === null ? null : { of: lock[1], maker: null };
+  if (!name.endsWith(READER_SUFFIX)) return null;
+  return { of: name.slice(0, -READER_SUFFIX.length), maker: null };
 }
 
 /** True for lock files of readers and for files that are still being made. */
