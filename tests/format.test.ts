@@ -6,7 +6,6 @@ import assert from "node:assert/strict";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
 import { after, describe, it } from "node:test";
 import { trace } from "@opentelemetry/api";
 import { Mapping } from "../ffi/mod.ts";
@@ -14,6 +13,7 @@ import { identity } from "../lib/file/identity.ts";
 import { type FileSizes, FileWriter } from "../lib/file/write.ts";
 import { type Sdk, start } from "../lib/sdk/start.ts";
 import { startProgram } from "./support/programs.ts";
+import { Random, seed } from "./support/random.ts";
 import { record } from "./support/recording.ts";
 import { memoryOf, type Message, readerOf, Version1Reader } from "./support/version1.ts";
 
@@ -325,19 +325,9 @@ describe("time_unix_nano and state", () => {
 });
 
 describe("records", () => {
-  // mulberry32
-  function random(seed: number): (below: number) => number {
-    return (below) => {
-      seed = (seed + 0x6d2b79f5) | 0;
-      let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-      t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-      return Math.floor(((t ^ (t >>> 14)) >>> 0) / 2 ** 32 * below);
-    };
-  }
-
   it("fit their slots and are valid, whatever the application says", () => {
-    const seed = Number(process.env.OTLP_MMAP_TEST_SEED ?? Date.now() % 1_000_000);
-    const next = random(seed);
+    const random = new Random();
+    const next = (end: number): number => random.below(end);
     const pieces = ["a", "é", "漢", "🚲", "\ud800", "\udc00", "\0", "\u2028"];
     const text = (): string => {
       const length = [0, 1, 5, 30, 40, 100, 300, 2000][next(8)];

@@ -28,6 +28,19 @@ const KNOWN: readonly Sequence[] = [
     last: "collector",
     operations: [{ do: "measure" }, { do: "close" }, { do: "restart" }, { do: "collect" }],
   },
+  // A span without an end, of a process that goes on in another file.
+  {
+    slots: [16, 8, 4],
+    last: "collector",
+    operations: [
+      { do: "start" },
+      { do: "end", span: 1 },
+      { do: "kill" },
+      { do: "corrupt", file: 5, ring: 1, record: 13, how: "bytes" },
+      { do: "restart" },
+      { do: "collect" },
+    ],
+  },
 ];
 
 /** Throws what is wrong with a sequence, and the shortest one with which something is. */

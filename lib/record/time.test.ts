@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { TimeInput } from "@opentelemetry/api";
 import { clockWords, now } from "../../ffi/mod.ts";
+import { Random, seed } from "../../tests/support/random.ts";
 import { setTimeFromClock, setTimeFromInput, setTimeNow, timeWords } from "./time.ts";
 
 /** What `timeWords` hold, as one number. */
@@ -20,17 +21,6 @@ function exactNanos(millis: number): bigint {
   const scaled = BigInt(Math.floor(millis)) * (1n << 52n) +
     BigInt((millis - Math.floor(millis)) * 2 ** 52);
   return (scaled * 1_000_000n * 2n + (1n << 52n)) / (1n << 53n);
-}
-
-/** mulberry32 */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 describe("setTimeFromInput", () => {
@@ -52,12 +42,11 @@ describe("setTimeFromInput", () => {
   });
 
   it("agrees with BigInt arithmetic on random [seconds, nanoseconds]", () => {
-    const seed = (Math.random() * 2 ** 32) | 0;
     console.log(`seed ${seed}`);
-    const next = random(seed);
+    const random = new Random();
     for (let i = 0; i < 20_000; i++) {
-      const seconds = Math.floor(next() * (i % 2 === 0 ? 9_223_372_036 : 2_000_000_000));
-      const rest = Math.floor(next() * 1_000_000_000);
+      const seconds = Math.floor(random.fraction() * (i % 2 === 0 ? 9_223_372_036 : 2_000_000_000));
+      const rest = Math.floor(random.fraction() * 1_000_000_000);
       assert.equal(
         set([seconds, rest]),
         BigInt(seconds) * 1_000_000_000n + BigInt(rest),
@@ -67,11 +56,10 @@ describe("setTimeFromInput", () => {
   });
 
   it("agrees with BigInt arithmetic on random epoch milliseconds with fractions", () => {
-    const seed = (Math.random() * 2 ** 32) | 0;
     console.log(`seed ${seed}`);
-    const next = random(seed);
+    const random = new Random();
     for (let i = 0; i < 20_000; i++) {
-      let millis = 1e12 + next() * (i % 2 === 0 ? 1e12 : 8e12);
+      let millis = 1e12 + random.fraction() * (i % 2 === 0 ? 1e12 : 8e12);
       if (i % 4 === 1) millis = Math.floor(millis);
       if (i % 4 === 2) millis = Math.round(millis / 1000) * 1000 - 2 ** -12;
       assert.equal(set(millis), exactNanos(millis), `seed ${seed}, ${millis}`);

@@ -26,9 +26,14 @@ export class Random {
     return z ^ (z >>> 15);
   }
 
+  /** A number from 0 to, but without, 1: a multiple of 2^-32. */
+  fraction(): number {
+    return (this.word() >>> 0) / 2 ** 32;
+  }
+
   /** An integer from 0 to `end` - 1. */
   below(end: number): number {
-    return Math.floor((this.word() >>> 0) / 2 ** 32 * end);
+    return Math.floor(this.fraction() * end);
   }
 
   /** One of them. */

@@ -323,10 +323,11 @@ class Run {
       this.model?.call(call, number + i);
       this.follow();
     }
-    // Where an end was refused its span stays in the file until its process is gone.
+    // Where an end was refused or damaged its span stays in the file until its process is gone.
     const records = this.pairs.flatMap(({ model }) => model.rings[1].records);
     const ended = new Set(
-      records.filter(({ text }) => text.startsWith("end ")).map(({ span }) => span),
+      records.filter(({ text, fate }) => fate === "delivered" && text.startsWith("end "))
+        .map(({ span }) => span),
     );
     if (this.model !== null && records.some(({ span }) => !ended.has(span))) return;
     this.detach();

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { CrashReport, Span } from "../../../store/queries/types.ts";
 import { seeded } from "../../testing/random.ts";
+import { seed } from "../../../../tests/support/random.ts";
 import { firstSign, lastChain, lost } from "./crash-words.ts";
 import { lanes } from "./lanes.ts";
 import { layOut } from "./service-map.ts";
@@ -19,7 +20,6 @@ describe("map of services", () => {
   });
 
   it("has a place of its own for each, whoever calls whom", () => {
-    const seed = Math.floor(Math.random() * 2 ** 31);
     console.log(`seed ${seed}`);
     const random = seeded(seed);
     for (let round = 0; round < 40; round++) {
@@ -48,7 +48,6 @@ describe("map of services", () => {
 
 describe("lanes", () => {
   it("cover nothing, and use no lane without need", () => {
-    const seed = Math.floor(Math.random() * 2 ** 31);
     console.log(`seed ${seed}`);
     const random = seeded(seed);
     const stretches = Array.from({ length: 200 }, () => {

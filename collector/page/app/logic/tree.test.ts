@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { hex, seeded } from "../../testing/random.ts";
+import { seed } from "../../../../tests/support/random.ts";
 import { counterparts, differences } from "./compare.ts";
 import { criticalPath, segmentsBySpan } from "./critical-path.ts";
 import { searchTree } from "./search.ts";
@@ -82,7 +83,6 @@ describe("tree", () => {
   });
 
   it("holds for any spans", () => {
-    const seed = Math.floor(Math.random() * 2 ** 31);
     console.log(`seed ${seed}`);
     const random = seeded(seed);
     for (let round = 0; round < 30; round++) {
