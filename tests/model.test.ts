@@ -41,6 +41,21 @@ const KNOWN: readonly Sequence[] = [
       { do: "collect" },
     ],
   },
+  // The same, where another reader has taken the end.
+  {
+    slots: [16, 16, 4],
+    last: "collector",
+    operations: [
+      { do: "start" },
+      { do: "fill dictionary" },
+      { do: "event", span: 2 },
+      { do: "attach", file: 5 },
+      { do: "end", span: 6 },
+      { do: "take", limit: 1 },
+      { do: "release" },
+      { do: "collect" },
+    ],
+  },
 ];
 
 /** Throws what is wrong with a sequence, and the shortest one with which something is. */

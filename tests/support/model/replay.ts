@@ -323,13 +323,15 @@ class Run {
       this.model?.call(call, number + i);
       this.follow();
     }
-    // Where an end was refused or damaged its span stays in the file until its process is gone.
-    const records = this.pairs.flatMap(({ model }) => model.rings[1].records);
+    // A span whose end is not there any more stays in the file until its process is gone.
+    const left = this.pairs.filter(({ model }) => !model.unreadable).flatMap(({ model }) => {
+      const { records, released } = model.rings[1];
+      return records.slice(released).filter(({ fate }) => fate === "delivered");
+    });
     const ended = new Set(
-      records.filter(({ text, fate }) => fate === "delivered" && text.startsWith("end "))
-        .map(({ span }) => span),
+      left.filter(({ text }) => text.startsWith("end ")).map(({ span }) => span),
     );
-    if (this.model !== null && records.some(({ span }) => !ended.has(span))) return;
+    if (this.model !== null && left.some(({ span }) => !ended.has(span))) return;
     this.detach();
     await this.collect();
   }
