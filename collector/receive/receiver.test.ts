@@ -49,7 +49,7 @@ describe("collect --otlp-receiver", () => {
     try {
       // Let in, since it is with it that the backend is tried.
       const first = post(collector.httpUrl, traces.body);
-      await collector.wrote(/503/);
+      await collector.wrote(/HTTP 503/);
       const second = await post(collector.httpUrl, traces.body);
       assert.deepEqual([second.status, second.headers.get("retry-after")], [503, "2"]);
       const status = fromBinary(RpcStatusSchema, new Uint8Array(await second.arrayBuffer()));
