@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { Random, seed } from "../../tests/support/random.ts";
 import {
   createDelays,
   delayPercentile,
@@ -12,19 +13,14 @@ import {
 
 describe("the histogram of delays", () => {
   it("has percentiles within a sixteenth of the exact ones", () => {
-    const seed = Date.now() >>> 0;
     console.log(`seed ${seed}`);
-    let state = seed;
-    const random = (): number => {
-      state = (state * 1664525 + 1013904223) >>> 0;
-      return state / 2 ** 32;
-    };
+    const random = new Random();
     for (let round = 0; round < 50; round++) {
       const delays = createDelays();
       const values: number[] = [];
-      const count = 1 + Math.floor(random() * 500);
+      const count = 1 + random.below(500);
       for (let i = 0; i < count; i++) {
-        const value = 10 ** (random() * 8 - 2); // 10 µs to 1,000 s, in ms
+        const value = 10 ** (random.fraction() * 8 - 2); // 10 µs to 1,000 s, in ms
         values.push(value);
         recordDelay(delays, value);
       }

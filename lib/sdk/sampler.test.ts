@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
 import { type Context, ROOT_CONTEXT, SpanKind, trace, TraceFlags } from "@opentelemetry/api";
 import * as peer from "@opentelemetry/sdk-trace";
+import { Random, seed } from "../../tests/support/random.ts";
 import {
   ALWAYS,
   AlwaysOffSampler,
@@ -104,16 +104,9 @@ function pairs(): Array<[Sampler, Sampler]> {
 
 describe("samplers", () => {
   it("decide as the OpenTelemetry SDK's do, called and compiled, on random and edge ids", () => {
-    const seed = randomBytes(4).readInt32LE();
     console.log(`seed ${seed}`);
-    let state = seed;
-    const word = (): string => {
-      // xorshift32 over a Weyl sequence: any seed will do, zero included.
-      state = (state + 0x9e3779b9) | 0;
-      let x = Math.imul(state ^ (state >>> 16), 0x21f0aaad);
-      x = Math.imul(x ^ (x >>> 15), 0x735a2d97);
-      return ((x ^ (x >>> 15)) >>> 0).toString(16).padStart(8, "0");
-    };
+    const random = new Random();
+    const word = (): string => (random.word() >>> 0).toString(16).padStart(8, "0");
     const ids = Array.from({ length: 2_000 }, () => word() + word() + word() + word());
     const zeros = "0".repeat(24);
     for (const ratio of RATIOS) {

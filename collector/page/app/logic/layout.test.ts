@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { CrashReport, Span } from "../../../store/queries/types.ts";
-import { seeded } from "../../testing/random.ts";
 import { seed } from "../../../../tests/support/random.ts";
+import { seeded } from "../../testing/random.ts";
 import { firstSign, lastChain, lost } from "./crash-words.ts";
 import { lanes } from "./lanes.ts";
 import { layOut } from "./service-map.ts";

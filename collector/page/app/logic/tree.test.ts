@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { hex, seeded } from "../../testing/random.ts";
 import { seed } from "../../../../tests/support/random.ts";
+import { hex, seeded } from "../../testing/random.ts";
 import { counterparts, differences } from "./compare.ts";
 import { criticalPath, segmentsBySpan } from "./critical-path.ts";
 import { searchTree } from "./search.ts";
