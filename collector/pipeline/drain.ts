@@ -15,6 +15,7 @@ import {
   RING_SPANS,
 } from "../../lib/format/layout.ts";
 import type { Aggregator } from "../../lib/metrics/aggregate.ts";
+import { AHEAD } from "../../lib/metrics/ahead.ts";
 import { type Assembler, LEFT, WAITS } from "../../lib/otlp/assemble.ts";
 import type { Signal } from "../../lib/otlp/request.ts";
 import type { ProcessState, Source } from "../../lib/otlp/source.ts";
@@ -364,12 +365,19 @@ export function drainMeasurements(
   const ring = drain.rings[RING_MEASUREMENTS];
   const { copy, source } = drain;
   const stop = Math.min(end, ring.sequence + limit);
-  while (next(drain, ring, stop, journal)) {
+  let ahead: Int32Array | null = null;
+  for (let from = ring.sequence - AHEAD; next(drain, ring, stop, journal);) {
+    if (ring.sequence >= from + AHEAD) {
+      from = ring.sequence;
+      const count = Math.min(AHEAD, stop - from, claimedAhead(ring));
+      ahead = aggregator.lookAhead(source, ring, count);
+    }
+    const guess = ahead === null ? 0 : ahead[ring.sequence - from];
     const isRecord = copyRecord(ring, copy);
     if (passDiscarded(ring)) continue;
     try {
       if (!isRecord) throw BAD_LENGTH;
-      aggregator.take(source, copy);
+      aggregator.take(source, copy, guess);
       journal?.record(MEASUREMENT, source.file, ring.sequence + 1, copy);
     } catch (error) {
       reject(drain, ring, error, journal);

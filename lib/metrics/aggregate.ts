@@ -9,8 +9,9 @@
 import type { Request } from "../otlp/request.ts";
 import type { ScopeEntry } from "../otlp/scopes.ts";
 import { isLater, noteTime, type Source } from "../otlp/source.ts";
-import type { RecordCopy } from "../ring/read.ts";
+import type { RecordCopy, RingReader } from "../ring/read.ts";
 import { Accumulator, type AccumulatorOptions, canForget } from "./accumulate.ts";
+import { lookAhead } from "./ahead.ts";
 import { putAttributeSet } from "./attribute-set.ts";
 import { Encoder } from "./encode.ts";
 import { type InstrumentOptions, Instruments, type SourceMetrics } from "./instruments.ts";
@@ -50,6 +51,8 @@ export interface AggregationCounts {
 const IDLE_COLLECTIONS = 4;
 /** As long as Prometheus takes a sample for the present. */
 const STALE_SECONDS = 300;
+/** What is remembered of a file's records and is small is in the processor's cache as it is. */
+const CACHED_BYTES = 1 << 20;
 /** Below what proxies accept unless told otherwise. */
 const MAX_REQUEST_BYTES = 1_000_000;
 
@@ -138,18 +141,25 @@ export class Aggregator {
   /**
    * Takes a record of the measurements ring; throws a Rejection for one that can't be read, which
    * then has changed nothing.
+   *
+   * @param guess What `lookAhead` says of it, right or wrong; 0 where it says nothing.
    */
-  take(source: Source, copy: RecordCopy): void {
+  take(source: Source, copy: RecordCopy, guess: number = 0): void {
     readMeasurement(copy);
     noteTime(source.process, measurement.timeLow, measurement.timeHigh);
     const { accumulator, instruments } = this;
     const metrics = instruments.metricsOf(source);
     const { series } = accumulator;
-    const { metricRef, attributes, start, end } = measurement;
-    const hash = hashOfRecord(metricRef, attributes, start, end);
+    const { metricRef, attributes: { i32 }, start, end } = measurement;
+    const first = start >> 2;
+    const length = end - start;
     const { known } = metrics;
-    const entry = known.find(series, metricRef, attributes, start, end, hash);
-    if (entry === UNKNOWN) return this.takeUnknown(source, metrics, hash, copy);
+    let entry = guess === 0 ? UNKNOWN : known.find(series, metricRef, i32, first, length, guess);
+    if (entry === UNKNOWN) {
+      const hash = hashOfRecord(metricRef, i32, first, length);
+      entry = known.find(series, metricRef, i32, first, length, hash);
+      if (entry === UNKNOWN) return this.takeUnknown(source, metrics, hash, copy);
+    }
     this.measurements++;
     if (accumulator.refuses(this.streamOf(known.seriesOf(entry, 0)))) return;
     const count = known.countOf(entry);
@@ -157,6 +167,16 @@ export class Aggregator {
       const one = known.seriesOf(entry, i);
       accumulator.add(this.streamOf(one), one, source, copy);
     }
+  }
+
+  /**
+   * Looks at the next `count` measurements of a ring, AHEAD at most. Returns what to tell `take` of each,
+   * until the next call; null where there is nothing to be gained.
+   */
+  lookAhead(source: Source, ring: RingReader, count: number): Int32Array | null {
+    const { known } = this.instruments.metricsOf(source);
+    if (known.bytes < CACHED_BYTES) return null;
+    return lookAhead(ring, count, known, this.accumulator.series);
   }
 
   /** Whether a collection of a process would find data points. */
@@ -260,7 +280,7 @@ export class Aggregator {
   ): void {
     const { accumulator, instruments } = this;
     const { series } = accumulator;
-    const { metricRef, attributes, start, end } = measurement;
+    const { metricRef, attributes: { i32 }, start, end } = measurement;
     const { streams } = instruments.instrumentOf(source, metrics, metricRef);
     // All sets before the first series is made, since one may be unreadable.
     for (let i = streams.length - 1; i >= 0; i--) this.putSet(source, streams[i]);
@@ -281,7 +301,7 @@ export class Aggregator {
       found.push(one);
     }
     if (isOverflow) this.overflowed++;
-    else metrics.known.add(series, metricRef, attributes, start, end, hash, found);
+    else metrics.known.add(series, metricRef, i32, start >> 2, end - start, hash, found);
     for (const one of found) accumulator.add(this.streamOf(one), one, source, copy);
   }
 

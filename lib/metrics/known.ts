@@ -5,7 +5,6 @@
  * @module
  */
 import { type Cache, CacheBudget } from "../dictionary/budget.ts";
-import type { Bytes } from "../record/bytes.ts";
 import { ROW_WORDS, type SeriesPool, USE } from "./series.ts";
 
 /**
@@ -46,16 +45,19 @@ export class KnownRecords implements Cache {
   private table = new Int32Array(LEAST_PLACES);
   private isCounted = false;
 
-  /** The entry of a record, UNKNOWN where there is none or one of its series is gone. */
+  /**
+   * The entry of a record whose attributes are `length` bytes of `from`, from its word `first` on.
+   * UNKNOWN where there is none or one of its series is gone.
+   */
   find(
     series: SeriesPool,
     metricRef: number,
-    from: Bytes,
-    start: number,
-    end: number,
+    from: Int32Array,
+    first: number,
+    length: number,
     hash: number,
   ): number {
-    const entry = this.entryOf(metricRef, from, start, end - start, hash);
+    const entry = this.entryOf(metricRef, from, first, length, hash);
     if (entry === UNKNOWN) return UNKNOWN;
     const { words } = this;
     const last = entry + SERIES + 2 * words[entry + COUNT];
@@ -64,6 +66,17 @@ export class KnownRecords implements Cache {
       if (series.words[words[at] * ROW_WORDS + USE] !== words[at + 1]) return UNKNOWN;
     }
     return entry;
+  }
+
+  /** Most likely the entry of records with this hash: where `find` begins. */
+  guess(hash: number): number {
+    return this.table[hash & (this.table.length - 1)];
+  }
+
+  /** The last word of an entry. */
+  lastOf(entry: number): number {
+    const { words } = this;
+    return words[entry + wordsOf(words[entry + COUNT], words[entry + LENGTH]) - 1];
   }
 
   /** How many series an entry has. */
@@ -80,18 +93,17 @@ export class KnownRecords implements Cache {
   add(
     series: SeriesPool,
     metricRef: number,
-    from: Bytes,
-    start: number,
-    end: number,
+    from: Int32Array,
+    first: number,
+    length: number,
     hash: number,
     found: readonly number[],
   ): void {
-    const length = end - start;
     if (length > MAX_LENGTH) return;
     const size = wordsOf(found.length, length);
     if (this.used + size > MAX_WORDS) this.startOver();
     if (this.used + size > this.words.length) this.askForRoom(size);
-    let entry = this.entryOf(metricRef, from, start, length, hash);
+    let entry = this.entryOf(metricRef, from, first, length, hash);
     if (entry === UNKNOWN) {
       entry = this.append(found.length, length);
       const { words } = this;
@@ -100,8 +112,8 @@ export class KnownRecords implements Cache {
       words[entry + LENGTH] = length;
       words[entry + COUNT] = found.length;
       const attributes = entry + SERIES + 2 * found.length;
-      for (let i = 0; i < length; i += 4) {
-        words[attributes + (i >> 2)] = wordAt(from, start + i, length - i);
+      for (let i = 0; 4 * i < length; i++) {
+        words[attributes + i] = wordAt(from, first + i, length - 4 * i);
       }
       this.count++;
       if (this.count * 2 > this.table.length) this.rehash();
@@ -115,8 +127,8 @@ export class KnownRecords implements Cache {
 
   private entryOf(
     metricRef: number,
-    from: Bytes,
-    start: number,
+    from: Int32Array,
+    first: number,
     length: number,
     hash: number,
   ): number {
@@ -128,7 +140,7 @@ export class KnownRecords implements Cache {
       if (
         words[entry + HASH] === hash && words[entry + METRIC] === metricRef &&
         words[entry + LENGTH] === length &&
-        isSame(words, entry + SERIES + 2 * words[entry + COUNT], from, start, length)
+        isSame(words, entry + SERIES + 2 * words[entry + COUNT], from, first, length)
       ) return entry;
     }
   }
@@ -187,36 +199,38 @@ function wordsOf(series: number, length: number): number {
   return SERIES + 2 * series + ((length + 3) >> 2);
 }
 
-/** A hash of a metric and bytes, four at a time. */
-export function hashOfRecord(metricRef: number, from: Bytes, start: number, end: number): number {
-  const { view } = from;
+/** A hash of a metric and `length` bytes of attributes, from the word `first` of `from` on. */
+export function hashOfRecord(
+  metricRef: number,
+  from: Int32Array,
+  first: number,
+  length: number,
+): number {
   let hash = Math.imul(metricRef ^ seed, 0x9e3779b1);
-  let at = start;
-  for (; at + 4 <= end; at += 4) {
-    hash = Math.imul(hash ^ view.getInt32(at, true), 0x85ebca6b);
+  const whole = first + (length >> 2);
+  for (let at = first; at < whole; at++) {
+    hash = Math.imul(hash ^ from[at], 0x85ebca6b);
     hash ^= hash >>> 15;
   }
-  if (at < end) hash = Math.imul(hash ^ wordAt(from, at, end - at), 0x85ebca6b);
+  const rest = length & 3;
+  if (rest > 0) hash = Math.imul(hash ^ wordAt(from, whole, rest), 0x85ebca6b);
   return hash ^ (hash >>> 13);
 }
 
 function isSame(
   words: Int32Array,
+  at: number,
+  from: Int32Array,
   first: number,
-  from: Bytes,
-  start: number,
   length: number,
 ): boolean {
-  const { view } = from;
-  let i = 0;
-  for (; i + 4 <= length; i += 4) {
-    if (words[first + (i >> 2)] !== view.getInt32(start + i, true)) return false;
-  }
-  return i === length || words[first + (i >> 2)] === wordAt(from, start + i, length - i);
+  const whole = length >> 2;
+  for (let i = 0; i < whole; i++) if (words[at + i] !== from[first + i]) return false;
+  const rest = length & 3;
+  return rest === 0 || words[at + whole] === wordAt(from, first + whole, rest);
 }
 
-/** The word at a byte, with zeros for what is behind the last `rest` bytes. */
-function wordAt({ view }: Bytes, at: number, rest: number): number {
-  const word = view.getInt32(at, true);
-  return rest >= 4 ? word : word & ((1 << (8 * rest)) - 1);
+/** A word, with zeros for what is behind its first `rest` bytes. */
+function wordAt(from: Int32Array, at: number, rest: number): number {
+  return rest >= 4 ? from[at] : from[at] & ((1 << (8 * rest)) - 1);
 }

@@ -49,7 +49,10 @@ export const measurement = {
   traceIdAt: -1,
   spanIdAt: -1,
   flags: 0,
-  /** The attributes as they came, each with its tag, from `start` to `end` of `attributes`. */
+  /**
+   * The attributes as they came, each with its tag, from `start` to `end` of `attributes`; `start` is
+   * a multiple of 4.
+   */
   attributes: createBytes(0),
   start: 0,
   end: 0,
@@ -134,6 +137,24 @@ function readHead(copy: RecordCopy): boolean {
   m.attributes = copy;
   m.start = at;
   m.end = end;
+  return true;
+}
+
+/** What `glance` found: the metric, and the attributes by their first word and their bytes. */
+export const glanced = { metricRef: 0, first: 0, length: 0 };
+
+/**
+ * A look at the record in a slot of so many words, from the word `slot` on: false unless our writers
+ * seem to have laid it out. Nothing of it may be relied on, but that the attributes are in the slot.
+ */
+export function glance(words: Int32Array, slot: number, slotWords: number): boolean {
+  const head = words[slot];
+  const end = 2 + (head & 0x7f | (head & 0x7f00) >>> 1);
+  if ((head >>> 16) !== HEAD_METRIC || end < 32 || end > 4 * slotWords) return false;
+  const start = end >= 76 && words[slot + 8] === HEAD_CONTEXT ? 76 : 32;
+  glanced.metricRef = groups(words[slot + 1]);
+  glanced.first = slot + start / 4;
+  glanced.length = end - start;
   return true;
 }
 

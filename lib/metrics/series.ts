@@ -131,6 +131,13 @@ export class SeriesPool {
     this.count--;
   }
 
+  /** Words at both ends of a row and between, so that the whole row has been looked at. */
+  endsOf(series: number): number {
+    const { words } = this;
+    const row = series * ROW_WORDS;
+    return words[row] ^ words[row + BUCKETS] ^ words[row + ROW_WORDS - 1];
+  }
+
   /** Zeros for the buckets of an explicit histogram. */
   allocateBuckets(buckets: number): number {
     return this.buckets.allocate(classFor(buckets, SMALLEST_BUCKETS));

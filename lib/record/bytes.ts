@@ -13,10 +13,15 @@ export interface Bytes {
   readonly view: DataView<ArrayBuffer>;
 }
 
+/** A buffer that is read in whole words, too. */
+export interface WordBytes extends Bytes {
+  readonly i32: Int32Array<ArrayBuffer>;
+}
+
 /** A buffer of at least `length` bytes, and slack behind it. */
-export function createBytes(length: number): Bytes {
+export function createBytes(length: number): WordBytes {
   const buffer = new ArrayBuffer(((length + 7) & ~7) + SLACK_BYTES);
-  return { u8: new Uint8Array(buffer), view: new DataView(buffer) };
+  return { u8: new Uint8Array(buffer), view: new DataView(buffer), i32: new Int32Array(buffer) };
 }
 
 /** Longer copies than this are left to the runtime. Bytes; below, a call costs more than the work. */

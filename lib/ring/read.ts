@@ -10,7 +10,7 @@
 import { AVAILABILITY_BYTES, RING_READER_INDEX, RING_WRITER_INDEX } from "../format/layout.ts";
 import { trustedRecords } from "../file/boot.ts";
 import type { RingGeometry } from "../file/geometry.ts";
-import { type Bytes, createBytes } from "../record/bytes.ts";
+import { createBytes, type WordBytes } from "../record/bytes.ts";
 import { countReleased, openCounts, type ReadCounts } from "./counts.ts";
 import { loadIndex, packIndex, unpackIndex } from "./index.ts";
 import type { FileViews } from "./write.ts";
@@ -45,9 +45,7 @@ export interface RingReader {
 }
 
 /** The copy of one record, and views to parse it through. */
-export interface RecordCopy extends Bytes {
-  /** The bytes as 32-bit words. */
-  readonly i32: Int32Array;
+export interface RecordCopy extends WordBytes {
   /** Where the record starts in `u8`, after its length. */
   start: number;
   /** Where it ends. */
@@ -84,8 +82,7 @@ export function createCopy(rings: readonly RingGeometry[]): RecordCopy {
   let bytes = 0;
   for (const ring of rings) bytes = Math.max(bytes, ring.slotBytes);
   bytes = (Math.min(bytes, MAX_RECORD_BYTES + MAX_PREFIX_BYTES) + 7) & ~7;
-  const { u8, view } = createBytes(bytes);
-  return { u8, view, i32: new Int32Array(u8.buffer), start: 0, end: 0 };
+  return { ...createBytes(bytes), start: 0, end: 0 };
 }
 
 /** Goes on after this sequence, wherever the reader was. */

@@ -226,11 +226,11 @@ export async function countReached(body: () => Promise<void>): Promise<Reached> 
   const { remember } = DictionaryReader.prototype;
   const { sort } = Array.prototype;
   let isTaking = false;
-  Aggregator.prototype.take = function (source, copy) {
+  Aggregator.prototype.take = function (source, copy, guess) {
     measurement.attributes = none;
     isTaking = true;
     try {
-      take.call(this, source, copy);
+      take.call(this, source, copy, guess);
     } finally {
       isTaking = false;
       if (measurement.attributes === copy) reached.heads++;
