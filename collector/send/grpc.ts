@@ -9,6 +9,7 @@ import type { Client, ClientUnaryCall, Metadata } from "@grpc/grpc-js";
 import type { Signal } from "../../lib/otlp/request.ts";
 import { parseTarget, type Target } from "../options/endpoint.ts";
 import { createHandshakes, type Handshakes } from "./grpc-connect.ts";
+import { noteSent } from "./grpc-copies.ts";
 import { pack, sendPacked } from "./grpc-gzip.ts";
 import {
   type CallFacts,
@@ -177,6 +178,7 @@ export function createGrpcTransport(options: SenderOptions): Transport {
       const metadata = metadataOf(grpc, target, headers);
       const content = packs && message.length > 0 ? await pack(message, metadata) : message;
       if (cancelled || closed) return { kind: "retry", key: "CANCELLED", reason: "cancelled" };
+      noteSent(content.length);
       const used = currentChannel(grpc);
       if (authorization !== undefined) metadata.set("authorization", authorization());
       const deadline = Date.now() + timeoutMs;
