@@ -22,6 +22,7 @@ const BENCHMARKS: Record<string, readonly string[]> = {
   allocations: ["--quick"],
   store: ["--quick"],
   spool: ["--quick"],
+  durability: ["--quick"],
   page: ["--quick"],
   collector: ["--spans", "500000", "--measurements", "1000000"],
 };
