@@ -41,8 +41,12 @@ const CASES = [
   { name: "on a disk, `power`", place: values.dir, durability: "power" },
 ] as const;
 
-/** ns a span in the calling thread (median burst, all) and of CPU; MB written a second. */
-type Figures = Pick<Costs, "medianBurst" | "meanBurst"> & { cpu: number; written: number };
+/** ns a span in the calling thread (median burst, all) and of CPU; MB written a second; spans refused. */
+type Figures = Pick<Costs, "medianBurst" | "meanBurst"> & {
+  cpu: number;
+  written: number;
+  missing: number;
+};
 
 /** Bytes that a process had written to disks; NaN where that can't be known. */
 function writtenBy(pid: number): number {
@@ -72,7 +76,8 @@ async function measure(
       directory,
       active: false,
       spansPerBurst: SPANS_PER_BURST,
-      warmUpBursts: 1000,
+      // No more than finds room at once: with "power" slots wait for the disk.
+      warmUpBursts: 50,
       duration: 1000 * seconds,
       makeSpans: true,
       interval: 1000 * SPANS_PER_BURST / Number(values.rate),
@@ -90,11 +95,14 @@ async function measure(
     application.tell("end");
     await application.rest();
     await collector.stop("SIGTERM");
-    if (Object.keys(losses).length > 0) throw new Error(`lost: ${JSON.stringify(losses)}`);
     sink.tell("how many");
-    const received = Number(await sink.hear());
-    if (received !== offered) throw new Error(`${received} of ${offered} spans arrived`);
-    return { medianBurst, meanBurst, cpu: cpu / measured, written };
+    const missing = offered - Number(await sink.hear());
+    // A span whose start found no room is nowhere; the file says why.
+    const refused = Object.values(losses).reduce((sum, count) => sum + count, 0);
+    if (missing < 0 || missing > refused) {
+      throw new Error(`${missing} of ${offered} spans are missing`);
+    }
+    return { medianBurst, meanBurst, cpu: cpu / measured, written, missing };
   } finally {
     await Promise.all(programs.map((program) => program.stop()));
     rmSync(directory, { recursive: true, force: true });
@@ -109,6 +117,7 @@ console.log(heading([
   "… the middle burst",
   "CPU of the application, ns",
   "MB written a second",
+  "spans that found no room",
 ]));
 for (const runtime of RUNTIMES) {
   if (values.runtime !== "both" && values.runtime !== runtime) continue;
@@ -124,7 +133,10 @@ for (const runtime of RUNTIMES) {
       whole(of("medianBurst")),
       whole(of("cpu")),
       of("written").toFixed(1),
+      runs[i].map(({ missing }) => whole(missing)).join(", "),
     ]));
   }
 }
-console.log(`\nMedians of ${rounds} runs of ${seconds} s, in turns; every span arrived.`);
+console.log(
+  `\nMedians of ${rounds} runs of ${seconds} s, in turns; every span that found room arrived.`,
+);
