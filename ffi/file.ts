@@ -27,19 +27,31 @@ const EINTR = errnoOf("EINTR");
 const ENOENT = errnoOf("ENOENT");
 const EAGAIN = errnoOf("EAGAIN");
 
-/** `call` again for as long as a signal interrupts it; its result, or the negated errno. */
-export function retried(call: () => number): number {
+/**
+ * `call` again for as long as a signal interrupts it; its result, or the negated errno once that was
+ * the same two times: between the call that failed and the look at errno the runtime may have made a
+ * call of its own. `once` for a call that would not say the same when it is made again.
+ */
+export function retried(call: () => number, once = false): number {
+  let before = 0;
   for (;;) {
     const result = call();
     if (result !== -1) return result;
     const number = errno();
-    if (number !== EINTR) return -number;
+    if (number === EINTR) continue;
+    if (once || number === before) return -number;
+    before = number;
   }
 }
 
-/** `call` again for as long as a signal interrupts it; throws when it fails. */
-export function checked(syscall: string, path: string, call: () => number): number {
-  const result = retried(call);
+/** Like {@link retried}; throws when it fails. */
+export function checked(
+  syscall: string,
+  path: string,
+  call: () => number,
+  once = false,
+): number {
+  const result = retried(call, once);
   if (result < 0) throw new SystemError(syscall, path, -result);
   return result;
 }

@@ -237,7 +237,8 @@ export class Mapping {
     this.#open();
     const bytes = Math.min(this.#size, this.#reserve);
     if (bytes === 0) return;
-    checked("msync", this.#path, () => libc.msync(this.#address, bytes, MS_SYNC));
+    // What the disk refused is said once: the next call would succeed.
+    checked("msync", this.#path, () => libc.msync(this.#address, bytes, MS_SYNC), true);
   }
 
   /** Does `path` still name this very file (same device, same inode)? */

@@ -6,8 +6,17 @@
 import { readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { assertSupported, errnoOf } from "./errors.ts";
-import { checked, closeFile, limitOf, openFile, readText, statusAt, statusOf } from "./file.ts";
-import { errno, libc, runtime } from "./libc.ts";
+import {
+  checked,
+  closeFile,
+  limitOf,
+  openFile,
+  readText,
+  retried,
+  statusAt,
+  statusOf,
+} from "./file.ts";
+import { libc, runtime } from "./libc.ts";
 import {
   _CS_DARWIN_USER_TEMP_DIR,
   isMac,
@@ -62,7 +71,8 @@ export function processIsAlive(pid: number): boolean {
   assertSupported("kill", `process ${pid}`);
   // 0 and below would mean groups of processes.
   if (!Number.isInteger(pid) || pid <= 0 || pid > 0x7fff_ffff) return false;
-  if (libc.kill(pid, 0) !== 0 && errno() !== errnoOf("EPERM")) return false;
+  const result = retried(() => libc.kill(pid, 0));
+  if (result < 0 && result !== -errnoOf("EPERM")) return false;
   if (isMac) return true;
   const state = statFields(pid)?.[0];
   return state !== "Z" && state !== "X";
