@@ -7,13 +7,12 @@
  * @module
  */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { PLACE, startCollector } from "./support/competition.ts";
 import { machine } from "./support/machine.ts";
-import { cpuOf, type Program, type RuntimeName, RUNTIMES, start } from "./support/processes.ts";
+import { cpuOf, type RuntimeName, RUNTIMES, start, withPrograms } from "./support/processes.ts";
 import { heading, row, whole } from "./support/statistics.ts";
 
 const { values } = parseArgs({
@@ -65,13 +64,7 @@ async function measure(
   { what, how, protocol, compression, spool }: Case,
   total: number,
 ): Promise<boolean> {
-  const directory = mkdtempSync(join(PLACE, "otlp-mmap-bench-"));
-  const programs: Program[] = [];
-  const begin = (program: Program): Program => {
-    programs.push(program);
-    return program;
-  };
-  try {
+  return await withPrograms(PLACE, async (directory, begin) => {
     const sink = begin(start("bun", "bench/collector/sink.ts", [protocol]));
     const endpoint = `http://127.0.0.1:${await sink.hear()}`;
     const flags = ["--protocol", protocol, "--compression", compression];
@@ -123,10 +116,7 @@ async function measure(
       whole(received),
     ]));
     return received === total;
-  } finally {
-    await Promise.all(programs.map((program) => program.stop()));
-    rmSync(directory, { recursive: true, force: true });
-  }
+  });
 }
 
 console.log(`### Collector\n\n${machine()}`);

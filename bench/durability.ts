@@ -4,19 +4,21 @@
  * and into one that is, in turns, with the collector running.
  *
  *     deno task bench durability [--quick] [--rate 5000] [--rounds 3] [--seconds 20] [--runtime deno|bun]
- *                                [--dir DIR]
+ *                                [--dir DIR] [--burst 500]
+ *
+ * Before that come `--burst` spans as fast as it goes. With "power" slots wait for the disk, so of many
+ * at once some find no room.
  *
  * @module
  */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import type { Costs, Plan } from "./spans/load.ts";
 import { PLACE, startCollector } from "./support/competition.ts";
 import { machine } from "./support/machine.ts";
-import { type Program, type RuntimeName, RUNTIMES, start } from "./support/processes.ts";
+import { type RuntimeName, RUNTIMES, start, withPrograms } from "./support/processes.ts";
 import { heading, median, row, whole } from "./support/statistics.ts";
 
 const { values } = parseArgs({
@@ -28,6 +30,7 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "20" },
     runtime: { type: "string", default: "both" },
     dir: { type: "string", default: tmpdir() },
+    burst: { type: "string", default: "500" },
   },
 });
 const rounds = values.quick ? 1 : Number(values.rounds);
@@ -61,13 +64,7 @@ async function measure(
   runtime: RuntimeName,
   { place, durability }: (typeof CASES)[number],
 ): Promise<Figures> {
-  const directory = mkdtempSync(join(place, "otlp-mmap-bench-"));
-  const programs: Program[] = [];
-  const begin = (program: Program): Program => {
-    programs.push(program);
-    return program;
-  };
-  try {
+  return await withPrograms(place, async (directory, begin) => {
     const sink = begin(start("bun", "bench/collector/sink.ts", []));
     const endpoint = `http://127.0.0.1:${await sink.hear()}`;
     const collector = begin(startCollector(runtime, directory, endpoint));
@@ -76,8 +73,7 @@ async function measure(
       directory,
       active: false,
       spansPerBurst: SPANS_PER_BURST,
-      // No more than finds room at once: with "power" slots wait for the disk.
-      warmUpBursts: 50,
+      warmUpBursts: Number(values.burst) / SPANS_PER_BURST,
       duration: 1000 * seconds,
       makeSpans: true,
       interval: 1000 * SPANS_PER_BURST / Number(values.rate),
@@ -103,10 +99,7 @@ async function measure(
       throw new Error(`${missing} of ${offered} spans are missing`);
     }
     return { medianBurst, meanBurst, cpu: cpu / measured, written, missing };
-  } finally {
-    await Promise.all(programs.map((program) => program.stop()));
-    rmSync(directory, { recursive: true, force: true });
-  }
+  });
 }
 
 console.log(`### Durability\n\n${machine()}`);

@@ -10,9 +10,7 @@
  * @module
  */
 import { createServer } from "node:http";
-import { mkdtempSync, rmSync } from "node:fs";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { fromBinary } from "@bufbuild/protobuf";
@@ -27,7 +25,7 @@ import {
   startCollector,
 } from "./support/competition.ts";
 import { load, machine, packageVersion } from "./support/machine.ts";
-import { cpuOf, type Program, type RuntimeName, RUNTIMES, start } from "./support/processes.ts";
+import { cpuOf, type RuntimeName, RUNTIMES, start, withPrograms } from "./support/processes.ts";
 import { heading } from "./support/statistics.ts";
 
 const PER_BURST = 100;
@@ -110,21 +108,11 @@ interface Run {
 }
 
 async function run(runtime: RuntimeName, name: CompetitorName, measures: boolean): Promise<Run> {
-  const directory = mkdtempSync(join(PLACE, "otlp-mmap-bench-"));
   const receiver = await startReceiver();
-  const programs: Program[] = [];
-  try {
-    let collector: Program | undefined;
-    if (name === "ours") {
-      collector = startCollector(
-        runtime,
-        directory,
-        receiver.url,
-        "--metrics-interval",
-        "1s",
-      );
-      programs.push(collector);
-    }
+  return await withPrograms(PLACE, async (directory, begin) => {
+    const collector = name === "ours"
+      ? begin(startCollector(runtime, directory, receiver.url, "--metrics-interval", "1s"))
+      : undefined;
     const plan: MeasurementPlan = {
       endpoint: receiver.url,
       directory,
@@ -135,8 +123,7 @@ async function run(runtime: RuntimeName, name: CompetitorName, measures: boolean
       measures,
     };
     const file = `bench/measurements/${name}.ts`;
-    const application = start(runtime, file, [JSON.stringify(plan)]);
-    programs.push(application);
+    const application = begin(start(runtime, file, [JSON.stringify(plan)]));
     await application.hear();
     await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
     const before = collector === undefined ? 0 : cpuOf(collector.pid);
@@ -153,11 +140,7 @@ async function run(runtime: RuntimeName, name: CompetitorName, measures: boolean
       : `${costs.counted} added and ${costs.recorded} recorded, but the receiver has ${counter} ` +
         `and ${histogram}`;
     return { costs, collectorCpu, problem };
-  } finally {
-    await Promise.all(programs.map((program) => program.stop()));
-    receiver.stop();
-    rmSync(directory, { recursive: true, force: true });
-  }
+  }).finally(() => receiver.stop());
 }
 
 console.log(

@@ -8,7 +8,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { cpuOf, type Program, type RuntimeName, start } from "./processes.ts";
+import { cpuOf, type Program, type RuntimeName, start, withPrograms } from "./processes.ts";
 import { row, spread, whole } from "./statistics.ts";
 
 /** The sides, in the order in which they take turns. */
@@ -70,13 +70,7 @@ export async function contest<Costs extends { offered: number }, Report>(
   { runtime, name, sink: sinkFile, folder }: Contest,
   plan: (endpoint: string, directory: string) => unknown,
 ): Promise<Outcome<Costs, Report>> {
-  const directory = mkdtempSync(join(PLACE, "otlp-mmap-bench-"));
-  const programs: Program[] = [];
-  const begin = (program: Program): Program => {
-    programs.push(program);
-    return program;
-  };
-  try {
+  return await withPrograms(PLACE, async (directory, begin) => {
     const sink = begin(start("bun", sinkFile, []));
     const endpoint = `http://127.0.0.1:${await sink.hear()}`;
     const collector = name === "ours"
@@ -98,10 +92,7 @@ export async function contest<Costs extends { offered: number }, Report>(
     sink.tell(`${costs.offered}`);
     const report = JSON.parse(await sink.hear()) as Report;
     return { costs, report, collectorCpu: after - before };
-  } finally {
-    await Promise.all(programs.map((program) => program.stop()));
-    rmSync(directory, { recursive: true, force: true });
-  }
+  });
 }
 
 /** A figure of each run, by competitor. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
@@ -87,6 +87,27 @@ export function start(
       await ended;
     },
   };
+}
+
+/** Notes a program that has been started, so that it ends when the run does. */
+export type Begin = (program: Program) => Program;
+
+/** Makes a run with a directory of its own in `place`: when it is over, its programs and that are gone. */
+export async function withPrograms<T>(
+  place: string,
+  run: (directory: string, begin: Begin) => Promise<T>,
+): Promise<T> {
+  const directory = mkdtempSync(join(place, "otlp-mmap-bench-"));
+  const programs: Program[] = [];
+  try {
+    return await run(directory, (program) => {
+      programs.push(program);
+      return program;
+    });
+  } finally {
+    await Promise.all(programs.map((program) => program.stop()));
+    rmSync(directory, { recursive: true, force: true });
+  }
 }
 
 /** User and system time that a process has used so far, ns. Linux counts it in steps of 10 ms. */
