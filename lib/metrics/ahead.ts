@@ -15,7 +15,7 @@ import { hashOfRecord, type KnownRecords, UNKNOWN } from "./known.ts";
 import { glance, glanced } from "./measurement.ts";
 import type { SeriesPool } from "./series.ts";
 
-/** Measurements that are looked at side by side at most: twice as many were not faster. */
+/** Measurements that are looked at side by side at most: with twice as many, no difference was to be seen. */
 export const AHEAD = 16;
 
 // By measurement: its metric, its attributes by their first word and their bytes, and so on.

@@ -81,6 +81,9 @@ const HEAD_TRACE = 0x00900092;
 const HEAD_SPAN = 0x0088008a;
 const HEAD_FLAGS = 0x0080809d;
 const CONTINUED = 0x80808080 | 0;
+/** Where the attributes begin, without a span's context and with it. */
+const PLAIN_HEAD_BYTES = 32;
+const CONTEXT_HEAD_BYTES = 76;
 const LAST = 0x00808080;
 
 /** Reads a record into `measurement`. Throws a Rejection for one that can't be read. */
@@ -91,7 +94,8 @@ export function readMeasurement(copy: RecordCopy): void {
 function readHead(copy: RecordCopy): boolean {
   const { i32, end } = copy;
   if (
-    copy.start !== 2 || end < 32 || (i32[0] >>> 16) !== HEAD_METRIC || i32[2] !== HEAD_TIME ||
+    copy.start !== 2 || end < PLAIN_HEAD_BYTES || (i32[0] >>> 16) !== HEAD_METRIC ||
+    i32[2] !== HEAD_TIME ||
     (i32[1] & CONTINUED) !== LAST
   ) return false;
   const isDouble = i32[5] === HEAD_DOUBLE;
@@ -100,16 +104,16 @@ function readHead(copy: RecordCopy): boolean {
       i32[5] !== HEAD_LONG || (i32[6] & CONTINUED) !== CONTINUED || (i32[7] & CONTINUED) !== LAST
     ) return false;
   }
-  let at = 32;
+  let at = PLAIN_HEAD_BYTES;
   const m = measurement;
-  if (end >= 76 && i32[8] === HEAD_CONTEXT) {
+  if (end >= CONTEXT_HEAD_BYTES && i32[8] === HEAD_CONTEXT) {
     if (i32[9] !== HEAD_TRACE || i32[14] !== HEAD_SPAN || i32[17] !== HEAD_FLAGS) return false;
     const isValid = (i32[10] | i32[11] | i32[12] | i32[13]) !== 0 && (i32[15] | i32[16]) !== 0;
     m.hasContext = true;
     m.traceIdAt = isValid ? 40 : -1;
     m.spanIdAt = isValid ? 60 : -1;
     m.flags = i32[18];
-    at = 76;
+    at = CONTEXT_HEAD_BYTES;
   } else {
     m.hasContext = false;
     m.traceIdAt = -1;
@@ -150,8 +154,10 @@ export const glanced = { metricRef: 0, first: 0, length: 0 };
 export function glance(words: Int32Array, slot: number, slotWords: number): boolean {
   const head = words[slot];
   const end = 2 + (head & 0x7f | (head & 0x7f00) >>> 1);
-  if ((head >>> 16) !== HEAD_METRIC || end < 32 || end > 4 * slotWords) return false;
-  const start = end >= 76 && words[slot + 8] === HEAD_CONTEXT ? 76 : 32;
+  if ((head >>> 16) !== HEAD_METRIC || end < PLAIN_HEAD_BYTES || end > 4 * slotWords) return false;
+  const start = end >= CONTEXT_HEAD_BYTES && words[slot + 8] === HEAD_CONTEXT
+    ? CONTEXT_HEAD_BYTES
+    : PLAIN_HEAD_BYTES;
   glanced.metricRef = groups(words[slot + 1]);
   glanced.first = slot + start / 4;
   glanced.length = end - start;

@@ -96,8 +96,8 @@ export function createFile(segment: Segment): void {
 const ONE_PIECE_BYTES = 64 << 10;
 /**
  * A file grows up to a multiple of this: zeros go with the record that goes beyond the last one. Where the
- * system's memory for a file comes in larger pages for larger writes, a record takes two thirds of
- * the time, and reading and removing it half (ext4, Linux 6.18, records of 20 KB).
+ * system's memory for a file comes in larger pages for larger writes, records are written, read and
+ * removed in less time (ext4, Linux 6.18, records of 20 KB).
  */
 export const CLAIM_BYTES: number = 64 << 10;
 const piece = Buffer.alloc(HEADER_BYTES + MAX_MARK_BYTES + ONE_PIECE_BYTES + CLAIM_BYTES);
