@@ -6,7 +6,8 @@
  *     deno task test [FILE…]
  *
  * Two files run at a time where there are two cores (OTLP_MMAP_TEST_JOBS says how many): most of
- * them wait for other processes most of the time. What a file prints is shown when it has ended.
+ * them wait for other processes most of the time; those in ALONE run by themselves. What a file prints is
+ * shown when it has ended.
  *
  * Ends with `N passed, N failed` (and `, N skipped`), after the reasons of whatever was skipped. A
  * process that ends with anything but 0 is at least one failure, as is a file without tests.
@@ -173,8 +174,15 @@ async function compiled(folder: string): Promise<string | undefined> {
 /** How many files run at a time. */
 const JOBS = Number(process.env.OTLP_MMAP_TEST_JOBS) || Math.min(2, availableParallelism());
 
-/** Takes the runs in their order, JOBS at a time. */
-async function runAll(runs: Run[], add: (outcome: Outcome) => void): Promise<void> {
+/** These want the whole machine, and come at the end, one after the other. */
+const ALONE = new Set(["tests/many-processes.test.ts"]);
+
+/** Takes the runs in their order, so many at a time. */
+async function runAll(
+  runs: readonly Run[],
+  jobs: number,
+  add: (outcome: Outcome) => void,
+): Promise<void> {
   const left = [...runs];
   const work = async (): Promise<void> => {
     for (let each = left.shift(); each !== undefined; each = left.shift()) {
@@ -186,7 +194,7 @@ async function runAll(runs: Run[], add: (outcome: Outcome) => void): Promise<voi
       add(await runFile(each, show));
     }
   };
-  await Promise.all(Array.from({ length: JOBS }, work));
+  await Promise.all(Array.from({ length: jobs }, work));
 }
 
 async function main(args: string[]): Promise<number> {
@@ -217,7 +225,9 @@ async function main(args: string[]): Promise<number> {
       if (binary === undefined) total.failed.push("the collector could not be compiled");
       else runs.push(...withCollector.map((file): Run => ({ runtime: "bun", file, binary })));
     }
-    await runAll(runs, add);
+    const isAlone = ({ file }: Run): boolean => ALONE.has(relative(ROOT, file));
+    await runAll(runs.filter((each) => !isAlone(each)), JOBS, add);
+    await runAll(runs.filter(isAlone), 1, add);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
