@@ -3,7 +3,7 @@
  * and no reader ever gets a mix of two records.
  */
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -217,6 +217,25 @@ describe("a file that discards the oldest", () => {
       61,
       31,
     ]);
+    writer.close();
+  });
+
+  it("goes on discarding as soon as its reader was killed", { timeout: 60_000 }, () => {
+    const path = newPath();
+    const spans = { slots: 16, slotBytes: 256 };
+    const writer = Writer.create(path, { overflow: "oldest", spans });
+    const scope = writer.scope({ name: "s" });
+    const file = join(ROOT, "tests/testdata/killed-at-the-file.ts");
+    const [command, ...args] = commandLineOf(otherRuntime, file, [path]);
+    const { signal } = spawnSync(command, args, { stdio: "inherit", env: plainEnvironment() });
+    assert.equal(signal, "SIGKILL");
+    const mapping = Mapping.open(path);
+    const silentMs = Date.now() - Number(mapping.i64[EXT_READER_HEARTBEAT / 8]) / 1e6;
+    mapping.close();
+    for (let i = 0; i < 40; i++) scope.startSpan(`${i}`);
+    assert.ok(silentMs < 5000, `the reader was there ${silentMs} ms ago`);
+    const { written, discarded, lost } = writer.counters().spans;
+    assert.deepEqual([written, discarded, lost.ring_full], [40, 25, 0]);
     writer.close();
   });
 

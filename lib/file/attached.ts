@@ -10,35 +10,35 @@ import { isLocked, type Mapping } from "../../ffi/mod.ts";
 import { EXT_READER_HEARTBEAT, EXT_READER_PID } from "../format/layout.ts";
 import { READER_SUFFIX } from "./places.ts";
 
-/** A reader that was silent for longer may be gone: its lock decides. ns. */
+/** Who was silent for longer counts as gone where its lock can't be asked. ns. */
 export const READER_SILENT_NS = 10_000_000_000n;
-/** The lock of a reader that is silent is looked at this often, ms. */
-const LOOK_MS = 1000;
+/** The lock is looked at this often, ms. */
+const LOOK_MS = 100;
 
 /**
- * A function that says whether a reader is attached: it has left its process id, and has looked at the
- * file in the last 10 seconds, or still holds its lock (a reader that was stopped is there). A lock
- * that can't be asked proves nothing.
+ * A function that says whether a reader is attached: it has left its process id, and holds its lock. So
+ * one that was stopped is there, and one that was killed is not. Where the lock can't be asked (it bears
+ * another name, or is another user's), the reader must have looked at the file in the last 10 seconds.
  */
 export function watchReader(mapping: Mapping): () => boolean {
   let lookAt = -Infinity;
-  let isHeld = false;
+  let isHeld: boolean | null = null;
   return () => {
     // Pairs with the reader's stores when it comes and goes.
     if (Atomics.load(mapping.i32, EXT_READER_PID / 4) === 0) return false;
-    const heartbeat = Atomics.load(mapping.i64, EXT_READER_HEARTBEAT / 8);
-    const silent = BigInt(Date.now()) * 1_000_000n - heartbeat;
-    // Before 0 the clock was set back: that proves nothing, either.
-    if (silent >= 0n && silent < READER_SILENT_NS) return true;
     const now = performance.now();
     if (now >= lookAt) {
       lookAt = now + LOOK_MS;
       try {
         isHeld = isLocked(mapping.path + READER_SUFFIX);
       } catch {
-        isHeld = false;
+        isHeld = null;
       }
     }
-    return isHeld;
+    if (isHeld !== null) return isHeld;
+    const heartbeat = Atomics.load(mapping.i64, EXT_READER_HEARTBEAT / 8);
+    const silent = BigInt(Date.now()) * 1_000_000n - heartbeat;
+    // Before 0 the clock was set back: that proves nothing, either.
+    return silent >= 0n && silent < READER_SILENT_NS;
   };
 }
