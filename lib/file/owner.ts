@@ -62,8 +62,11 @@ function isHeld(path: string, file: MappedFile): boolean {
 }
 
 function isMapped(path: string, file: MappedFile): boolean {
-  if (!file.mapping.isAtPath(path)) return false;
-  const pids = mappedBy(path);
+  const { mapping } = file;
+  const isNamed = mapping.isAtPath(path);
+  if (!isNamed && process.platform !== "linux") return false;
+  // Renamed or removed, it may still be written: our own descriptor leads to it.
+  const pids = mappedBy(isNamed ? path : `/proc/self/fd/${mapping.fd}`);
   // Not knowable here: then only --once says that it is over.
   return pids === null || pids.some((pid) => pid !== process.pid);
 }
