@@ -19,6 +19,8 @@ import type { FileWriter } from "./write.ts";
 
 /** How often it is looked whether it is time, ms. */
 const LOOK_MS = 100;
+/** Bytes of a page at least. */
+const SMALLEST_PAGE = 4096;
 /** Syncs are no further apart, ms. */
 const INTERVAL_MS = 1000;
 
@@ -35,6 +37,8 @@ export class FileSyncer {
   private readonly timer: ReturnType<typeof setInterval>;
   private syncedAt = performance.now();
   private ended = false;
+  /** The last sync failed, so that what it was to write may be taken for written. */
+  private isLost = false;
 
   /** @param file A file that has its name. @param onError Told of each sync that failed. */
   constructor(file: FileWriter, onError: (error: Error) => void) {
@@ -73,6 +77,7 @@ export class FileSyncer {
     clearInterval(this.timer);
     const noted = this.note();
     try {
+      this.touch();
       this.file.mapping.sync();
       this.store(noted);
       this.file.mapping.sync();
@@ -88,12 +93,14 @@ export class FileSyncer {
     this.syncedAt = performance.now();
     try {
       this.open();
+      this.touch();
     } catch (error) {
       this.onError(error as Error);
       return Promise.resolve();
     }
     return new Promise((resolve) => {
       fdatasync(this.fd, (error) => {
+        this.isLost = Boolean(error);
         if (this.ended) close(this.fd, () => {});
         else if (error) this.onError(error);
         else {
@@ -116,6 +123,17 @@ export class FileSyncer {
       closeSync(directory);
     }
     this.fd = openSync(path, "r");
+  }
+
+  /**
+   * Has the system write every page with the sync that follows, where the one before failed: what the disk
+   * did not take counts as written from then on.
+   */
+  private touch(): void {
+    if (!this.isLost) return;
+    const { i32, size } = this.file.mapping;
+    // Changes nothing, whoever writes there at the same time.
+    for (let at = 0; at < size; at += SMALLEST_PAGE) Atomics.add(i32, at / 4, 0);
   }
 
   /** Both indexes of each ring: what the sync that follows is sure to write. */
