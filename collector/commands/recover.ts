@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { readFileSync } from "node:fs";
 import { isLocked, runtime } from "../../ffi/mod.ts";
 import { INTERRUPTIONS } from "../../lib/otlp/marks.ts";
 import { chooseAggregation } from "../options/aggregation.ts";
@@ -17,6 +16,7 @@ import { addSendFlags, DEFAULT_BATCH_SIZE, ONCE_GIVES_UP_AFTER_MS } from "../opt
 import { openOutput, type Output } from "../text/output.ts";
 import type { AddCommand } from "../program.ts";
 import { ReadOut, type ReadProcess } from "../files/readout.ts";
+import { readRegular } from "../files/regular.ts";
 import { type RepairedFile, repairFile } from "../repair/file.ts";
 import { createJsonSinks, createSinks } from "../delivery/sinks.ts";
 import { firstLine, printable, whyNotRead } from "../text/text.ts";
@@ -140,7 +140,7 @@ function readDamaged(path: string, all: boolean): RepairedFile | null {
   const name = printable(path);
   let bytes: Uint8Array;
   try {
-    bytes = readFileSync(path);
+    bytes = readRegular(path);
   } catch (error) {
     log("error", `${name} can't be read: ${whyNotRead(error as Error)}`);
     return null;

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
+import { closeSync, fstatSync, readSync, statSync } from "node:fs";
 import type { GrowingFile } from "../../lib/dictionary/read.ts";
 import { type Extension, readExtension } from "../../lib/file/extension.ts";
 import { FormatError, type Geometry, readGeometry } from "../../lib/file/geometry.ts";
@@ -23,9 +23,7 @@ import {
 import { unpackIndex } from "../../lib/ring/index.ts";
 import { type RingReader, seek } from "../../lib/ring/read.ts";
 import type { FileViews } from "../../lib/ring/write.ts";
-
-/** Files of more bytes than this are refused: no writer makes them (refs have four bytes). */
-const MAX_FILE_BYTES = 2 ** 31;
+import { MAX_FILE_BYTES, openRegular } from "./regular.ts";
 
 /** Both indexes of a ring, which are neighbours. */
 const INDEX_BYTES = RING_WRITER_INDEX + 8 - RING_READER_INDEX;
@@ -109,11 +107,10 @@ export class FileCopy {
     this.extension = readExtension(memory, geometry.rings[0].offset);
   }
 
-  /** Opens a file. Throws FormatError and the errors of node:fs. */
+  /** Opens a file. Throws FormatError, NotAFile and the errors of node:fs. */
   static open(path: string): FileCopy {
-    const fd = openSync(path, "r");
+    const fd = openRegular(path);
     try {
-      if (!fstatSync(fd).isFile()) throw new FormatError(path, "it is not a regular file");
       return new FileCopy(path, fd);
     } catch (error) {
       closeSync(fd);

@@ -3,10 +3,11 @@
  *
  * @module
  */
-import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { closeSync, readSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { HEADER_BYTES } from "../../lib/format/layout.ts";
 import type { Scan } from "./discover.ts";
+import { openRegular } from "./regular.ts";
 import { printable } from "../text/text.ts";
 
 /** A file that is being made is a fault after this, milliseconds. */
@@ -164,7 +165,7 @@ function appearance(path: string): string | null {
   try {
     const { ino, size } = statSync(path);
     const header = new Uint8Array(HEADER_BYTES);
-    const fd = openSync(path, "r");
+    const fd = openRegular(path);
     try {
       readSync(fd, header, 0, HEADER_BYTES, 0);
     } finally {

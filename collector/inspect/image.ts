@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { closeSync, constants, fstatSync, openSync, readSync, statSync } from "node:fs";
+import { closeSync, fstatSync, readSync } from "node:fs";
 import type { GrowingFile } from "../../lib/dictionary/read.ts";
 import { FormatError, type Geometry, readGeometry } from "../../lib/file/geometry.ts";
 import {
@@ -21,6 +21,7 @@ import {
   VERSION_DISCARDS,
 } from "../../lib/format/layout.ts";
 import type { FileViews } from "../../lib/ring/write.ts";
+import { openRegular } from "../files/regular.ts";
 import { formatBytes } from "./units.ts";
 
 /** As many bytes as are looked at of what does not begin as a file of ours does. */
@@ -44,28 +45,13 @@ export interface FileImage extends FileViews, GrowingFile {
   readonly firstContent: number | null;
 }
 
-/** Not a file that could hold anything. */
-export class NotAFile extends Error {
-  /** What is there instead. */
-  readonly kind: "directory" | "other";
-
-  /** @param kind What is there instead. */
-  constructor(kind: "directory" | "other") {
-    super(kind === "directory" ? "is a directory" : "is no regular file");
-    this.kind = kind;
-  }
-}
-
 /**
  * Reads what is there now.
  *
  * @throws NotAFile, or the system's error with its `code` when the file can't be opened or read.
  */
 export function readImage(path: string): FileImage {
-  const stat = statSync(path);
-  if (!stat.isFile()) throw new NotAFile(stat.isDirectory() ? "directory" : "other");
-  // What became a pipe since is not waited for.
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const fd = openRegular(path);
   try {
     // A reader may give slots back between the reads of two words: then once more.
     for (let turn = 0;; turn++) {

@@ -7,7 +7,7 @@ import packageJson from "../../package.json" with { type: "json" };
 import { FormatError } from "../../lib/file/geometry.ts";
 import { EXT_MAGIC, EXT_MAGIC_TEXT, HEADER_BYTES } from "../../lib/format/layout.ts";
 import { firstLine, printable, quoted } from "../text/text.ts";
-import { type FileImage, NotAFile } from "./image.ts";
+import type { FileImage } from "./image.ts";
 import { formatAge, formatBytes, shellWord } from "./units.ts";
 
 /** What is being made is finished after this, milliseconds. */
@@ -79,12 +79,11 @@ export function explainUnreadable(
 }
 
 function explainOpening(path: string, error: Error & { code?: string }): string {
-  if (error instanceof NotAFile) {
-    return error.kind === "directory"
-      ? `it is a directory: name the files in it (${shellWord(path)}/*.otlp)`
-      : `it is no regular file: name a file that an application writes`;
-  }
   switch (error.code) {
+    case "EISDIR":
+      return `it is a directory: name the files in it (${shellWord(path)}/*.otlp)`;
+    case "ENODEV":
+      return "it is not a regular file: name a file that an application writes";
     case "ENOENT":
     case "ENOTDIR":
       return "there is no such file: check the path; `otlp-mmap doctor` says which directories are " +
