@@ -222,12 +222,19 @@ describe("run", () => {
   });
 
   if (process.platform === "linux") {
-    it("gives the program the terminal, whose Ctrl-C comes once", async () => {
+    /**
+     * What a program says of the signals that it gets in a terminal, where `interrupt` is called with
+     * its process id, and with what types there.
+     */
+    const inTerminal = async (
+      interrupt: (pid: number, type: (keys: string) => void) => void,
+      redirection = "",
+    ): Promise<string> => {
       const command = ["run", "--", ...COMMANDS[ownRuntime], APP, "count", "5"];
       const launch = launchOf(ownRuntime, join(ROOT, "collector/main.ts"), command, { env });
       const words = [launch.command, ...launch.args].map((word) => `'${word}'`);
       // In place of the shell, which may end by the Ctrl-C itself.
-      const line = `exec ${words.join(" ")}`;
+      const line = `exec ${words.join(" ")} ${redirection}`;
       const child = spawn("script", ["--quiet", "--return", "--command", line, "/dev/null"], {
         cwd: launch.cwd,
         env: { ...process.env, ...launch.env },
@@ -236,11 +243,36 @@ describe("run", () => {
       let text = "";
       child.stdout.setEncoding("utf8").on("data", (piece: string) => {
         text += piece;
-        if (/pid \d+/.test(piece)) child.stdin.write("\x03");
+        const [, pid] = /pid (\d+)/.exec(piece) ?? [];
+        if (pid !== undefined) interrupt(Number(pid), (keys) => child.stdin.write(keys));
       });
       const code = await new Promise((resolve) => child.once("close", resolve));
       assert.equal(code, 5, text);
+      return text;
+    };
+
+    const parentOf = (pid: number): number =>
+      Number(/^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1]);
+
+    it("gives the program the terminal, whose Ctrl-C comes once", async () => {
+      const text = await inTerminal((_, type) => type("\x03"));
       assert.match(text, /SIGINT 1 times, terminal: true/);
+    });
+
+    it("lets Ctrl-C come once also where the program's input is no terminal", async () => {
+      const text = await inTerminal((_, type) => type("\x03"), "< /dev/null");
+      assert.match(text, /SIGINT 1 times, terminal: false/);
+    });
+
+    it("passes on a signal that is sent to it alone, in a terminal too", async () => {
+      const text = await inTerminal((pid) => process.kill(parentOf(pid), "SIGINT"));
+      assert.match(text, /SIGINT 1 times, terminal: true/);
+    });
+
+    it("passes on no signal that the whole process group gets", async () => {
+      // As whoever leads a session, it leads a group.
+      const text = await inTerminal((pid) => process.kill(-parentOf(pid), "SIGTERM"));
+      assert.match(text, /SIGTERM 1 times, terminal: true/);
     });
   }
 

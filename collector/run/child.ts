@@ -1,13 +1,13 @@
 /**
- * The program of `run` as a child process: it has the terminal, and gets the signals.
+ * The program of `run` as a child process: it has the terminal, and gets the signals, each once.
  *
  * @module
  */
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
 import process from "node:process";
-import { isatty } from "node:tty";
 import type { Environment } from "../options/variables.ts";
+import { Witness } from "./witness.ts";
 
 /** How a program ended. */
 export interface End {
@@ -23,8 +23,6 @@ export interface End {
 
 /** Signals that are passed on. */
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
-/** A terminal sends these to the program itself: passed on they would come twice. */
-const FROM_TERMINAL: readonly string[] = ["SIGINT", "SIGQUIT", "SIGHUP"];
 
 /**
  * Runs a command to its end. Never rejects.
@@ -38,15 +36,15 @@ export function runChild(
   late: (signal: (typeof SIGNALS)[number]) => void,
 ): Promise<End> {
   return new Promise((resolve) => {
-    // Not process.stdin.isTTY: that would begin to take from the program's input.
-    const terminal = isatty(0);
+    const witness = new Witness();
     const passed = new Set<string>();
     let ended = false;
     for (const signal of SIGNALS) {
-      process.on(signal, () => {
+      process.on(signal, async () => {
         if (ended) return late(signal);
         passed.add(signal);
-        if (child.pid === undefined || (terminal && FROM_TERMINAL.includes(signal))) return;
+        // Passed on, it would come twice.
+        if (await witness.saw(signal) || child.pid === undefined) return;
         try {
           // Not by child.kill: Deno then takes the signal for the cause of the end.
           process.kill(child.pid, signal);
@@ -59,6 +57,7 @@ export function runChild(
     const child = spawn(command, args, { stdio: "inherit", env });
     const end = (result: End): void => {
       ended = true;
+      witness.close();
       resolve(result);
     };
     child.once("error", (error: Error & { code?: string }) => {
