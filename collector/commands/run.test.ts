@@ -140,6 +140,32 @@ describe("run", () => {
     });
   }
 
+  it("leaves what others find when it is killed, and nothing to them while it lives", async () => {
+    const inspect = async (): Promise<string> => {
+      const command = observe(ownRuntime, "collector/main.ts", ["inspect"]);
+      await command.ended;
+      return command.text();
+    };
+    const running = run(ownRuntime, ["wait"]);
+    const pid = await pidOf(running);
+    assert.doesNotMatch(await inspect(), new RegExp(`process ${pid}\\b`));
+    process.kill(running.child.pid!, "SIGKILL");
+    process.kill(pid, "SIGKILL");
+    await running.ended;
+    const [, place] =
+      new RegExp(`^(\\S+/otlp-mmap-run-\\w+)/files/.*(?:\\n.+)*process ${pid}\\b`, "m")
+        .exec(await inspect()) ?? [];
+    assert(place !== undefined, await inspect());
+    const collector = observe(ownRuntime, "collector/main.ts", [
+      ...["collect", "--once", "--print"],
+      join(place, "files"),
+    ]);
+    assert.equal((await collector.ended).code, 0, collector.text());
+    assert(existsSync(place));
+    await run(ownRuntime, ["exit", "0"]).ended;
+    assert(!existsSync(place), "the next run removes what is empty");
+  });
+
   it("says what could not be sent, and where the files are", async () => {
     const running = run("bun", ["wait"], ["--endpoint", "http://127.0.0.1:1"]);
     const pid = await pidOf(running);

@@ -4,14 +4,15 @@
  * @module
  */
 import type { Command } from "commander";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import process from "node:process";
 import { runtime, userTempDirectory } from "../../ffi/mod.ts";
 import { defaultDirectory, isFileName } from "../../lib/file/places.ts";
 import { createDelivery } from "../delivery/delivery.ts";
 import { discover } from "../files/discover.ts";
+import { makeRunFolder, removeAbandonedRuns, type RunFolder } from "../files/runs.ts";
 import { log } from "../text/log.ts";
 import { addSending, type CollectOptions, readOptions } from "../options/options.ts";
 import { Pipeline } from "../pipeline/pipeline.ts";
@@ -36,7 +37,8 @@ with the runtime whose deno.json, bun.lock or bunfig.toml is nearest, else with 
 the one in this program. The program has the terminal, gets the signals, and gives the exit code
 (128 and the number of the signal that ended it).
 
-Without an endpoint nothing is sent. If the program fails or is killed, its open spans, its last log
+What a run that was killed has left is read by "collect" where no path is given. Without an endpoint
+nothing is sent. If the program fails or is killed, its open spans, its last log
 records and what was lost are printed on standard error. An exception or rejection that ends it is a log
 record, unless OTLP_MMAP_INSTRUMENT is none. The variables are those of collect. On Deno,
 the program needs --allow-ffi, --allow-env, --allow-read, --allow-write and --allow-sys (or -A).
@@ -78,14 +80,13 @@ async function execute(
     return 2;
   }
   const place = makePlace();
-  const files = join(place, "files");
+  const { files } = place;
   let keep = false;
   try {
-    mkdirSync(files, { mode: 0o700 });
     const memory = new Memory();
     const pipeline = createPipeline(files, options, memory);
     const collected = pipeline.run();
-    const sdk = findSdk(launch.runtime, launch.folder, place);
+    const sdk = findSdk(launch.runtime, launch.folder, place.path);
     // It would win over the directory.
     const env = {
       ...process.env,
@@ -107,7 +108,7 @@ async function execute(
     conclude(words, end, pipeline, memory);
     return end.code;
   } finally {
-    if (!keep) rmSync(place, { recursive: true, force: true });
+    place.release(keep);
   }
 }
 
@@ -118,13 +119,13 @@ function withExceptions(names = ""): string {
 }
 
 /** A folder for this run alone, in memory where files are by default. */
-function makePlace(): string {
-  const name = "otlp-mmap-run-";
+function makePlace(): RunFolder {
+  const uid = process.getuid?.() ?? 0;
   try {
-    const shared = dirname(defaultDirectory(process.getuid?.() ?? 0, { userTempDirectory }));
-    return mkdtempSync(join(shared, name));
+    removeAbandonedRuns(uid, { userTempDirectory });
+    return makeRunFolder(dirname(defaultDirectory(uid, { userTempDirectory })));
   } catch {
-    return mkdtempSync(join(tmpdir(), name));
+    return makeRunFolder(tmpdir());
   }
 }
 

@@ -14,6 +14,7 @@ import {
   transientName,
   untrusted,
 } from "../../lib/file/places.ts";
+import { abandonedRuns } from "./runs.ts";
 import { printable } from "../text/text.ts";
 import { type Environment, variable } from "../options/variables.ts";
 
@@ -185,7 +186,7 @@ function addDefault(round: Round, path: string, uid: number): void {
  *
  * @param paths Files, directories and globs. With none, `OTLP_MMAP_DIR` and
  * `SDK_MMAP_EXPORTER_FILE` (both, when both are set: an application in the same environment uses
- * one of them), and without those the default place.
+ * one of them), and without those the default place, and what runs (`run`) that were killed have left.
  * @throws Error when nothing was given and this platform has no default place.
  */
 export function discover(
@@ -243,6 +244,7 @@ export function discover(
       for (const place of defaultDirectories(uid, options.places)) {
         addDefault(round, place.path, place.uid);
       }
+      for (const run of abandonedRuns(uid, options.places)) addDefault(round, run.path, run.uid);
     } else {
       for (const path of given) lookAt(round, path, globs.has(path));
     }

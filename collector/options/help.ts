@@ -7,8 +7,9 @@
 /** Examples, variables and exit codes. */
 export const helpText = `
 Without paths, looks at OTLP_MMAP_DIR and SDK_MMAP_EXPORTER_FILE if they are set, and otherwise at
-the default place, /dev/shm/otlp-mmap-<uid> on Linux (as root: that of every user). A file or
-directory that does not exist yet is waited for. Without an endpoint, everything is stored, and shown on
+the default place, /dev/shm/otlp-mmap-<uid> on Linux (as root: that of every user), and at what a
+killed "otlp-mmap run" of this user has left beside it. A file or directory that does not exist yet
+is waited for. Without an endpoint, everything is stored, and shown on
 a page whose address is said on standard error. --print prints each span, log record and data point as one
 line on standard output, as --once does without an endpoint.
 
