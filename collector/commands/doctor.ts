@@ -8,6 +8,7 @@ import type { Command } from "commander";
 import type { Check } from "../doctor/check.ts";
 import { type DoctorOptions, examine } from "../doctor/doctor.ts";
 import { addSendFlags, asCollect } from "../options/options.ts";
+import { addSpool } from "../options/spool.ts";
 import type { AddCommand } from "../program.ts";
 import type { Environment } from "../options/variables.ts";
 
@@ -26,6 +27,8 @@ Each line begins with "ok" or "bad"; a bad one says what to do. Looked at are, i
   collector  whether the files of living applications are read
   endpoint   whether the backend takes an empty request of each signal; with the flags, variables
              and configuration file of "collect" (see its --help)
+  spool      where requests wait for an endpoint, if there is one: that it can be made and written, on a
+             disk, what is in it, and whether --spool-max-size is free
   store      the database of "collect", where it would have one: that it can be read, or made
   self-test  a span, a log record and a measurement, written to a file in the temporary directory as
              an application does, and read back
@@ -49,7 +52,7 @@ export const doctor: AddCommand = (program, env, choose) => {
   const command = program.command("doctor")
     .description("check this machine: runtime, places, limits, backend; say what to do")
     .argument("[paths...]", "files, directories or globs, as for collect");
-  addSendFlags(command)
+  addSpool(addSendFlags(command))
     .option("--other-users", "as for collect, which takes files of other users then")
     .option(
       "--config <file>",

@@ -99,6 +99,7 @@ export function openCollectorSpool(
   }
 }
 
-function isInMemory(path: string): boolean {
+/** Is this directory, which is there, gone with the power? */
+export function isInMemory(path: string): boolean {
   return process.platform === "linux" && IN_MEMORY.has(statfsSync(path).type);
 }

@@ -10,6 +10,7 @@ import { startSink } from "../../tests/peers/sink.ts";
 import { observe, type ObserveOptions, startCollector } from "../../tests/support/collector.ts";
 import { type Program, startProgram } from "../../tests/support/programs.ts";
 import { ownRuntime } from "../../tests/support/runtimes.ts";
+import { isInMemory } from "../delivery/spool-place.ts";
 import { openStore } from "../store/store.ts";
 import { until } from "../testing/run.ts";
 import { checkPlace } from "./places.ts";
@@ -115,6 +116,37 @@ describe("doctor", () => {
     assert.deepEqual(about("store", await doctor(endpoint, place, { env })), []);
   });
 
+  it("says where the spool is and what is in it, or why it can't be used", async () => {
+    const folder = newPlace();
+    const spool = async (...args: string[]): Promise<string> => {
+      const endpoint = ["--endpoint", "http://127.0.0.1:1", ...args];
+      return about("spool", await doctor(endpoint, newPlace())).join("\n");
+    };
+    // Wherever the temporary directory is.
+    const where = isInMemory(root) ? "in memory and does not" : "on a disk; nothing waits in it; ";
+    const size = ["--spool-max-size", "1MiB"];
+    assert.match(await spool("--spool", folder, ...size), new RegExp(where));
+    if (!isInMemory(root)) {
+      assert.match(
+        await spool("--spool", join(folder, "new")),
+        /new: not there yet; \S+ .iB are free /,
+      );
+      const segment = "000000000001-0123abcd.1-0123abcd.seg";
+      mkdirSync(join(folder, "endpoints/a-1/traces"), { recursive: true });
+      writeFileSync(join(folder, "endpoints/a-1/traces", segment), new Uint8Array(2048));
+      assert.match(await spool("--spool", folder), /^ok .*; segments of 2\.0 KiB are in it; /);
+      assert.match(
+        await spool("--spool", folder, "--spool-max-size", "1000TiB"),
+        /^bad .* for up to 1000\.0 TiB: free some, or give a smaller --spool-max-size$/,
+      );
+    }
+    assert.match(
+      await spool("--spool", "/dev/null/spool"),
+      /^bad .*\/dev\/null\/spool can't be made, since \/dev\/null is a file: name a directory/,
+    );
+    assert.equal(await spool("--no-spool"), "");
+  });
+
   it("gives the same as JSON", async () => {
     const { code, lines } = await doctor(["--json"], newPlace());
     assert.equal(code, 0);
@@ -188,7 +220,7 @@ describe("doctor", () => {
     await new Promise((resolve) => closed.server.close(resolve));
     try {
       const good = await doctor(["--endpoint", sink.url], newPlace(), {
-        env: { OTEL_EXPORTER_OTLP_HEADERS: "api-key=hunter2" },
+        env: { OTEL_EXPORTER_OTLP_HEADERS: "api-key=hunter2", OTLP_MMAP_SPOOL: "none" },
       });
       assert.equal(good.code, 0);
       assert.deepEqual(about("endpoint", good), [

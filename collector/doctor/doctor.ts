@@ -16,11 +16,15 @@ import { bad, type Check } from "./check.ts";
 import { checkEndpoints } from "./endpoint.ts";
 import { checkFiles, checkPlace, type Place } from "./places.ts";
 import { checkSelf } from "./self-test.ts";
+import { checkSpool } from "./spool.ts";
 import { checkStore } from "./store.ts";
 import { checkClock, checkForeignFunctions, checkLimits, checkRuntime } from "./system.ts";
 
 /** What to look at: as `collect` has it. */
-export type DoctorOptions = Pick<CollectOptions, "paths" | "destinations" | "otherUsers" | "store">;
+export type DoctorOptions = Pick<
+  CollectOptions,
+  "paths" | "destinations" | "otherUsers" | "spool" | "store"
+>;
 
 /** Runs every check. */
 export async function examine(options: DoctorOptions, env: Environment): Promise<Check[]> {
@@ -42,6 +46,7 @@ export async function examine(options: DoctorOptions, env: Environment): Promise
     ...checkFiles(files.map(({ path }) => path), options.otherUsers),
   );
   checks.push(...await checkEndpoints(options.destinations));
+  if (options.spool !== null) checks.push(checkSpool(options.spool, env));
   if (options.store !== null) checks.push(checkStore(options.store.path));
   if (runtime.supported) checks.push(await checkSelf());
   return checks;

@@ -90,13 +90,14 @@ function checkSpace(path: string, bytes: number): Check {
 }
 
 /** The path, or the nearest directory above it that is there. */
-function existing(path: string): string {
+export function existing(path: string): string {
   let at = path;
   while (!existsSync(at) && dirname(at) !== at) at = dirname(at);
   return at;
 }
 
-function isWritable(path: string): boolean {
+/** May this user read and write there? */
+export function isWritable(path: string): boolean {
   try {
     accessSync(path, constants.R_OK | constants.W_OK);
     return true;
