@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import { describe, it } from "node:test";
 import { fromBinary, toJson } from "@bufbuild/protobuf";
 import { gunzipSync } from "node:zlib";
@@ -21,7 +22,8 @@ import {
   pointsOf,
   spansOf,
 } from "../../tests/support/collect.ts";
-import { collectOnce, isInterrupted } from "../../tests/support/collector.ts";
+import { collectOnce, isInterrupted, observe } from "../../tests/support/collector.ts";
+import { ownRuntime } from "../../tests/support/runtimes.ts";
 import { command, hashOf, requestsOf, startWriter } from "../../tests/support/steady.ts";
 import { INTERRUPTIONS } from "../../lib/otlp/marks.ts";
 import { FileCopy } from "../files/copy.ts";
@@ -195,6 +197,16 @@ describe("export", () => {
     assert.match(err, /bad\.otlp: not an otlp-mmap file/);
     assert.match(err, /none: there is no such file/);
     assert.equal(parse(out).spans.length, 14);
+  });
+
+  it("says once why it can't write", { skip: process.platform !== "linux" }, async () => {
+    const path = vectorFile(folder());
+    const full = observe(ownRuntime, "collector/main.ts", ["export", "--all", path], {
+      shell: "exec > /dev/full",
+    });
+    assert.equal((await full.ended).code, 1);
+    assert.match(full.text(), /^otlp-mmap: error: standard output can't be written: .*space/im);
+    assert.equal(full.text().match(/can't be written|Uncaught/g)?.length, 1, full.text());
   });
 
   it("has examples and exit codes in its help", async () => {

@@ -7,6 +7,7 @@ import { describe, it } from "node:test";
 import { ROOT } from "../../tools/runtimes.ts";
 import { commandLineOf, ownRuntime, plainEnvironment } from "../../tests/support/runtimes.ts";
 import { command, hashOf, startWriter } from "../../tests/support/steady.ts";
+import { parseProgram } from "../program.ts";
 import { folders, run, TestSink, until } from "../testing/run.ts";
 
 const folder = folders("tail");
@@ -185,6 +186,10 @@ describe("tail", () => {
       const { code, err } = await command(["tail", ...args]);
       assert.equal(code, 2);
       assert.match(err, message);
+    }
+    // Lines say microseconds.
+    for (const shortest of ["500us", "1.5us", "250ns"]) {
+      assert.doesNotThrow(() => parseProgram(["tail", "--min-duration", shortest], {}), shortest);
     }
     const { code, out } = await command(["tail", "--help"]);
     assert.equal(code, 0);

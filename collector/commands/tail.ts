@@ -101,7 +101,11 @@ export const tail: AddCommand = (program, env, choose) => {
       oneOf(...Object.keys(SEVERITIES)),
     )
     .option("--trace <id>", "only of this trace: its id, or the first digits of it", traceId)
-    .option("--min-duration <duration>", "only spans that took this long", duration)
+    .option(
+      "--min-duration <duration>",
+      "only spans that took this long (500us, 250ms)",
+      spanDuration,
+    )
     .option("--tree", "spans as trees, when the root of their trace has ended")
     .option("--json", "one JSON object on each line")
     .option("--metrics", "metrics too")
@@ -123,6 +127,12 @@ function traceId(text: string): string {
     throw new InvalidArgumentError("It is not 1 to 32 hexadecimal digits.");
   }
   return text;
+}
+
+/** Milliseconds: of a span, which may be shorter than anything else that is given as a duration. */
+function spanDuration(text: string): number {
+  const match = /^(\d{1,12}(?:\.\d{1,6})?)\s*([un])s$/.exec(text.trim());
+  return match === null ? duration(text) : Number(match[1]) / (match[2] === "u" ? 1e3 : 1e6);
 }
 
 /** What text an export request is. */

@@ -6,7 +6,8 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import process from "node:process";
 import type { TextStream } from "../delivery/sinks.ts";
-import { printable, whyNotRead } from "./text.ts";
+import { log } from "./log.ts";
+import { firstLine, printable, whyNotRead } from "./text.ts";
 
 /** Where lines go, until it is closed. */
 export interface Output extends TextStream {
@@ -23,9 +24,29 @@ export function openOutput(path: string | undefined): Output {
   if (path === undefined) {
     // Whoever reads it may go away (`| head`): each write says so.
     process.stdout.on("error", () => {});
-    return { write: (text, done) => process.stdout.write(text, done), close: () => {} };
+    const said = sayOnce("standard output");
+    let failure: Error | null | undefined;
+    return {
+      write(text, done): void {
+        // Deno answers nothing behind a write that failed.
+        if (failure) return done(failure);
+        const end = (error?: Error | null): void => {
+          failure ??= error;
+          said(error);
+          done(error);
+        };
+        try {
+          process.stdout.write(text, end);
+        } catch (error) {
+          // Deno, of a file.
+          end(error as Error);
+        }
+      },
+      close: () => {},
+    };
   }
   const fd = create(path);
+  const said = sayOnce(printable(path));
   return {
     write(text, done): void {
       try {
@@ -33,10 +54,21 @@ export function openOutput(path: string | undefined): Output {
         for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
         done();
       } catch (error) {
+        said(error as Error);
         done(error as Error);
       }
     },
     close: () => closeSync(fd),
+  };
+}
+
+/** Says why writes fail, with the first that does; not of a reader that went away. */
+function sayOnce(name: string): (error?: Error & { code?: string } | null) => void {
+  let isSaid = false;
+  return (error) => {
+    if (!error || isSaid || error.code === "EPIPE") return;
+    isSaid = true;
+    log("error", `${name} can't be written: ${firstLine(error.message)}`);
   };
 }
 
