@@ -30,6 +30,17 @@ export type AddCommand = (
   choose: (action: Action) => void,
 ) => void;
 
+const HELP = `
+Examples:
+  otlp-mmap run -- bun app.ts                           what was it doing when it crashed?
+  otlp-mmap collect                                     show the telemetry of everything that runs
+  otlp-mmap collect --endpoint http://localhost:4318    send it to a backend
+  otlp-mmap doctor                                      is this machine ready?
+
+Exit codes:
+  0  it went well; 2: a bad argument or variable; others: see the help of each command
+`;
+
 /** All commands, in the order of the help. */
 const COMMANDS: readonly AddCommand[] = [
   collect,
@@ -88,6 +99,7 @@ export function parseWith(argv: readonly string[], add: (program: Command) => vo
       getOutHelpWidth: () => 100,
       getErrHelpWidth: () => 100,
     });
+  program.addHelpText("after", HELP);
   add(program);
   try {
     program.parse(argv, { from: "user" });

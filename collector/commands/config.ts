@@ -26,6 +26,23 @@ Exit codes:
   2  it can't: each line says where and why
 `;
 
+const CHECK_HELP = `
+Examples:
+  otlp-mmap config check otlp-mmap.yaml && systemctl reload otlp-mmap
+
+Exit codes:
+  0  the file can be used
+  2  it can't: each line says where and why
+`;
+
+const SCHEMA_HELP = `
+Examples:
+  otlp-mmap config schema > otlp-mmap.schema.json    for an editor
+
+Exit codes:
+  0  it was printed
+`;
+
 /** The command. */
 export const config: AddCommand = (program, env, choose) => {
   const command = program.command("config")
@@ -34,6 +51,7 @@ export const config: AddCommand = (program, env, choose) => {
   command.command("check")
     .description("say what is wrong with a configuration file")
     .argument("<file>", "the file")
+    .addHelpText("after", CHECK_HELP)
     .action((path: string) => {
       // Through the options of `collect`, which is what would read it.
       const scratch = new Command().exitOverride();
@@ -46,6 +64,7 @@ export const config: AddCommand = (program, env, choose) => {
     });
   command.command("schema")
     .description("print the JSON Schema of configuration files")
+    .addHelpText("after", SCHEMA_HELP)
     .action(() =>
       choose(() => {
         process.stdout.write(`${JSON.stringify(configurationSchema(), null, 2)}\n`);
