@@ -47,6 +47,9 @@ export interface Segment {
   waitingItems: number;
   /** Records that were handed out and not acknowledged. */
   running: number;
+  /** Of these, the ones that were given back, and the items in them. */
+  returned: number;
+  returnedItems: number;
   /** When its last record was stored, milliseconds since the Unix epoch. */
   lastTime: number;
   /** The last mark in it. */
@@ -75,6 +78,8 @@ export function newSegment(path: string, number: number, salt: number, claimTo =
     waiting: 0,
     waitingItems: 0,
     running: 0,
+    returned: 0,
+    returnedItems: 0,
     lastTime: 0,
     mark: null,
     damaged: 0,

@@ -204,8 +204,10 @@ export function drop(shelf: Shelf, segment: Segment, reason: DropReason): void {
   const { counts } = shelf;
   // Without a place to keep it on a full disk, the mark is in memory only for a while.
   saveMark(shelf, segment);
-  count(counts.dropped[reason], segment.waiting, segment.waitingItems);
-  count(counts.waiting, -segment.waiting, -segment.waitingItems);
+  const requests = segment.waiting + segment.returned;
+  const items = segment.waitingItems + segment.returnedItems;
+  count(counts.dropped[reason], requests, items);
+  count(counts.waiting, -requests, -items);
   segment.waiting = segment.waitingItems = 0;
   unlink(shelf, segment);
   removeFile(segment);

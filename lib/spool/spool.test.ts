@@ -102,6 +102,19 @@ describe("a spool", () => {
     spool.close();
   });
 
+  it("counts what was given back as waiting, whatever becomes of others of its segment", () => {
+    const spool = openSpool(folder(), { segmentBytes: 100 });
+    put(spool, "a", "b", "c".repeat(60));
+    const [a, b] = [1, 2].map(() => spool.next("traces")!);
+    spool.giveBack(b.id);
+    spool.acknowledge(a.id);
+    const { waiting, running, dropped } = spool.counts.traces;
+    assert.deepEqual([waiting.requests, running.requests, dropped.corrupt.requests], [2, 0, 0]);
+    assert.deepEqual(drain(spool), ["b", "c".repeat(60)]);
+    assert.equal(waiting.requests, 0);
+    spool.close();
+  });
+
   it("lets its writer deliver from memory what nothing is before", () => {
     const dir = folder();
     const spool = openSpool(dir, { segmentBytes: 100 });

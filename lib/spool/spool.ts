@@ -399,7 +399,9 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
         running.delete(id);
         continue;
       }
-      take(shelf, segment, items);
+      segment.returned--;
+      segment.returnedItems -= items;
+      count(shelf.counts.waiting, -1, -items);
       count(shelf.counts.running, 1, items);
       const step = readRecord(shelf.reader, segment, at, true);
       if (step === undefined || step.header === null || step.body === null) {
@@ -451,8 +453,8 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
       return;
     }
     entry.isReturned = true;
-    segment.waiting++;
-    segment.waitingItems += items;
+    segment.returned++;
+    segment.returnedItems += items;
     count(counts.waiting, 1, items);
     count(counts.running, -1, -items);
     const ids = returned[shelf.signal];
