@@ -66,6 +66,8 @@ export function createDrainer(
   /** Trying was given up, which ends some time: with `--once`. */
   let hasGivenUp = false;
   let isRefused = false;
+  /** What waits can't be read now: nobody waits for it at the end. */
+  let isUnread = false;
   /** When that was the last time, ms of `performance.now()`, and requests on their way nonetheless. */
   let refusedAt = 0;
   let direct = 0;
@@ -91,7 +93,7 @@ export function createDrainer(
   function pump(): void {
     while (hasRoom()) {
       const stored = spool.next(signal);
-      if (stored === null) return;
+      if (stored === null) return sayUnread(spool.readError(signal));
       start(stored.id, stored.body, stored.items);
     }
   }
@@ -128,6 +130,14 @@ export function createDrainer(
     const dropped = left.reduce((count, part) => count - part.items, outcome.dropped);
     report({ ...outcome, dropped }, took / 1000);
     return outcome.stored !== undefined;
+  }
+
+  function sayUnread(why: string | undefined): void {
+    if (isUnread === (why !== undefined)) return;
+    isUnread = !isUnread;
+    const what = `${ITEMS[signal]} in the spool ${printable(spool.folder, 200)}`;
+    if (!isUnread) return log("info", `${what} can be read again`);
+    log("warn", `some ${what} can't be read: ${why}; they stay there, and are tried again`);
   }
 
   function say(reason: RefusalReason | null): void {
@@ -182,7 +192,8 @@ export function createDrainer(
     },
     flush: () => behind.flush?.(),
     get settled() {
-      const isOver = isStopped || hasGivenUp || (sending.size === 0 && waiting.requests === 0)
+      const isOver = isStopped || hasGivenUp ||
+          (sending.size === 0 && (isUnread || waiting.requests === 0))
         ? sending.size === 0
         : !isPatient && !isWorking();
       return isOver && behind.settled !== false;

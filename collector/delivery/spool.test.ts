@@ -1,7 +1,7 @@
 /** Requests by way of the disk, with sinks of the test. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
@@ -196,6 +196,37 @@ describe("a sink with a spool", () => {
       spooling.describe().join("\n"),
       /dropped: \d+ spans \(\d+ requests\) that had no room/,
     );
+  });
+
+  it("goes on without what can't be read, and comes back to it", async () => {
+    const dir = folder();
+    let time = Date.now();
+    const { spooling, sinks, backend, lines, store, end } = set(dir, {
+      segmentBytes: 50,
+      now: () => time,
+    });
+    const bodies = [..."abcd"].map((letter) => letter.repeat(50));
+    for (const body of bodies) await store(body);
+    const path = join(dir, "traces", readdirSync(join(dir, "traces")).sort()[2]);
+    renameSync(path, `${path}.whole`);
+    symlinkSync("loop", path);
+    symlinkSync("loop", join(dir, "traces", "loop"));
+    backend.open();
+    await until("the others are taken", () => spooling.left === 1);
+    await until("it is said", () => lines.length > 0);
+    assert.equal(sinks.traces.settled, true, "nobody waits for it at the end");
+    await store("e");
+    await until("that too", () => spooling.left === 1);
+    renameSync(`${path}.whole`, path);
+    time += 30_000;
+    await until("all are taken", () => spooling.left === 0);
+    const [a, b, c, d] = bodies;
+    assert.deepEqual(backend.taken, [a, b, d, "e", c]);
+    await until("that is said", () => lines.length > 1);
+    assert.match(lines[0], /^warn some spans in the spool .* can't be read: ELOOP/);
+    assert.match(lines[1], /^info spans in the spool .* can be read again/);
+    assert.equal(lines.length, 2);
+    await end();
   });
 
   it("starts sending again when a sink that was full is not any more", async () => {

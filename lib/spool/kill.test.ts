@@ -82,6 +82,27 @@ describe("a process that may only write files of some size", () => {
   });
 });
 
+describe("a process without descriptors", () => {
+  it("loses nothing that is stored, and reads it when there are some again", async () => {
+    const dir = folder();
+    const spool = openSpool(dir, { segmentBytes: 100 });
+    const bodies = Array.from({ length: 20 }, (_, i) => String(i).repeat(60));
+    for (const body of bodies) spool.put("traces", Buffer.from(body), 1);
+    spool.close();
+    const program = join(ROOT, "lib/spool/testing/descriptors.ts");
+    const { command, args, env } = launchOf(ownRuntime, program, [dir]);
+    const child = spawn("sh", ["-c", 'ulimit -n 256 && exec "$0" "$@"', command, ...args], {
+      env,
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let text = "";
+    child.stdout.setEncoding("latin1").on("data", (piece: string) => text += piece);
+    const [code] = await once(child, "close");
+    const without = "null EMFILE waiting 20 dropped 0\n".repeat(2);
+    assert.deepEqual([code, text], [0, `${without}again 20 dropped 0\n`]);
+  });
+});
+
 describe("a segment with random damage", () => {
   it("gives every record that was not hit, in order, once, and never another", () => {
     const random = new Random();

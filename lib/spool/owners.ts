@@ -43,20 +43,23 @@ export interface Adopted {
   readonly path: string;
   /** What it was called. */
   readonly was: Name;
+  /** Why it could not be looked at yet. */
+  error?: string;
 }
 
 /**
  * Takes the files of owners that are dead. A file is renamed in one step, so two who come at the same
  * time share them, and nobody gets what another has.
+ *
+ * @param adopted They are added to it, also to the point where the system's error is thrown.
  */
-export function adopt(folder: string, owner: string): Adopted[] {
+export function adopt(folder: string, owner: string, adopted: Adopted[]): void {
   const dead = new Map<string, boolean>([[owner, false]]);
   const isDead = (name: string): boolean => {
     let answer = dead.get(name);
     if (answer === undefined) dead.set(name, answer = !lives(folder, name));
     return answer;
   };
-  const adopted: Adopted[] = [];
   for (const signal of SPOOL_SIGNALS) {
     for (const file of readdirSync(join(folder, signal)).sort()) {
       const was = parseName(file);
@@ -79,7 +82,6 @@ export function adopt(folder: string, owner: string): Adopted[] {
     const lock = lockFile(join(folder, file));
     if ("release" in lock) lock.release();
   }
-  return adopted;
 }
 
 /** One that ended as it should has no lock file any more. */

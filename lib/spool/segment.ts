@@ -56,6 +56,8 @@ export interface Segment {
   mark: Uint8Array | null;
   /** Places in it where no record could be read. */
   damaged: number;
+  /** The system does not let it be read now. */
+  isPassedOver: boolean;
   /** Its file was removed. */
   isGone: boolean;
   /** Its neighbours in the order of storing. */
@@ -83,6 +85,7 @@ export function newSegment(path: string, number: number, salt: number, claimTo =
     lastTime: 0,
     mark: null,
     damaged: 0,
+    isPassedOver: false,
     isGone: false,
     before: null,
     next: null,
@@ -397,7 +400,7 @@ export function after(
 
 /**
  * Looks through a segment that somebody else has written, and sets its counts, its end and its mark.
- * Returns true when it ends in the middle of a record.
+ * Returns true when it ends in the middle of a record. Its file is left open.
  *
  * @param verify Look at the messages as well: their writer did not finish, or the power failed.
  */
@@ -441,7 +444,6 @@ export function scan(segment: Segment, size: number, verify: boolean): boolean {
     last = step.at + header.bytes;
   }
   const tail = load(reader, segment, last, HEADER_BYTES).subarray(0, HEADER_BYTES);
-  closeFile(segment);
   segment.end = last;
   return tail.some((byte) => byte !== 0);
 }

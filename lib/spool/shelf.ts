@@ -68,6 +68,10 @@ export interface Shelf {
   writing: Segment | null;
   nextNumber: number;
   readonly reader: Reader;
+  /** Why the system did not let something be read when that was tried last. */
+  readError: string | undefined;
+  /** Since when segments are passed over for that, milliseconds since the Unix epoch; null: none is. */
+  passedOverAt: number | null;
   /** Files that are being removed. */
   readonly going: Set<string>;
   mark: Mark | null;
@@ -98,6 +102,8 @@ export function newShelf(signal: SpoolSignal, folder: string, owner: string): Sh
     writing: null,
     nextNumber: 1,
     reader: newReader(),
+    readError: undefined,
+    passedOverAt: null,
     going: new Set(),
     mark: null,
     counts: {
@@ -225,7 +231,7 @@ export function noteMark(shelf: Shelf, segment: Segment, isOurs: boolean): void 
   if (typeof before === "string") removePath(before);
 }
 
-/** Takes over the file of a mark. */
+/** Takes over the file of a mark. Throws the system's error. */
 export function adoptMark(shelf: Shelf, path: string, number: number, salt: number): void {
   shelf.nextNumber = Math.max(shelf.nextNumber, number + 1);
   const bytes = readMark(path, salt);
@@ -258,12 +264,10 @@ export function saveMark(shelf: Shelf, going: Segment): boolean {
   }
 }
 
+/** Null when it is damaged. */
 function readMark(path: string, salt: number): Uint8Array | null {
-  try {
-    const bytes = readFileSync(path);
-    const mark = bytes.subarray(4);
-    return crc32(mark, salt) === bytes.readUInt32LE() ? Uint8Array.from(mark) : null;
-  } catch {
-    return null;
-  }
+  const bytes = readFileSync(path);
+  if (bytes.length < 4) return null;
+  const mark = bytes.subarray(4);
+  return crc32(mark, salt) === bytes.readUInt32LE() ? Uint8Array.from(mark) : null;
 }

@@ -1,8 +1,18 @@
 /** A spool as its users see it; each fault of a known library for this has a test of its name. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import { describe, it } from "node:test";
 import { folders } from "../../collector/testing/run.ts";
 import { HEADER_BYTES } from "./record.ts";
@@ -395,6 +405,96 @@ describe("faults of others", () => {
     assert.deepEqual(readdirSync(dir).sort(), ["logs", "metrics", "traces"]);
   });
 });
+
+/** Puts in the place of a file what can be opened and not read: EIO. Returns how to put it back. */
+function breakFile(path: string): () => void {
+  renameSync(path, `${path}.whole`);
+  symlinkSync("/proc/self/mem", path);
+  return () => renameSync(`${path}.whole`, path);
+}
+
+describe(
+  "a file that the system does not let be read",
+  { skip: process.platform !== "linux" },
+  () => {
+    const bodies = ["a", "b", "c", "d"].map((letter) => letter.repeat(50));
+    const [a, b, c, d] = bodies;
+
+    it("keeps its requests, holds up no others, and is tried again later", () => {
+      const dir = folder();
+      const first = openSpool(dir, { segmentBytes: 50 });
+      put(first, ...bodies);
+      first.close();
+      let time = Date.now();
+      const spool = openSpool(dir, { now: () => time });
+      const mend = breakFile(join(dir, "traces", files(dir)[1]));
+      assert.deepEqual(drain(spool), [a, c, d]);
+      assert.match(spool.readError("traces")!, /EIO/);
+      put(spool, "e");
+      assert.deepEqual(drain(spool), ["e"]);
+      const { waiting, dropped } = spool.counts.traces;
+      assert.deepEqual([waiting.requests, dropped.corrupt.requests], [1, 0]);
+      time += 30_000;
+      assert.deepEqual(drain(spool), []);
+      assert.match(spool.readError("traces")!, /EIO/);
+      mend();
+      assert.equal(spool.next("traces"), null, "not all the time");
+      time += 30_000;
+      assert.deepEqual(drain(spool), [b]);
+      assert.equal(spool.readError("traces"), undefined);
+      assert.equal(waiting.requests, 0);
+      spool.close();
+      assert.deepEqual(files(dir), []);
+    });
+
+    it("keeps what was given back, too", () => {
+      const dir = folder();
+      let time = Date.now();
+      const spool = openSpool(dir, { segmentBytes: 50, now: () => time });
+      put(spool, ...bodies);
+      const [one, other] = [1, 2].map(() => spool.next("traces")!);
+      const mend = breakFile(join(dir, "traces", files(dir)[0]));
+      spool.giveBack(one.id);
+      assert.deepEqual(drain(spool), [c, d]);
+      const { waiting, running, dropped } = spool.counts.traces;
+      assert.deepEqual([waiting.requests, running.requests, dropped.corrupt.requests], [1, 1, 0]);
+      mend();
+      spool.giveBack(other.id);
+      time += 30_000;
+      assert.deepEqual(drain(spool), [a, b]);
+      assert.deepEqual([waiting.requests, running.requests], [0, 0]);
+      spool.close();
+    });
+
+    it("is looked at again when it could not be taken over", () => {
+      const dir = folder();
+      const first = openSpool(dir, { segmentBytes: 50 });
+      first.put("traces", bytes(a), 1, { mark: bytes("one") });
+      first.put("traces", bytes(b), 1, { mark: bytes("two") });
+      first.close();
+      symlinkSync("loop", join(dir, "loop"));
+      const contents = files(dir).map((name) => {
+        const path = join(dir, "traces", name);
+        const content = readFileSync(path);
+        rmSync(path);
+        symlinkSync("../loop", path);
+        return content;
+      });
+      const spool = openSpool(dir);
+      assert.equal(spool.next("traces"), null);
+      assert.match(spool.readError("traces")!, /ELOOP/);
+      files(dir).forEach((name, i) => {
+        rmSync(join(dir, "traces", name));
+        writeFileSync(join(dir, "traces", name), contents[i]);
+      });
+      assert.equal(spool.adopt(), 2);
+      assert.equal(spool.readError("traces"), undefined);
+      assert.deepEqual(drain(spool), [a, b]);
+      assert.equal(text(spool.lastMark("traces")!), "two");
+      spool.close();
+    });
+  },
+);
 
 describe("damage", () => {
   it("of bytes that are gone or came in between costs the record that they are in", () => {

@@ -10,7 +10,7 @@ import { clearInterval, setInterval } from "node:timers";
 import { fileSizeLimit } from "../../ffi/mod.ts";
 import { sharing, type SpoolBudget } from "./budget.ts";
 import { parseName, SPOOL_SIGNALS, type SpoolSignal } from "./names.ts";
-import { adopt, becomeOwner } from "./owners.ts";
+import { adopt, type Adopted, becomeOwner } from "./owners.ts";
 import { HEADER_BYTES, MAX_BODY_BYTES, MAX_MARK_BYTES } from "./record.ts";
 import {
   acknowledge,
@@ -132,9 +132,14 @@ export interface Spool {
   ): Placed | Refused;
   /**
    * Hands out the oldest request of a signal that nobody has. Null when there is none, or none old
-   * enough.
+   * enough, or none that the system lets be read: ask again later.
    */
   next(signal: SpoolSignal): Stored | null;
+  /**
+   * Why some of what waits can't be read; undefined when it can, as far as that was tried. It is kept:
+   * `next` tries again, after half a minute where that concerns some files alone.
+   */
+  readError(signal: SpoolSignal): string | undefined;
   /** It was delivered. Acknowledgements may come in any order, and cost what they concern alone. */
   acknowledge(id: number): void;
   /** It could not be delivered now: it is the next to be handed out. */
@@ -148,7 +153,11 @@ export interface Spool {
   readonly counts: Readonly<Record<SpoolSignal, ShelfCounts>>;
   /** Why the system refused something last. */
   readonly lastError: string | undefined;
-  /** Takes over what processes that are dead by now have left. Returns how many requests that is. */
+  /**
+   * Takes over what processes that are dead by now have left. Returns how many requests that is.
+   *
+   * @throws Error of the system; what could not be looked at is tried again with the next call.
+   */
   adopt(): number;
   /** Waits until everything is on the disk. */
   sync(): void;
@@ -160,6 +169,10 @@ const MiB = 2 ** 20;
 const DEFAULT_BYTES = 64 * MiB;
 const DEFAULT_SEGMENT_BYTES = 16 * MiB;
 const DEFAULT_AGE_MS = 24 * 3_600_000;
+/** Before segments that could not be read are tried again. */
+const AGAIN_MS = 30_000;
+/** What the whole process is short of, for a moment, says nothing of a file. */
+const SHORTAGES: ReadonlySet<string | undefined> = new Set(["EMFILE", "ENFILE", "ENOMEM"]);
 const NO_MARK = new Uint8Array(0);
 
 /** Somebody has it. */
@@ -200,6 +213,8 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
   const running = new Map<number, Running>();
   /** Those that were given back, in the order of storing. */
   const returned: Record<SpoolSignal, number[]> = { traces: [], metrics: [], logs: [] };
+  /** What was taken over and could not be looked at yet. */
+  let adopted: Adopted[] = [];
   let lastId = 0;
   let lastError: string | undefined;
   let isClosed = false;
@@ -316,37 +331,64 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
   function next(signal: SpoolSignal): Stored | null {
     const shelf = shelves[signal];
     if (isClosed) return null;
-    dropOld(shelf, now());
-    const again = nextReturned(shelf);
-    if (again !== null) return again;
+    const time = now();
+    dropOld(shelf, time);
+    if (shelf.passedOverAt === null) shelf.readError = undefined;
+    else if (Math.abs(time - shelf.passedOverAt) >= AGAIN_MS) lookAgain(shelf);
     for (;;) {
       passOn(shelf);
-      const segment = shelf.cursor;
-      if (segment === null || segment.readAt >= segment.end) return null;
+      const id = firstReturned(signal);
+      const segment = id === undefined ? shelf.cursor : running.get(id)!.segment;
+      if (segment === null || (id === undefined && segment.readAt >= segment.end)) return null;
       try {
-        const stored = nextOf(shelf, segment);
+        const stored = id === undefined ? nextOf(shelf, segment) : nextReturned(shelf, id);
         if (stored === "later") return null;
         if (stored !== null) return stored;
       } catch (error) {
-        // It can't be read: what is in it is lost, and nothing else.
-        failed(error);
-        drop(shelf, segment, "corrupt");
+        if (!passOver(shelf, segment, error)) return null;
       }
     }
   }
 
-  /** Leaves the segments behind of which everything was handed out. */
+  /** What the system does not let be read now stays. False when that is not for this segment alone. */
+  function passOver(shelf: Shelf, segment: Segment, error: unknown): boolean {
+    failed(error);
+    const { code } = error as { code?: string };
+    if (code === "ENOENT") {
+      // Somebody has removed it.
+      drop(shelf, segment, "corrupt");
+      return true;
+    }
+    shelf.readError = lastError;
+    if (SHORTAGES.has(code)) return false;
+    segment.isPassedOver = true;
+    shelf.passedOverAt ??= now();
+    return true;
+  }
+
+  function lookAgain(shelf: Shelf): void {
+    shelf.readError = undefined;
+    shelf.passedOverAt = null;
+    for (let segment = shelf.first; segment !== null; segment = segment.next) {
+      segment.isPassedOver = false;
+    }
+    shelf.cursor = shelf.first;
+  }
+
+  /** Leaves the segments behind of which everything was handed out, or nothing can be now. */
   function passOn(shelf: Shelf): void {
     const { counts } = shelf;
     for (let segment = shelf.cursor; segment !== null; segment = shelf.cursor) {
-      if (segment.readAt < segment.end || segment.isOpen) return;
-      // Damaged after they were counted, or too much so to be counted.
-      const lost = Math.max(segment.waiting, segment.damaged);
-      count(counts.dropped.corrupt, lost, segment.waitingItems);
-      count(counts.waiting, -segment.waiting, -segment.waitingItems);
-      segment.waiting = segment.waitingItems = segment.damaged = 0;
+      if (!segment.isPassedOver) {
+        if (segment.readAt < segment.end || segment.isOpen) return;
+        // Damaged after they were counted, or too much so to be counted.
+        const lost = Math.max(segment.waiting, segment.damaged);
+        count(counts.dropped.corrupt, lost, segment.waitingItems);
+        count(counts.waiting, -segment.waiting, -segment.waitingItems);
+        segment.waiting = segment.waitingItems = segment.damaged = 0;
+      }
       shelf.cursor = segment.next;
-      closeFile(segment);
+      if (!segment.isOpen) closeFile(segment);
       if (isDone(segment)) remove(shelf, segment);
     }
   }
@@ -388,32 +430,38 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
     return { id: handOut(shelf, segment, at, items, reader.chunk), body: step.body, items, time };
   }
 
-  function nextReturned(shelf: Shelf): Stored | null {
-    const ids = returned[shelf.signal];
-    while (ids.length > 0) {
-      const id = ids.shift()!;
-      const entry = running.get(id)!;
-      const { segment, at, items } = entry;
-      entry.isReturned = false;
-      if (segment.isGone) {
-        running.delete(id);
-        continue;
-      }
-      segment.returned--;
-      segment.returnedItems -= items;
-      count(shelf.counts.waiting, -1, -items);
-      count(shelf.counts.running, 1, items);
-      const step = readRecord(shelf.reader, segment, at, true);
-      if (step === undefined || step.header === null || step.body === null) {
-        count(shelf.counts.dropped.corrupt, 1, items);
-        end(id, entry);
-        continue;
-      }
-      entry.chunk = shelf.reader.chunk;
-      entry.chunk.users++;
-      return { id, body: step.body, items, time: step.header.time };
+  function firstReturned(signal: SpoolSignal): number | undefined {
+    for (const id of returned[signal]) {
+      const { isGone, isPassedOver } = running.get(id)!.segment;
+      if (isGone || !isPassedOver) return id;
     }
-    return null;
+    return undefined;
+  }
+
+  /** Null when it is there no longer. When it can't be read, it is as if it was not tried. */
+  function nextReturned(shelf: Shelf, id: number): Stored | null {
+    const ids = returned[shelf.signal];
+    const entry = running.get(id)!;
+    const { segment, at, items } = entry;
+    const step = segment.isGone ? undefined : readRecord(shelf.reader, segment, at, true);
+    ids.splice(ids.indexOf(id), 1);
+    entry.isReturned = false;
+    if (segment.isGone) {
+      running.delete(id);
+      return null;
+    }
+    segment.returned--;
+    segment.returnedItems -= items;
+    count(shelf.counts.waiting, -1, -items);
+    count(shelf.counts.running, 1, items);
+    if (step === undefined || step.header === null || step.body === null) {
+      count(shelf.counts.dropped.corrupt, 1, items);
+      end(id, entry);
+      return null;
+    }
+    entry.chunk = shelf.reader.chunk;
+    entry.chunk.users++;
+    return { id, body: step.body, items, time: step.header.time };
   }
 
   /** Nobody has it any more, and nobody will. */
@@ -467,34 +515,45 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
 
   function adoptAll(): number {
     if (isClosed) return 0;
-    const files = adopt(folder, owner.name);
+    adopt(folder, owner.name, adopted);
+    const files = adopted;
+    adopted = [];
     const newest: Partial<Record<SpoolSignal, number>> = {};
     for (const { signal, was } of files) {
       if (was.ending !== "mark") newest[signal] = Math.max(newest[signal] ?? 0, was.number);
     }
     let requests = 0;
-    for (const { signal, path, was } of files) {
-      const shelf = shelves[signal];
-      if (was.ending === "mark") {
-        adoptMark(shelf, path, was.number, was.salt);
-        continue;
-      }
-      const segment = newSegment(path, was.number, was.salt);
+    for (const file of files) {
+      const { signal, was } = file;
       try {
         // The last may not have come to the disk before the power failed.
         const verify = was.ending === "tmp" || was.number === newest[signal];
-        if (scan(segment, statSync(path).size, verify)) shelf.counts.torn++;
+        requests += takeOver(shelves[signal], file, verify);
       } catch (error) {
         failed(error);
-        continue;
+        file.error = lastError;
+        if ((error as { code?: string }).code !== "ENOENT") adopted.push(file);
       }
-      insert(shelf, segment);
-      requests += segment.waiting;
-      noteMark(shelf, segment, false);
     }
     // What is written now comes after all of that.
     for (const shelf of all) if (shelf.writing !== shelf.last) roll(shelf);
     return requests;
+  }
+
+  function takeOver(shelf: Shelf, { path, was }: Adopted, verify: boolean): number {
+    if (was.ending === "mark") {
+      adoptMark(shelf, path, was.number, was.salt);
+      return 0;
+    }
+    const segment = newSegment(path, was.number, was.salt);
+    try {
+      if (scan(segment, statSync(path).size, verify)) shelf.counts.torn++;
+    } finally {
+      closeFile(segment);
+    }
+    insert(shelf, segment);
+    noteMark(shelf, segment, false);
+    return segment.waiting;
   }
 
   function syncAll(): void {
@@ -535,6 +594,8 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
     budget,
     put,
     next,
+    readError: (signal) =>
+      shelves[signal].readError ?? adopted.find((file) => file.signal === signal)?.error,
     acknowledge: acknowledgeOne,
     giveBack,
     lastMark: (signal) => shelves[signal].mark?.bytes.slice() ?? null,
