@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
 import { parseTarget } from "../options/endpoint.ts";
 import { type CallFacts, judgeStatus, retryInfoMs } from "./grpc-status.ts";
-import { MAX_RETRY_AFTER_MS } from "./retry.ts";
+import { MAX_RETRY_AFTER_MS } from "../../lib/otlp/retry-after.ts";
 
 /** `google.rpc.Status { details: [RetryInfo { retry_delay }] }`. */
 function status(delay: string, type = "type.googleapis.com/google.rpc.RetryInfo"): Buffer {

@@ -17,7 +17,7 @@ import {
   readFields,
   RESPONSES,
 } from "./response.ts";
-import { MAX_RETRY_AFTER_MS } from "./retry.ts";
+import { MAX_RETRY_AFTER_MS } from "../../lib/otlp/retry-after.ts";
 import type { Answer } from "./retrying.ts";
 import { ITEMS } from "../pipeline/signals.ts";
 import { firstLine } from "../text/text.ts";

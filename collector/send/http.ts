@@ -12,7 +12,7 @@ import { explainFailure } from "./failure.ts";
 import { type Header, headerProblem, originsOf, USER_AGENT } from "./headers.ts";
 import { toOtlpJson } from "../text/otlp-json.ts";
 import { judge, UNKNOWN_PATH } from "./response.ts";
-import { retryAfterMs } from "./retry.ts";
+import { retryAfterMs } from "../../lib/otlp/retry-after.ts";
 import type { Answer, Attempt, Transport } from "./retrying.ts";
 import type { SenderOptions } from "./send.ts";
 

@@ -1,5 +1,7 @@
 /** The spool behind the SDK of OpenTelemetry, with its own serializers and processors. */
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { SeverityNumber } from "@opentelemetry/api-logs";
 import {
   ProtobufLogsSerializer,
@@ -43,7 +45,11 @@ function exporters(spool: Spool, url: string) {
 }
 
 /** A spool exporter of texts, with a receiver that answers as it is told. */
-function texts(spool: Spool, answers: (body: string) => Delivery["status"]) {
+function texts(
+  spool: Spool,
+  answers: (body: string) => Delivery["status"],
+  retryInMillis?: number,
+) {
   const taken: string[] = [];
   const exporter = spoolExporter<string[]>({
     spool,
@@ -53,7 +59,7 @@ function texts(spool: Spool, answers: (body: string) => Delivery["status"]) {
       const text = new TextDecoder().decode(body);
       const status = answers(text);
       if (status === "success") taken.push(text);
-      return Promise.resolve({ status });
+      return Promise.resolve({ status, retryInMillis });
     },
     retryMs: 5,
   });
@@ -133,6 +139,32 @@ describe("an exporter with a spool", () => {
     const { exporter, put } = texts(spool, () => "success");
     assert.equal(await put("x".repeat(2000)), 1);
     assert.equal(await put("x"), 0);
+    await exporter.shutdown();
+    spool.close();
+  });
+
+  it("waits as long as it is asked to, and not for ever", async () => {
+    const later = new Date(Date.now() + 60_000).toUTCString();
+    const answers = ["7", "3000000", later, "soon"];
+    const server = createServer((_request, response) => {
+      response.writeHead(503, { "retry-after": answers.shift() }).end();
+    });
+    await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+    const send = postTo(`http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/logs`);
+    const waits: (number | undefined)[] = [];
+    while (answers.length > 0) waits.push((await send(new Uint8Array(1), 5000)).retryInMillis);
+    server.close();
+    const [seconds, most, date, nothing] = waits;
+    assert.deepEqual([seconds, most, nothing], [7000, 900_000, undefined]);
+    assert.ok(date! > 50_000 && date! <= 60_000, String(date));
+
+    // Timers fire at once when they are set to more than 25 days.
+    const spool = openSpool(folder());
+    let attempts = 0;
+    const { exporter, put } = texts(spool, () => (attempts++, "retryable"), 3e9);
+    await put("a");
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.equal(attempts, 1);
     await exporter.shutdown();
     spool.close();
   });

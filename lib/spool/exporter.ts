@@ -6,6 +6,7 @@
 import { setTimeout } from "node:timers";
 import { context, diag } from "@opentelemetry/api";
 import { type ExportResult, ExportResultCode, suppressTracing } from "@opentelemetry/core";
+import { MAX_RETRY_AFTER_MS, retryAfterMs } from "../otlp/retry-after.ts";
 import type { SpoolSignal } from "./names.ts";
 import type { Spool, Stored } from "./spool.ts";
 
@@ -16,7 +17,7 @@ export interface Delivery {
    * be refused again, and is dropped.
    */
   readonly status: "success" | "retryable" | "failure";
-  /** When to try again at the earliest, milliseconds. */
+  /** When to try again at the earliest, milliseconds; not more than 15 minutes are waited for it. */
   readonly retryInMillis?: number;
   /** Why it did not work. */
   readonly error?: Error;
@@ -82,7 +83,8 @@ export function spoolExporter<T>(options: SpoolExporterOptions<T>): SpoolExporte
       const { status, retryInMillis = 0, error } = await attempt(stored);
       if (status === "retryable") {
         spool.giveBack(stored.id);
-        later(Math.max(retryInMillis, retryMs * backoff * (0.8 + Math.random() * 0.4)));
+        const asked = Math.min(retryInMillis, MAX_RETRY_AFTER_MS);
+        later(Math.max(asked, retryMs * backoff * (0.8 + Math.random() * 0.4)));
         backoff = Math.min(2 * backoff, MAX_BACKOFF);
         return;
       }
@@ -171,7 +173,8 @@ function countOf(items: unknown): number {
 const RETRYABLE: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
 /**
- * Sends requests to an OTLP/HTTP receiver with `fetch`.
+ * Sends requests to an OTLP/HTTP receiver with `fetch`. What it says in `Retry-After`, a number of
+ * seconds or a date, is kept to, up to 15 minutes.
  *
  * @param url With its path, `http://localhost:4318/v1/traces` for one.
  * @param headers Request headers, asked for before each attempt where that is a function.
@@ -193,7 +196,9 @@ export function postTo(
     if (response.ok) return { status: "success" };
     const error = new Error(`${new URL(url).host} answered ${response.status}`);
     if (!RETRYABLE.has(response.status)) return { status: "failure", error };
-    const seconds = Number(response.headers.get("retry-after"));
-    return { status: "retryable", retryInMillis: seconds > 0 ? seconds * 1000 : 0, error };
+    const [after, date] = ["retry-after", "date"].map((name) =>
+      response.headers.get(name) ?? undefined
+    );
+    return { status: "retryable", retryInMillis: retryAfterMs(after, date, Date.now()), error };
   };
 }
