@@ -1,7 +1,10 @@
 /** The spool behind the SDK of OpenTelemetry, with its own serializers and processors. */
 import assert from "node:assert/strict";
+import { renameSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { diag, type DiagLogger } from "@opentelemetry/api";
 import { SeverityNumber } from "@opentelemetry/api-logs";
 import {
   ProtobufLogsSerializer,
@@ -139,6 +142,67 @@ describe("an exporter with a spool", () => {
     const { exporter, put } = texts(spool, () => "success");
     assert.equal(await put("x".repeat(2000)), 1);
     assert.equal(await put("x"), 0);
+    await exporter.shutdown();
+    spool.close();
+  });
+
+  it("says once that the spool fails, and goes on when it does not", async () => {
+    const warnings: string[] = [];
+    const ignore = (): void => {};
+    const warn = (message: string): void => void warnings.push(message);
+    const logger: DiagLogger = {
+      error: ignore,
+      warn,
+      info: ignore,
+      debug: ignore,
+      verbose: ignore,
+    };
+    diag.setLogger(logger);
+    const dir = folder();
+    const spool = openSpool(dir);
+    let failures = 3;
+    const next: Spool["next"] = (signal) => {
+      if (failures-- > 0) throw new Error("EIO: i/o error, read");
+      return spool.next(signal);
+    };
+    const { exporter, taken, put } = texts(
+      Object.create(spool, { next: { value: next } }),
+      () => "success",
+    );
+    const clock = Date.now;
+    try {
+      await put("a");
+      await until("it is taken", () => taken.length === 1);
+      assert.equal(failures < 0, true);
+      assert.deepEqual(warnings, [`what is stored in ${dir} (logs) can't be read`]);
+      renameSync(join(dir, "metrics"), join(dir, "gone"));
+      for (const [i, minutes] of [2, 4].entries()) {
+        Date.now = () => clock() + minutes * 60_000;
+        await put("b");
+        await until("that too", () => taken.length === 2 + i);
+      }
+      assert.equal(warnings.length, 2);
+      assert.equal(warnings[1], `what dead processes left in ${dir} can't be looked at`);
+      await exporter.shutdown();
+    } finally {
+      Date.now = clock;
+      diag.disable();
+      spool.close();
+    }
+  });
+
+  it("tries to read again what it could not", async () => {
+    const spool = openSpool(folder());
+    let failures = 3;
+    const { exporter, taken, put } = texts(
+      Object.create(spool, {
+        next: { value: (signal: "logs") => failures-- > 0 ? null : spool.next(signal) },
+        readError: { value: () => failures >= 0 ? "EMFILE" : undefined },
+      }),
+      () => "success",
+    );
+    await put("a");
+    await until("it is taken", () => taken.length === 1);
     await exporter.shutdown();
     spool.close();
   });

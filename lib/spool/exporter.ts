@@ -66,37 +66,58 @@ export function spoolExporter<T>(options: SpoolExporterOptions<T>): SpoolExporte
   let isOver = false;
   let refused = 0;
   let adoptedAt = Date.now();
+  const adopting = warner(`what dead processes left in ${spool.folder} can't be looked at`);
+  const reading = warner(`what is stored in ${spool.folder} (${signal}) can't be read`);
 
   /** Sends until nothing is left or it does not work. */
   function drain(): Promise<void> {
     clearTimeout(timer);
-    draining ??= run().finally(() => draining = null);
-    return draining;
+    return draining ??= run();
   }
 
-  async function run(): Promise<void> {
-    if (Math.abs(Date.now() - adoptedAt) > ADOPT_MS) {
-      adoptedAt = Date.now();
+  function adopt(): void {
+    if (Math.abs(Date.now() - adoptedAt) <= ADOPT_MS) return;
+    adoptedAt = Date.now();
+    try {
       spool.adopt();
+      adopting(undefined);
+    } catch (error) {
+      adopting(error);
     }
-    for (let stored = spool.next(signal); stored !== null; stored = spool.next(signal)) {
-      const { status, retryInMillis = 0, error } = await attempt(stored);
-      if (status === "retryable") {
-        spool.giveBack(stored.id);
-        const asked = Math.min(retryInMillis, MAX_RETRY_AFTER_MS);
-        later(Math.max(asked, retryMs * backoff * (0.8 + Math.random() * 0.4)));
-        backoff = Math.min(2 * backoff, MAX_BACKOFF);
-        return;
+  }
+
+  /** Nobody may wait for it: it never rejects. */
+  async function run(): Promise<void> {
+    // It must not end before `draining` is set; what is stored once nothing was left needs another run.
+    await Promise.resolve();
+    try {
+      adopt();
+      for (let stored = spool.next(signal); stored !== null; stored = spool.next(signal)) {
+        const { status, retryInMillis = 0, error } = await attempt(stored);
+        if (status === "retryable") {
+          spool.giveBack(stored.id);
+          again(Math.min(retryInMillis, MAX_RETRY_AFTER_MS));
+          return;
+        }
+        if (status === "failure") {
+          refused++;
+          diag.warn(
+            `a request of ${stored.items} items (${signal}) was refused, and is dropped`,
+            error,
+          );
+        }
+        spool.acknowledge(stored.id);
+        backoff = 1;
       }
-      if (status === "failure") {
-        refused++;
-        diag.warn(
-          `a request of ${stored.items} items (${signal}) was refused, and is dropped`,
-          error,
-        );
-      }
-      spool.acknowledge(stored.id);
-      backoff = 1;
+      const unread = spool.readError(signal);
+      reading(unread);
+      // Others are not held up meanwhile.
+      if (unread !== undefined) later(retryMs);
+    } catch (error) {
+      reading(error);
+      again();
+    } finally {
+      draining = null;
     }
   }
 
@@ -111,6 +132,12 @@ export function spoolExporter<T>(options: SpoolExporterOptions<T>): SpoolExporte
     } catch (error) {
       return { status: "retryable", error: error as Error };
     }
+  }
+
+  /** Tries again after ever longer, and after so many milliseconds at the earliest. */
+  function again(leastMs = 0): void {
+    later(Math.max(leastMs, retryMs * backoff * (0.8 + Math.random() * 0.4)));
+    backoff = Math.min(2 * backoff, MAX_BACKOFF);
   }
 
   function later(ms: number): void {
@@ -153,6 +180,15 @@ export function spoolExporter<T>(options: SpoolExporterOptions<T>): SpoolExporte
     get refused() {
       return refused;
     },
+  };
+}
+
+/** Warns when something begins to go wrong, and not each time. */
+function warner(what: string): (error: unknown) => void {
+  let isWrong = false;
+  return (error) => {
+    if (error !== undefined && !isWrong) diag.warn(what, error);
+    isWrong = error !== undefined;
   };
 }
 
