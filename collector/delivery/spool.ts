@@ -53,16 +53,26 @@ export function createSpooling(
   const forIt = endpoint === undefined ? "" : ` for ${endpoint}`;
   const drainers = new Map<Signal, Drainer>();
   const said = new Set<string>();
+  const warn = (what: string, consequence: string): void => {
+    if (said.has(what)) return;
+    said.add(what);
+    log("warn", `${what}: ${consequence}`);
+  };
   const look = setInterval(() => {
     for (const { pump } of drainers.values()) pump();
     for (const signal of SIGNALS) {
-      for (const [reason, { requests }] of Object.entries(spool.counts[signal].dropped)) {
-        const what = `${ITEMS[signal]}${forIt} in the spool ${place} ${
-          DROPPED[reason as DropReason]
-        }`;
-        if (requests === 0 || said.has(what)) continue;
-        said.add(what);
-        log("warn", `${what}: they are dropped, and counted`);
+      const { dropped, unsynced } = spool.counts[signal];
+      const what = `${ITEMS[signal]}${forIt} in the spool ${place}`;
+      for (const [reason, { requests }] of Object.entries(dropped)) {
+        if (requests > 0) {
+          warn(`${what} ${DROPPED[reason as DropReason]}`, "they are dropped, and counted");
+        }
+      }
+      if (unsynced > 0) {
+        warn(
+          `${what} could not be brought to the disk`,
+          `until they are sent, a loss of power may lose them (${spool.lastError})`,
+        );
       }
     }
   }, LOOK_MS);

@@ -67,6 +67,7 @@ export function spoolExporter<T>(options: SpoolExporterOptions<T>): SpoolExporte
   let refused = 0;
   let adoptedAt = Date.now();
   const adopting = warner(`what dead processes left in ${spool.folder} can't be looked at`);
+  const syncing = warner(`what is stored in ${spool.folder} (${signal}) does not come to the disk`);
   const reading = warner(`what is stored in ${spool.folder} (${signal}) can't be read`);
 
   /** Sends until nothing is left or it does not work. */
@@ -111,6 +112,7 @@ export function spoolExporter<T>(options: SpoolExporterOptions<T>): SpoolExporte
       }
       const unread = spool.readError(signal);
       reading(unread);
+      syncing(spool.counts[signal].unsynced > 0 ? spool.lastError : undefined);
       // Others are not held up meanwhile.
       if (unread !== undefined) later(retryMs);
     } catch (error) {

@@ -56,6 +56,8 @@ export interface Segment {
   mark: Uint8Array | null;
   /** Places in it where no record could be read. */
   damaged: number;
+  /** Its last sync failed. */
+  isUnsynced: boolean;
   /** The system does not let it be read now. */
   isPassedOver: boolean;
   /** Its file was removed. */
@@ -85,6 +87,7 @@ export function newSegment(path: string, number: number, salt: number, claimTo =
     lastTime: 0,
     mark: null,
     damaged: 0,
+    isUnsynced: false,
     isPassedOver: false,
     isGone: false,
     before: null,
@@ -149,7 +152,7 @@ export function append(
       writeAll(segment.fd, piece, head, segment.end);
       writeAll(segment.fd, body, body.length, segment.end + head);
     }
-    if (sync) fdatasyncSync(segment.fd);
+    if (sync) syncFile(segment);
   } catch (error) {
     try {
       ftruncateSync(segment.fd, segment.end);
@@ -213,9 +216,29 @@ export function trim(segment: Segment): void {
   segment.bytes = segment.end;
 }
 
-/** Waits until what was written is on the disk. Throws the system's error. */
+/**
+ * Waits until what was written is on the disk. What the system could not write it forgets, and the next
+ * sync succeeds: so after one that failed all records are written again.
+ *
+ * @throws the system's error.
+ */
 export function syncFile(segment: Segment): void {
-  if (segment.fd >= 0) fdatasyncSync(segment.fd);
+  if (segment.fd < 0) return;
+  if (segment.isUnsynced) rewrite(segment);
+  segment.isUnsynced = true;
+  fdatasyncSync(segment.fd);
+  segment.isUnsynced = false;
+}
+
+/** In place, where requests on their way are acknowledged. What can't be read right is found damaged. */
+function rewrite({ fd, end }: Segment): void {
+  const bytes = Buffer.allocUnsafe(CHUNK_BYTES);
+  for (let at = 0; at < end;) {
+    const count = readSync(fd, bytes, 0, Math.min(CHUNK_BYTES, end - at), at);
+    if (count === 0) return;
+    writeAll(fd, bytes, count, at);
+    at += count;
+  }
 }
 
 function openFile(segment: Segment): void {

@@ -18,6 +18,7 @@ import {
   removePath,
   removeSoon,
   type Segment,
+  syncFile,
   trim,
 } from "./segment.ts";
 
@@ -52,6 +53,8 @@ export interface ShelfCounts {
   readonly refused: Readonly<Record<RefusalReason, Tally>>;
   /** Segments that ended in the middle of a record: whoever wrote it has never known it as stored. */
   torn: number;
+  /** Segments that the system did not bring to the disk: a loss of power may lose what is in them. */
+  unsynced: number;
 }
 
 /** The segments of a signal. */
@@ -115,6 +118,7 @@ export function newShelf(signal: SpoolSignal, folder: string, owner: string): Sh
       dropped: { age: tally(), size: tally(), corrupt: tally() },
       refused: { full: tally(), large: tally(), failed: tally() },
       torn: 0,
+      unsynced: 0,
     },
   };
 }
@@ -184,6 +188,27 @@ export function complete(shelf: Shelf): void {
   }
   if (shelf.cursor !== segment) closeFile(segment);
   if (isDone(segment)) remove(shelf, segment);
+}
+
+/**
+ * Waits until the segment that is written is on the disk. One that does not come there when it is
+ * written a second time either is counted, and completed as it is. Returns the system's error then.
+ */
+export function settle(shelf: Shelf): unknown {
+  const { writing } = shelf;
+  if (writing === null) return undefined;
+  let failure: unknown;
+  for (let attempt = 1; attempt <= 2; attempt++) {
+    try {
+      syncFile(writing);
+      return undefined;
+    } catch (error) {
+      failure = error;
+    }
+  }
+  shelf.counts.unsynced++;
+  complete(shelf);
+  return failure;
 }
 
 /** Completes the segment that is written, and so removes it, if it has so many bytes and all were delivered. */

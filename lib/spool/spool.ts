@@ -26,7 +26,6 @@ import {
   scan,
   type Segment,
   sizeWith,
-  syncFile,
 } from "./segment.ts";
 import {
   adoptMark,
@@ -42,6 +41,7 @@ import {
   type RefusalReason,
   remove,
   saveMark,
+  settle,
   type Shelf,
   type ShelfCounts,
 } from "./shelf.ts";
@@ -159,7 +159,11 @@ export interface Spool {
    * @throws Error of the system; what could not be looked at is tried again with the next call.
    */
   adopt(): number;
-  /** Waits until everything is on the disk. */
+  /**
+   * Waits until everything is on the disk.
+   *
+   * @throws Error of the system; what is not there is counted as `unsynced`.
+   */
   sync(): void;
   /** Completes the segments, and leaves them to the next process. What is handed out stays stored. */
   close(): void;
@@ -250,7 +254,10 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
     const time = now();
     try {
       dropOld(shelf, time);
-      if (shelf.writing !== null && shelf.writing.end + bytes > segmentBytes) roll(shelf);
+      const { writing } = shelf;
+      if (writing !== null && (writing.isUnsynced || writing.end + bytes > segmentBytes)) {
+        roll(shelf);
+      }
       makeRoom(bytes, shelf);
       const segment = shelf.writing ?? begin(shelf, claimTo);
       passOn(shelf);
@@ -275,9 +282,9 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
 
   /** The segment is complete, and the next one begins with the next request. */
   function roll(shelf: Shelf): void {
-    const { writing } = shelf;
-    if (writing === null) return;
-    if (sync !== "none") syncFile(writing);
+    if (shelf.writing === null) return;
+    const error = sync === "none" ? undefined : settle(shelf);
+    if (error !== undefined) failed(error);
     complete(shelf);
     if (sync !== "none") syncFolder(join(folder, shelf.signal));
   }
@@ -557,7 +564,10 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
   }
 
   function syncAll(): void {
-    for (const { writing } of all) if (writing !== null) syncFile(writing);
+    const error = all.map(settle).find((error) => error !== undefined);
+    if (error === undefined) return;
+    failed(error);
+    throw error;
   }
 
   try {
@@ -582,8 +592,8 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
     ? setInterval(() => {
       try {
         syncAll();
-      } catch (error) {
-        failed(error);
+      } catch {
+        // It is counted.
       }
     }, sync)
     : undefined;
