@@ -4,9 +4,10 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { mkdirSync, statfsSync } from "node:fs";
+import { statfsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import process from "node:process";
+import { makeFolder } from "../../lib/spool/folder.ts";
 import { openSpool, type Spool } from "../../lib/spool/mod.ts";
 import type { Signal } from "../../lib/otlp/request.ts";
 import { PATHS } from "../pipeline/signals.ts";
@@ -82,7 +83,7 @@ export function openCollectorSpool(
   }
   const place = printable(path, 200);
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeFolder(path, true);
     if (isInMemory(path)) {
       if (folder === null) {
         log("warn", `the spool ${place} would be in memory: ${without}`);

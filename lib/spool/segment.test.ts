@@ -22,7 +22,7 @@ const NO_MARK = new Uint8Array(0);
 /** A shelf with a segment of two requests. */
 function shelfOf(dir: string): [Shelf, Segment] {
   mkdirSync(join(dir, "logs"));
-  const shelf = newShelf("logs", dir, "1-00000000");
+  const shelf = newShelf("logs", dir, "1-00000000", false);
   const segment = begin(shelf, 0);
   for (const body of ["a", "b"]) append(segment, NO_MARK, Buffer.from(body), 1, 0, false);
   return [shelf, segment];

@@ -14,7 +14,9 @@ import {
   unlinkSync,
   writeSync,
 } from "node:fs";
+import { dirname } from "node:path";
 import { crc32 } from "node:zlib";
+import { syncFolder } from "./folder.ts";
 import {
   ACKNOWLEDGED,
   findHeader,
@@ -56,6 +58,8 @@ export interface Segment {
   mark: Uint8Array | null;
   /** Places in it where no record could be read. */
   damaged: number;
+  /** Its name is on the disk. */
+  isListed: boolean;
   /** Its last sync failed. */
   isUnsynced: boolean;
   /** The system does not let it be read now. */
@@ -87,6 +91,7 @@ export function newSegment(path: string, number: number, salt: number, claimTo =
     lastTime: 0,
     mark: null,
     damaged: 0,
+    isListed: false,
     isUnsynced: false,
     isPassedOver: false,
     isGone: false,
@@ -217,7 +222,7 @@ export function trim(segment: Segment): void {
 }
 
 /**
- * Waits until what was written is on the disk. What the system could not write it forgets, and the next
+ * Waits until what was written is on the disk, under a name of the file: a later one may be lost. What the system could not write it forgets, and the next
  * sync succeeds: so after one that failed all records are written again.
  *
  * @throws the system's error.
@@ -228,6 +233,9 @@ export function syncFile(segment: Segment): void {
   segment.isUnsynced = true;
   fdatasyncSync(segment.fd);
   segment.isUnsynced = false;
+  if (segment.isListed) return;
+  syncFolder(dirname(segment.path));
+  segment.isListed = true;
 }
 
 /** In place, where requests on their way are acknowledged. What can't be read right is found damaged. */

@@ -3,7 +3,14 @@
  *
  * @module
  */
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  fdatasyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
@@ -62,6 +69,8 @@ export interface Shelf {
   readonly signal: SpoolSignal;
   readonly folder: string;
   readonly owner: string;
+  /** Marks are on the disk before what they were in is removed. */
+  readonly syncsMarks: boolean;
   /** The list of segments. */
   first: Segment | null;
   last: Segment | null;
@@ -93,12 +102,18 @@ interface Mark {
 }
 
 /** A shelf without segments. */
-export function newShelf(signal: SpoolSignal, folder: string, owner: string): Shelf {
+export function newShelf(
+  signal: SpoolSignal,
+  folder: string,
+  owner: string,
+  syncsMarks: boolean,
+): Shelf {
   const tally = (): Tally => ({ requests: 0, items: 0 });
   return {
     signal,
     folder: join(folder, signal),
     owner,
+    syncsMarks,
     first: null,
     last: null,
     cursor: null,
@@ -279,7 +294,13 @@ export function saveMark(shelf: Shelf, going: Segment): boolean {
   bytes.writeUInt32LE(crc32(mark.bytes, salt));
   bytes.set(mark.bytes, 4);
   try {
-    writeFileSync(unfinished, bytes, { mode: 0o600 });
+    const fd = openSync(unfinished, "w", 0o600);
+    try {
+      writeFileSync(fd, bytes);
+      if (shelf.syncsMarks) fdatasyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
     renameSync(unfinished, path);
     mark.in = path;
     return true;

@@ -4,11 +4,12 @@
  *
  * @module
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { clearInterval, setInterval } from "node:timers";
 import { fileSizeLimit } from "../../ffi/mod.ts";
 import { sharing, type SpoolBudget } from "./budget.ts";
+import { makeFolder } from "./folder.ts";
 import { parseName, SPOOL_SIGNALS, type SpoolSignal } from "./names.ts";
 import { adopt, type Adopted, becomeOwner } from "./owners.ts";
 import { HEADER_BYTES, MAX_BODY_BYTES, MAX_MARK_BYTES } from "./record.ts";
@@ -71,7 +72,8 @@ export interface SpoolOptions {
    * When to wait for the disk. Nothing is lost when a process is killed, whatever this says; it is
    * about power failures. `"none"`: the system writes when it likes, commonly within half a minute.
    * `"segment"`: when one is complete. `"record"`: before `put` returns. A number: every so many
-   * milliseconds. Default `"segment"`.
+   * milliseconds. The names of files and folders are waited for with what is in them. Default
+   * `"segment"`.
    */
   readonly sync?: "none" | "segment" | "record" | number;
   /** The clock, milliseconds since the Unix epoch. Default `Date.now`. */
@@ -205,12 +207,12 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
   const usual = Math.min(DEFAULT_SEGMENT_BYTES, budget.maxBytes / 8);
   const segmentBytes = Math.min(options.segmentBytes ?? usual, fileLimit);
   const claimTo = segmentBytes >= 4 * CLAIM_BYTES ? segmentBytes : 0;
-  for (const signal of SPOOL_SIGNALS) {
-    mkdirSync(join(folder, signal), { recursive: true, mode: 0o700 });
-  }
+  for (const signal of SPOOL_SIGNALS) makeFolder(join(folder, signal), sync !== "none");
   const owner = becomeOwner(folder);
   const shelves = {} as Record<SpoolSignal, Shelf>;
-  for (const signal of SPOOL_SIGNALS) shelves[signal] = newShelf(signal, folder, owner.name);
+  for (const signal of SPOOL_SIGNALS) {
+    shelves[signal] = newShelf(signal, folder, owner.name, sync !== "none");
+  }
   const all = Object.values(shelves);
   const rivals = sharing(budget);
   for (const shelf of all) rivals.add(shelf);
@@ -286,7 +288,6 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
     const error = sync === "none" ? undefined : settle(shelf);
     if (error !== undefined) failed(error);
     complete(shelf);
-    if (sync !== "none") syncFolder(join(folder, shelf.signal));
   }
 
   function makeRoom(bytes: number, shelf: Shelf): void {
@@ -642,13 +643,4 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
       owner.lock.release();
     },
   };
-}
-
-function syncFolder(path: string): void {
-  const fd = openSync(path, "r");
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
 }

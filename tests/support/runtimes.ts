@@ -48,7 +48,7 @@ export function start(
   runtime: RuntimeName,
   file: string,
   args: string[],
-  options: { cwd?: string; env?: Record<string, string> } = {},
+  options: { flags?: readonly string[]; cwd?: string; env?: Record<string, string> } = {},
 ): Running {
   const { command, args: rest, cwd, env } = launchOf(runtime, file, args, options);
   const child = spawn(command, rest, { stdio: ["ignore", "pipe", "pipe"], cwd, env });
