@@ -1,9 +1,24 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
+import { readImage } from "../collector/inspect/image.ts";
+import { POSITIONS } from "../collector/journal/format.ts";
+import { numberOf, readBlocks } from "../collector/journal/read.ts";
+import { RING_COUNT, RING_NAMES } from "../lib/format/layout.ts";
 import type { View } from "../lib/metrics/views.ts";
+import { loadIndex } from "../lib/ring/index.ts";
 import { observe, plainAttributes } from "./support/collector.ts";
 import {
   type JournalPlace,
@@ -56,6 +71,26 @@ function lastSums({ metrics }: Arrived): Map<string, number> {
 /** Segments of a journal. */
 function segments({ journal }: JournalPlace): string[] {
   return readdirSync(journal).filter((name) => /\.journal$/.test(name));
+}
+
+/** By ring: the sequence taken last of the only file that a segment has, as far as it can be read. */
+function takenOf(path: string): number[] {
+  const fd = openSync(path, "r");
+  const taken: number[] = [];
+  readBlocks(fd, fstatSync(fd).size, (forEach) =>
+    forEach((entry) => {
+      if (entry.type !== POSITIONS) return;
+      for (let ring = 0; ring < RING_COUNT; ring++) taken[ring] = numberOf(entry, 1 + 2 * ring);
+    }));
+  closeSync(fd);
+  return taken;
+}
+
+/** By ring: the sequence given back last. */
+function releasedOf(path: string): number[] {
+  const image = readImage(path);
+  assert.ok("rings" in image.geometry);
+  return image.geometry.rings.map((ring) => loadIndex(image.i64, ring).sequence);
 }
 
 /** Reads what is left, to its end. */
@@ -287,6 +322,70 @@ describe("a collector that is started again", () => {
     // The ones that were open at the stop are the loss.
     assert.equal(names.size, after.number - before.open);
     assert.equal(new Set(stored.logs.map(({ log }) => log.body?.value.value)).size, after.number);
+  });
+
+  it("says what is lost with a damaged log, counts it, and keeps a copy", async () => {
+    const place = newPlace();
+    const first = await startJournaled(place);
+    const load = await startLoad(place, "load");
+    await load.ask({ run: 2 });
+    await sleep(300);
+    await load.ask({ stop: true });
+    await load.ask({ flush: true });
+    await first.stop("SIGKILL");
+    const [name] = segments(place);
+    const path = join(place.journal, name);
+    const bytes = readFileSync(path);
+    bytes[bytes.length >> 1] ^= 1;
+    writeFileSync(path, bytes);
+    const before = await load.ask({});
+    const taken = takenOf(path);
+    const lost = releasedOf(before.path).map((released, ring) => released - taken[ring]);
+    assert.ok(lost.every((count) => count > 0), `${lost}`);
+    const list = RING_NAMES.map((ring, i) => `${lost[i]} of the ${ring} rings`).join(", ");
+
+    const second = await startJournaled(place);
+    await second.wrote(/error records that only the damaged journal had/);
+    const said = second.text();
+    assert.match(
+      said,
+      /error the journal .* is damaged at byte \d+, and can't be followed .* lost/,
+    );
+    assert.ok(said.includes(`it is kept as ${path}.unread-1;`), said);
+    assert.ok(said.includes(`lost but for what was sent of them: ${list}\n`), said);
+    assert.deepEqual(readFileSync(`${path}.unread-1`), bytes);
+    await load.ask({ run: 2 });
+    await sleep(200);
+    assert.deepEqual(await second.stop(), { code: 0, signal: null });
+    assert.ok(second.text().includes(`of those delivered, records that only the damaged`));
+    assert.equal(second.text().match(/^error /gm)?.length, 2, second.text());
+
+    // What came after the damage is all there, and the copy is no journal.
+    const after = await load.kill(0);
+    const { stored, text } = await finish(place);
+    assert.doesNotMatch(text, /error|damaged/);
+    const names = new Set(stored.spans.map(({ span }) => span.name));
+    for (let i = before.number; i < after.number; i++) assert.ok(names.has(`load ${i}`), `${i}`);
+    assert.deepEqual(readFileSync(`${path}.unread-1`), bytes);
+  });
+
+  it("says nothing of a block that a kill has cut off", async () => {
+    const place = newPlace();
+    const load = await startLoad(place, "load");
+    await load.ask({ run: 2 });
+    const first = await startJournaled(place);
+    await sleep(300);
+    await first.stop("SIGKILL");
+    const path = join(place.journal, segments(place)[0]);
+    // As far as it got: nothing of it was given back.
+    const begun = new Int32Array(20).fill(1);
+    begun[0] = 400;
+    appendFileSync(path, new Uint8Array(begun.buffer));
+    const recorded = await load.kill(3);
+    const { stored, text } = await finish(place);
+    assert.doesNotMatch(text, /warn|error|damaged/);
+    assert.deepEqual(readdirSync(place.journal).filter((name) => /unread/.test(name)), []);
+    assert.deepEqual(assertComplete(stored, "load", "cumulative", recorded, 3), NOTHING);
   });
 
   it("uses the checkpoint before a damaged one, where that is still there", async () => {

@@ -76,6 +76,8 @@ export interface Ledger {
   readonly losses: readonly number[][];
   /** By ring: over the life of the files that count; none where no file did. */
   readonly life: (RingLedger | undefined)[];
+  /** By ring: records that were given back, and that a damaged journal of an earlier run had alone. */
+  readonly forgotten: number[];
 }
 
 /** One in which nothing was counted yet. */
@@ -85,7 +87,20 @@ export function createLedger(): Ledger {
     reasons: new Map(),
     losses: RING_NAMES.map(() => LOSS_NAMES.map(() => 0)),
     life: [],
+    forgotten: RING_NAMES.map(() => 0),
   };
+}
+
+/** What a damaged journal has cost, null where that is nothing. */
+export function describeForgotten({ forgotten }: Ledger): string | null {
+  const all = RING_NAMES.flatMap((name, ring) =>
+    forgotten[ring] > 0 ? [`${forgotten[ring]} of the ${name} rings`] : []
+  );
+  return all.length === 0
+    ? null
+    : `records that only the damaged journal had, lost but for what was sent of them: ${
+      all.join(", ")
+    }`;
 }
 
 /** All files and processes. */

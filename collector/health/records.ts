@@ -123,6 +123,16 @@ export function recordFigures(files: Files): Figure[] {
         ),
     },
     {
+      kind: "counter",
+      name: "otlp_mmap.records.forgotten",
+      unit,
+      help:
+        "Records that were given back and that only a damaged journal had: lost, but for what was " +
+        "sent of them; their files count them as delivered",
+      read: () =>
+        RING_NAMES.map((name, ring): Sample => [{ ring: name }, files.ledger.forgotten[ring]]),
+    },
+    {
       kind: "gauge",
       name: "otlp_mmap.file.ledger",
       unit,

@@ -19,7 +19,7 @@ import type { AggregatorOptions } from "../../lib/metrics/aggregate.ts";
 import type { View } from "../../lib/metrics/views.ts";
 import type { Request, Signal } from "../../lib/otlp/request.ts";
 import type { RecordCopy } from "../../lib/ring/read.ts";
-import type { Files, FilesJournal } from "../files/files.ts";
+import { describeForgotten, type Files, type FilesJournal } from "../files/files.ts";
 import type { FollowedFile, FollowedProcess, Resumed } from "../files/follow.ts";
 import type { BadRecord } from "../pipeline/drain.ts";
 import type { RequestJournal, Requests } from "../pipeline/requests.ts";
@@ -49,6 +49,7 @@ import { readBlocks } from "./read.ts";
 import { Replay } from "./replay.ts";
 import {
   append,
+  copyAside,
   createSegment,
   cutTail,
   type FoundSegment,
@@ -135,6 +136,8 @@ export class Journal implements RequestJournal, FilesJournal {
   /** The list that was compared last. */
   private views: readonly View[] | null = null;
   private closed = false;
+  /** A part of what an earlier run wrote is lost, and it is not said yet how many records that is. */
+  private isDamaged = false;
   /** It went on with something that an earlier run had. */
   hasResumed = false;
 
@@ -248,6 +251,7 @@ export class Journal implements RequestJournal, FilesJournal {
       throw new ReplayError(this.dropSegment(found, `can't be followed (${error})`));
     }
     this.replaying = false;
+    if (found.isDamaged) this.keepDamaged(found);
     cutTail(found);
     this.segment = found;
     this.logged = found.size;
@@ -267,6 +271,35 @@ export class Journal implements RequestJournal, FilesJournal {
       `goes on from the journal: ${count} open spans and ${requests.aggregator.series} series of ` +
         `${files.processes.size} processes, read in ${Math.round(performance.now() - began)} ms`,
     );
+  }
+
+  /** The end of a segment is not followed: says so, and keeps it as it is. */
+  private keepDamaged({ path, size, torn }: FoundSegment): void {
+    this.isDamaged = true;
+    let kept: string;
+    try {
+      kept = `it is kept as ${printable(copyAside(path))}`;
+    } catch (error) {
+      kept = `it can't be kept: ${(error as Error).message}`;
+    }
+    this.options.log(
+      "error",
+      `the journal ${
+        printable(path)
+      } is damaged at byte ${size}, and can't be followed from there ` +
+        `to its end, ${torn} bytes: open spans and sums that only these knew are lost, and spans ` +
+        `that ended there are sent as interrupted; ${kept}; check the disk`,
+    );
+  }
+
+  /** Of a damaged journal: what was given back of a file, and is not in what was read. */
+  private countForgotten({ drain }: FollowedFile, known: JournaledFile | undefined): void {
+    const { forgotten } = this.files.ledger;
+    for (const { released, given, geometry: { ring } } of drain.rings) {
+      const behind = known === undefined ? given : released - known.sequences[ring];
+      // Not those that its writer has discarded.
+      forgotten[ring] += Math.max(0, Math.min(given, behind));
+    }
   }
 
   /** Requests that were made again, and had been answered. */
@@ -528,9 +561,9 @@ export class Journal implements RequestJournal, FilesJournal {
 
   // ------------------------------------------------------------------------------------- files
 
-  /** Files of an earlier run that were not found yet. */
+  /** There are files of an earlier run that were not found yet, or it is not known what was lost. */
   get hasMissing(): boolean {
-    return this.missing.size > 0;
+    return this.missing.size > 0 || this.isDamaged;
   }
 
   resume(identity: string): Resumed | null {
@@ -541,6 +574,7 @@ export class Journal implements RequestJournal, FilesJournal {
 
   opened(file: FollowedFile): void {
     const known = this.missing.get(file.identity);
+    if (this.isDamaged) this.countForgotten(file, known);
     if (known === undefined) {
       const added = newFile(entryOf(file), file.process);
       added.followed = file;
@@ -578,6 +612,10 @@ export class Journal implements RequestJournal, FilesJournal {
       this.closedFile(number);
       file.process.missing--;
     }
+    if (!this.isDamaged) return;
+    this.isDamaged = false;
+    const forgotten = describeForgotten(this.files.ledger);
+    if (forgotten !== null) this.options.log("error", forgotten);
   }
 }
 

@@ -11,6 +11,8 @@ import { BLOCK_HEAD_WORDS, ENTRY_HEAD_WORDS, HEADER_BYTES } from "./format.ts";
 
 /** Longer blocks are not taken for blocks: a checkpoint's parts are entries of blocks of their own. */
 const MAX_BLOCK_BYTES = 0x7fff_fff0;
+/** So far behind a block that is not whole others are looked for: blocks of the log are much shorter. */
+const SEARCHED_BYTES = 64 << 20;
 
 /** One entry. Its content is good until the next one is read. */
 export interface Entry {
@@ -85,7 +87,7 @@ export function readBlocks(
     readFully(fd, new Uint8Array(head.buffer), at);
     const [bytes, checksum] = head;
     const start = at + head.byteLength;
-    if (bytes <= 0 || bytes > MAX_BLOCK_BYTES || (bytes & 3) !== 0 || start + bytes > size) break;
+    if (!isLength(bytes) || start + bytes > size) break;
     const { u8, view } = createBytes(bytes);
     readFully(fd, u8.subarray(0, bytes), start);
     if ((crc32(u8.subarray(0, bytes)) | 0) !== checksum) break;
@@ -94,6 +96,42 @@ export function readBlocks(
     at = start + bytes;
   }
   return at;
+}
+
+/**
+ * Is what begins at `at`, where whole blocks end, only the first part of one? That is what a process
+ * leaves that is killed while it writes; anything else was damaged later. Blocks behind the damage are
+ * not gone on with: lists, dictionaries and the counts of marks go from block to block.
+ */
+export function isCutOff(fd: number, size: number, at: number): boolean {
+  const words = new Int32Array(Math.min(size - at, SEARCHED_BYTES) >> 2);
+  if (words.length < BLOCK_HEAD_WORDS) return true;
+  readFully(fd, new Uint8Array(words.buffer), at);
+  const end = at + 4 * BLOCK_HEAD_WORDS + words[0];
+  if (!isLength(words[0]) || end <= size) return false;
+  // Or its length is what was damaged, and others follow.
+  for (let word = 1; word < words.length; word++) if (isWhole(words, word)) return false;
+  return true;
+}
+
+function isWhole(words: Int32Array<ArrayBuffer>, at: number): boolean {
+  const bytes = words[at];
+  const start = at + BLOCK_HEAD_WORDS;
+  const end = start + bytes / 4;
+  if (!isLength(bytes) || end > words.length) return false;
+  // Few numbers are followed by entries that end where they say: only these are worth a checksum.
+  let entry = start;
+  while (entry < end) {
+    const length = words[entry + 1];
+    if (words[entry] === 0 || length < 0) return false;
+    entry += ENTRY_HEAD_WORDS + Math.ceil(length / 4);
+  }
+  if (entry !== end) return false;
+  return (crc32(new Uint8Array(words.buffer, 4 * start, bytes)) | 0) === words[at + 1];
+}
+
+function isLength(bytes: number): boolean {
+  return bytes > 0 && bytes <= MAX_BLOCK_BYTES && (bytes & 3) === 0;
 }
 
 function walk(block: Entry["block"], end: number, take: (entry: Entry) => void): void {

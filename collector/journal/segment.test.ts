@@ -7,7 +7,15 @@ import { folders } from "../testing/run.ts";
 import { CHECKPOINTED, COUNTS, DICTIONARY, SEALED, SETTINGS, SPAN } from "./format.ts";
 import { itemsOf, makeMark } from "./mark.ts";
 import { bytesOf, createRecord, jsonOf, readBlocks, restoreRecord, wordOf } from "./read.ts";
-import { append, createSegment, cutTail, listSegments, openSegment, setAside } from "./segment.ts";
+import {
+  append,
+  copyAside,
+  createSegment,
+  cutTail,
+  listSegments,
+  openSegment,
+  setAside,
+} from "./segment.ts";
 import { BlockBuffer } from "./write.ts";
 
 const folder = folders("segment");
@@ -45,8 +53,8 @@ function fill(segment: ReturnType<typeof newSegment>, random: Random, count: num
   return ends;
 }
 
-/** The numbers of the blocks that can be read, and where the last of them ends. */
-function blocksOf(directory: string): { numbers: number[]; end: number } {
+/** The numbers of the blocks that can be read, where the last of them ends, and what is behind. */
+function blocksOf(directory: string): { numbers: number[]; end: number; isDamaged: boolean } {
   const numbers: number[] = [];
   const found = openSegment(directory, 1);
   assert.ok("fd" in found, JSON.stringify(found));
@@ -56,7 +64,7 @@ function blocksOf(directory: string): { numbers: number[]; end: number } {
     });
   });
   closeSync(found.fd);
-  return { numbers, end };
+  return { numbers, end, isDamaged: found.isDamaged };
 }
 
 describe("a segment", () => {
@@ -117,10 +125,49 @@ describe("a segment", () => {
       if (!isCut) bytes[at] ^= 1 << random.below(8);
       writeFileSync(segment.path, isCut ? bytes.subarray(0, at) : bytes);
       const whole = ends.filter((end) => end <= at);
-      const { numbers, end } = blocksOf(directory);
-      assert.deepEqual(numbers, whole.map((_, i) => i), `byte ${at} of ${bytes.length}`);
+      const { numbers, end, isDamaged } = blocksOf(directory);
+      const message = `byte ${at} of ${bytes.length}`;
+      assert.deepEqual(numbers, whole.map((_, i) => i), message);
       assert.equal(end, whole.at(-1) ?? begin);
+      // A last block that is said to be longer looks like one that was cut off.
+      if (isCut || at < ends[2] || at >= ends[2] + 4) assert.equal(isDamaged, !isCut, message);
     }
+  });
+
+  it("is damaged where whole blocks follow one whose length is too large, and where zeros do", () => {
+    const directory = folder();
+    const segment = newSegment(directory);
+    const [first] = fill(segment, new Random(3), 3);
+    closeSync(segment.fd);
+    const bytes = readFileSync(segment.path);
+    const end = bytes.length;
+    bytes[first + 3] = 0x40;
+    writeFileSync(segment.path, bytes);
+    assert.deepEqual(blocksOf(directory), { numbers: [0], end: first, isDamaged: true });
+    // The same without what follows.
+    writeFileSync(segment.path, bytes.subarray(0, first + 100));
+    assert.deepEqual(blocksOf(directory), { numbers: [0], end: first, isDamaged: false });
+    bytes.fill(0, first);
+    writeFileSync(segment.path, bytes);
+    assert.equal(statSync(segment.path).size, end);
+    assert.deepEqual(blocksOf(directory), { numbers: [0], end: first, isDamaged: true });
+  });
+
+  it("is copied a few times at most, and never over another copy", () => {
+    const directory = folder();
+    const { path, fd } = newSegment(directory);
+    closeSync(fd);
+    const first = readFileSync(path);
+    assert.equal(copyAside(path), `${path}.unread-1`);
+    for (let i = 2; i <= 4; i++) {
+      writeFileSync(path, `copy ${i}`);
+      assert.equal(copyAside(path), `${path}.unread-${i}`);
+    }
+    assert.throws(() => copyAside(path), /there are 4 \*\.unread-\* beside it already/);
+    assert.deepEqual(readFileSync(`${path}.unread-1`), first);
+    assert.equal(readFileSync(`${path}.unread-4`, "utf8"), "copy 4");
+    assert.deepEqual(listSegments(directory), [1]);
+    assert.equal(readdirSync(directory).length, 5);
   });
 
   it("has nothing behind what was cut off when the next block comes", () => {

@@ -5,6 +5,8 @@
  */
 import {
   closeSync,
+  constants,
+  copyFileSync,
   fstatSync,
   ftruncateSync,
   mkdirSync,
@@ -14,7 +16,7 @@ import {
   unlinkSync,
   writeSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import {
   CHECKPOINTED,
   HEADER_BYTES,
@@ -26,10 +28,13 @@ import {
   type SettingsEntry,
   VERSION,
 } from "./format.ts";
-import { jsonOf, readBlocks, readFully } from "./read.ts";
+import { isCutOff, jsonOf, readBlocks, readFully } from "./read.ts";
 
 const ENDING = ".journal";
 const TEMPORARY = ".tmp";
+const ASIDE = ".unread-";
+/** Copies are not made where so many segments were put aside. */
+const MAX_ASIDE = 4;
 /** Everything in it is somebody's telemetry. */
 const DIRECTORY_MODE = 0o700;
 const FILE_MODE = 0o600;
@@ -51,6 +56,8 @@ export interface FoundSegment extends Segment {
   readonly settings: SettingsEntry;
   /** Bytes behind its last whole block. */
   readonly torn: number;
+  /** These are not what a process leaves that is killed while it writes. */
+  readonly isDamaged: boolean;
 }
 
 /** A segment that can't be used: why. */
@@ -108,7 +115,9 @@ export function openSegment(directory: string, number: number): FoundSegment | B
   });
   if (checkpoint === 0 || settings === null) return bad("is damaged");
   const id = header.slice(HEADER_ID, HEADER_ID + ID_BYTES);
-  return { number, path, fd, size, checkpoint: 0, id, settings, torn: length - size };
+  const torn = length - size;
+  const isDamaged = !isCutOff(fd, length, size);
+  return { number, path, fd, size, checkpoint: 0, id, settings, torn, isDamaged };
 }
 
 /**
@@ -180,17 +189,41 @@ export function removeBefore(directory: string, number: number): void {
 
 /** Puts a segment that can't be used where it is in nobody's way. Returns its new path. */
 export function setAside(path: string): string {
+  const to = nameAside(path);
+  renameSync(path, to);
+  return to;
+}
+
+/**
+ * Keeps a segment as it is for whoever wants to know what is in it. Returns the path of the copy. Throws
+ * where there is no room for it, and where there are {@linkcode MAX_ASIDE} already.
+ */
+export function copyAside(path: string): string {
+  const directory = dirname(path);
+  const others = readdirSync(directory).filter((name) => name.includes(ASIDE));
+  if (others.length >= MAX_ASIDE) {
+    throw new Error(`there are ${others.length} *${ASIDE}* beside it already: remove these`);
+  }
+  const to = nameAside(path);
+  try {
+    copyFileSync(path, to, constants.COPYFILE_FICLONE);
+  } catch (error) {
+    tryUnlink(to);
+    throw error;
+  }
+  return to;
+}
+
+/** Takes a name that nothing has: a rename or a copy would silently replace what has it. */
+function nameAside(path: string): string {
   for (let i = 1;; i++) {
-    const to = `${path}.unread-${i}`;
+    const to = path + ASIDE + i;
     try {
-      // Only to take the name: a rename would silently replace what has it.
       closeSync(openSync(to, "wx", FILE_MODE));
+      return to;
     } catch (error) {
-      if ((error as { code?: string }).code === "EEXIST") continue;
-      throw error;
+      if ((error as { code?: string }).code !== "EEXIST") throw error;
     }
-    renameSync(path, to);
-    return to;
   }
 }
 
@@ -204,6 +237,6 @@ function tryUnlink(path: string): void {
   try {
     unlinkSync(path);
   } catch {
-    // It is removed at the next start.
+    // One that was not finished is removed at the next start.
   }
 }

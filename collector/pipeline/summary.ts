@@ -8,7 +8,7 @@ import { RING_NAMES } from "../../lib/format/layout.ts";
 import type { AggregationCounts } from "../../lib/metrics/aggregate.ts";
 import type { AssemblyCounts } from "../../lib/otlp/assemble.ts";
 import type { Signal } from "../../lib/otlp/request.ts";
-import type { Ledger } from "../files/files.ts";
+import { describeForgotten, type Ledger } from "../files/files.ts";
 import type { SendQueue, Totals } from "./queue.ts";
 import { ITEMS, SIGNALS } from "./signals.ts";
 
@@ -75,6 +75,8 @@ export function describe(counted: Counted): string[] {
         (closes(life) ? "" : ": does not close"),
     );
   }
+  const forgotten = describeForgotten(ledger);
+  if (forgotten !== null) lines.push(`of those delivered, ${forgotten}`);
   const { unmatched, unmatchedEvents } = spans;
   if (unmatched + unmatchedEvents > 0) {
     lines.push(`without an open span: ${unmatched} records, ${unmatchedEvents} events`);
