@@ -7,6 +7,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  statSync,
   unlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -19,13 +20,14 @@ import { numberOf, readBlocks } from "../collector/journal/read.ts";
 import { RING_COUNT, RING_NAMES } from "../lib/format/layout.ts";
 import type { View } from "../lib/metrics/views.ts";
 import { loadIndex } from "../lib/ring/index.ts";
-import { observe, plainAttributes } from "./support/collector.ts";
+import { observe, type ObserveOptions, plainAttributes } from "./support/collector.ts";
 import {
   type JournalPlace,
   places,
   sleep,
   startJournaled,
   startLoad,
+  until,
   untilDone,
 } from "./support/journaled.ts";
 import { otherRuntime, ownRuntime } from "./support/runtimes.ts";
@@ -91,6 +93,17 @@ function releasedOf(path: string): number[] {
   const image = readImage(path);
   assert.ok("rings" in image.geometry);
   return image.geometry.rings.map((ring) => loadIndex(image.i64, ring).sequence);
+}
+
+/** The number of the newest segment, 0 where there is none. */
+function numberOfSegment(place: JournalPlace): number {
+  return Math.max(0, ...segments(place).map((name) => parseInt(name, 10)));
+}
+
+/** Bytes of the newest segment. */
+function sizeOfJournal(place: JournalPlace): number {
+  const name = segments(place).sort().at(-1);
+  return name === undefined ? 0 : statSync(join(place.journal, name)).size;
 }
 
 /** Reads what is left, to its end. */
@@ -456,6 +469,77 @@ describe("a disk without room for the journal", () => {
     await untilDone(place);
     assert.deepEqual(await collector.stop(), { code: 0, signal: null }, collector.text());
     const stored = takeStored(spool);
+    assert.deepEqual(assertComplete(stored, "load", "cumulative", recorded, 3), NOTHING);
+  });
+});
+
+describe("a process that may only write files of some size", () => {
+  /** In blocks of 512 or 1024 bytes. Deno's own caches on the disk are larger. */
+  const limited = (blocks: number): ObserveOptions => ({
+    shell: `ulimit -f ${blocks}`,
+    env: { DENO_DIR: "/dev/null/none" },
+  });
+
+  // What is taken at a time may be too large for the smaller one: then a kill may repeat some of it.
+  for (const [blocks, stop] of [[4096, "SIGKILL"], [1024, "SIGTERM"]] as const) {
+    it(`begins another journal before that, and stores everything once, ${blocks}`, async () => {
+      const place = newPlace();
+      const load = await startLoad(place, "load");
+      await load.ask({ run: 2 });
+      let collector = await startJournaled(place, {}, ownRuntime, limited(blocks));
+      await until("a third journal is begun", () => numberOfSegment(place) > 3);
+      // A start goes on with what is there.
+      await collector.stop(stop);
+      collector = await startJournaled(place, {}, ownRuntime, limited(blocks));
+      const goal = numberOfSegment(place) + 4096 / blocks;
+      await until("others are begun", () => numberOfSegment(place) >= goal);
+      const recorded = await load.kill(3);
+      await untilDone(place);
+      assert.deepEqual(await collector.stop(), { code: 0, signal: null }, collector.text());
+      assert.doesNotMatch(collector.text(), /warn|error/);
+      const stored = takeStored(place.spool);
+      assert.deepEqual(assertComplete(stored, "load", "cumulative", recorded, 3), NOTHING);
+    });
+  }
+
+  it("goes on with a journal that is larger", async () => {
+    const place = newPlace();
+    const load = await startLoad(place, "load");
+    await load.ask({ run: 2 });
+    const first = await startJournaled(place);
+    await until("the journal is large", () => sizeOfJournal(place) > 9 << 20);
+    await first.stop("SIGKILL");
+    const collector = await startJournaled(place, {}, ownRuntime, limited(4096));
+    await until("another one is begun", () => numberOfSegment(place) > 1);
+    const recorded = await load.kill(3);
+    await untilDone(place);
+    assert.deepEqual(await collector.stop(), { code: 0, signal: null }, collector.text());
+    assert.doesNotMatch(collector.text(), /warn|error/);
+    const stored = takeStored(place.spool);
+    assert.deepEqual(assertComplete(stored, "load", "cumulative", recorded, 3), NOTHING);
+  });
+
+  it("holds everything back where nothing can be written, says what to do, and loses nothing", async () => {
+    const place = newPlace();
+    // A dictionary that grows, which is in each checkpoint.
+    const load = await startLoad(place, "load", "cumulative", "4000000");
+    await load.ask({ run: 2 });
+    const first = await startJournaled(place);
+    await until("there is much to be known", () => sizeOfJournal(place) > 9 << 20);
+    assert.deepEqual(await first.stop(), { code: 0, signal: null }, first.text());
+    const checkpoint = sizeOfJournal(place);
+    const blocks = 32;
+    assert.ok(checkpoint > 1024 * blocks, `a checkpoint of ${checkpoint} bytes`);
+
+    const collector = await startJournaled(place, {}, ownRuntime, limited(blocks));
+    await collector.wrote(
+      /error the journal in .* can't be written: EFBIG: .* \(ulimit -f\); nothing/,
+    );
+    await sleep(500);
+    assert.equal(collector.text().match(/^error /gm)?.length, 1, collector.text());
+    assert.deepEqual(await collector.stop(), { code: 0, signal: null }, collector.text());
+    const recorded = await load.kill(3);
+    const { stored } = await finish(place);
     assert.deepEqual(assertComplete(stored, "load", "cumulative", recorded, 3), NOTHING);
   });
 });

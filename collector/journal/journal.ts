@@ -14,7 +14,7 @@
 import { randomBytes } from "node:crypto";
 import { closeSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { type HeldLock, lockFile } from "../../ffi/mod.ts";
+import { fileSizeLimit, type HeldLock, lockFile } from "../../ffi/mod.ts";
 import type { AggregatorOptions } from "../../lib/metrics/aggregate.ts";
 import type { View } from "../../lib/metrics/views.ts";
 import type { Request, Signal } from "../../lib/otlp/request.ts";
@@ -27,7 +27,7 @@ import { forEachSignal, SIGNALS } from "../pipeline/signals.ts";
 import { createProblems, type Log, type Problems } from "../send/problems.ts";
 import type { Outcome } from "../send/send.ts";
 import { printable } from "../text/text.ts";
-import { isSame, processEntryOf, writeCheckpoint } from "./checkpoint.ts";
+import { type Held, isSame, processEntryOf, writeCheckpoint } from "./checkpoint.ts";
 import { entryOf, type JournaledFile, newFile, noteProgress, positionOf, putBad } from "./files.ts";
 import {
   ANSWERED,
@@ -36,6 +36,7 @@ import {
   EMITTED,
   FILE,
   FORGOTTEN,
+  HEADER_BYTES,
   ID_BYTES,
   INTERRUPTED,
   INTERRUPTION_NAMES,
@@ -53,10 +54,12 @@ import {
   createSegment,
   cutTail,
   type FoundSegment,
+  LimitError,
   listSegments,
   openSegment,
   removeBefore,
   type Segment,
+  segmentPath,
   setAside,
 } from "./segment.ts";
 import { BlockBuffer } from "./write.ts";
@@ -64,6 +67,8 @@ import { BlockBuffer } from "./write.ts";
 /** The log since the last checkpoint may have this many bytes, or this many times the checkpoint's. */
 export const LOG_BYTES: number = 64 << 20;
 const LOG_TIMES = 4;
+/** A checkpoint that could not be written is tried again after this, milliseconds: it may be large. */
+const AGAIN_MS = 5000;
 /** So many bytes are written in the midst of a look at all rings. */
 const HEAVY_BYTES = 1 << 20;
 
@@ -131,6 +136,8 @@ export class Journal implements RequestJournal, FilesJournal {
   private logged = 0;
   private replaying = false;
   private renewed = false;
+  /** When a checkpoint may be tried again. */
+  private againAt = 0;
   /** Since the last checkpoint: instruments that were met before have streams of other views. */
   private haveViewsChanged = false;
   /** The list that was compared last. */
@@ -138,6 +145,8 @@ export class Journal implements RequestJournal, FilesJournal {
   private closed = false;
   /** A part of what an earlier run wrote is lost, and it is not said yet how many records that is. */
   private isDamaged = false;
+  /** The segment can't get large enough for what was done: only a checkpoint can have it. */
+  isFull = false;
   /** It went on with something that an earlier run had. */
   hasResumed = false;
 
@@ -354,11 +363,10 @@ export class Journal implements RequestJournal, FilesJournal {
 
   /** True when something is in the way of taking more: everything is to be sealed and stored. */
   get due(): boolean {
-    const limit = Math.max(
-      this.options.logBytes ?? LOG_BYTES,
-      LOG_TIMES * (this.segment?.checkpoint ?? 0),
-    );
-    return this.renewed || this.logged > limit;
+    const { checkpoint, limit } = this.segment ?? { checkpoint: 0, limit: Infinity };
+    const most = Math.max(this.options.logBytes ?? LOG_BYTES, LOG_TIMES * checkpoint);
+    // As much again is for what is written until it can be made.
+    return this.renewed || this.logged > Math.min(most, (limit - checkpoint) / 2);
   }
 
   /** True when so much is to be written that it should be. */
@@ -368,7 +376,7 @@ export class Journal implements RequestJournal, FilesJournal {
 
   /**
    * Writes everything that was done. False when it can't be: then nothing may be given away or given
-   * back, and nothing more is to be taken.
+   * back, and nothing more is to be taken. Where it {@linkcode isFull}, a checkpoint may do.
    */
   flush(): boolean {
     const { buffer } = this;
@@ -381,9 +389,11 @@ export class Journal implements RequestJournal, FilesJournal {
       append(this.segment, block);
       this.logged += block.length;
     } catch (error) {
-      this.report(error);
+      this.isFull = (error as { code?: string }).code === "EFBIG";
+      if (!this.isFull) this.report(error);
       return false;
     }
+    this.isFull = false;
     buffer.clear();
     this.problems.recovered(() => "the journal is written again");
     return true;
@@ -426,22 +436,55 @@ export class Journal implements RequestJournal, FilesJournal {
 
   /**
    * Writes everything there is to a new segment, and removes the ones before. Every request must
-   * have been answered, since nothing knows of them afterwards.
+   * have been answered, since nothing knows of them afterwards. False when it can't be written, or
+   * could not be a moment ago.
    */
-  checkpoint(): void {
+  checkpoint(): boolean {
     const { directory } = this.options;
-    if (!this.begin()) return;
+    if (performance.now() < this.againAt || !this.begin()) return false;
     try {
       removeBefore(directory, this.segment!.number);
     } catch (error) {
       // They are older: nobody reads them as long as this one is there.
       this.options.log("warn", `${printable(directory)}: ${(error as Error).message}`);
     }
+    return true;
+  }
+
+  /**
+   * Gives the requests away that no block has, where a checkpoint can have what they are made of. False
+   * where that would be too large as well. Nothing may be in a batch.
+   */
+  giveBefore(): boolean {
+    if (this.outbox.length > 0) {
+      if (performance.now() < this.againAt) return false;
+      const limit = fileSizeLimit();
+      let size = HEADER_BYTES;
+      writeCheckpoint(this.held(settingsOf(this.settings)), (block) => size += block.length);
+      if (size > limit) {
+        this.againAt = performance.now() + AGAIN_MS;
+        this.report(new LimitError(segmentPath(this.options.directory, this.nextNumber), limit));
+        return false;
+      }
+    }
+    this.give();
+    return true;
+  }
+
+  private held(settings: SettingsEntry): Held {
+    const { counts, files, journaled, requests } = this;
+    return {
+      settings,
+      requests,
+      processes: [...files.processes.values()],
+      files: [...journaled.values()],
+      counts,
+    };
   }
 
   /** A new segment. False when it can't be written. */
   private begin(): boolean {
-    const { buffer, files, requests } = this;
+    const { buffer } = this;
     const before = this.segment;
     // Whoever reads the checkpoint goes by one list of views: so does who goes on from here.
     this.noteSettings();
@@ -452,26 +495,21 @@ export class Journal implements RequestJournal, FilesJournal {
         this.options.directory,
         this.nextNumber,
         this.id,
-        (put) =>
-          writeCheckpoint({
-            settings,
-            requests,
-            processes: [...files.processes.values()],
-            files: [...this.journaled.values()],
-            counts: this.counts,
-          }, put),
+        (put) => writeCheckpoint(this.held(settings), put),
       );
       this.written = settings;
       this.segment = segment;
     } catch (error) {
       // The old one goes on; the next attempt comes when it has grown as much again.
       this.logged = 0;
+      this.againAt = performance.now() + AGAIN_MS;
       this.report(error);
       return false;
     }
     this.nextNumber++;
     this.logged = 0;
     this.renewed = false;
+    this.isFull = false;
     buffer.clear();
     if (before !== null) closeSync(before.fd);
     this.problems.recovered(() => "the journal is written again");

@@ -13,10 +13,12 @@ import {
   openSync,
   readdirSync,
   renameSync,
+  statSync,
   unlinkSync,
   writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { fileSizeLimit } from "../../ffi/mod.ts";
 import {
   CHECKPOINTED,
   HEADER_BYTES,
@@ -48,6 +50,8 @@ export interface Segment {
   size: number;
   /** Bytes of its checkpoint. */
   readonly checkpoint: number;
+  /** Bytes that a file of this process may have: Deno does not survive an attempt to write more. */
+  readonly limit: number;
 }
 
 /** A segment as it was found. */
@@ -64,6 +68,19 @@ export interface FoundSegment extends Segment {
 export interface BadSegment {
   readonly path: string;
   readonly reason: string;
+}
+
+/** A file would become larger than files of this process may be. */
+export class LimitError extends Error {
+  /** As if the system had said it. */
+  readonly code = "EFBIG";
+
+  /** @param limit That many bytes. */
+  constructor(path: string, limit: number) {
+    super(
+      `EFBIG: ${path} would be over this process's limit of ${limit} bytes, raise it (ulimit -f)`,
+    );
+  }
 }
 
 /** The numbers of the segments in a directory, the newest first; what was not finished is removed. */
@@ -117,7 +134,8 @@ export function openSegment(directory: string, number: number): FoundSegment | B
   const id = header.slice(HEADER_ID, HEADER_ID + ID_BYTES);
   const torn = length - size;
   const isDamaged = !isCutOff(fd, length, size);
-  return { number, path, fd, size, checkpoint: 0, id, settings, torn, isDamaged };
+  const limit = fileSizeLimit();
+  return { number, path, fd, size, checkpoint: 0, limit, id, settings, torn, isDamaged };
 }
 
 /**
@@ -134,6 +152,7 @@ export function createSegment(
   mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });
   const path = segmentPath(directory, number);
   const temporary = path + TEMPORARY;
+  const limit = fileSizeLimit();
   const fd = openSync(temporary, "w+", FILE_MODE);
   try {
     const header = new Uint8Array(HEADER_BYTES);
@@ -142,6 +161,7 @@ export function createSegment(
     header.set(id, HEADER_ID);
     let size = 0;
     const put = (bytes: Uint8Array): void => {
+      if (size + bytes.length > limit) throw new LimitError(path, limit);
       writeFully(fd, bytes, size);
       size += bytes.length;
     };
@@ -149,7 +169,7 @@ export function createSegment(
     write(put);
     // Last, so that a segment with a name always has a whole checkpoint.
     renameSync(temporary, path);
-    return { number, path, fd, size, checkpoint: size };
+    return { number, path, fd, size, checkpoint: size, limit };
   } catch (error) {
     closeSync(fd);
     tryUnlink(temporary);
@@ -162,11 +182,13 @@ export function createSegment(
  * the block is cut off, or else written over by the next one and no whole block until then.
  */
 export function append(segment: Segment, block: Uint8Array): void {
+  const { limit, path, size } = segment;
+  if (size + block.length > limit) throw new LimitError(path, limit);
   try {
-    writeFully(segment.fd, block, segment.size);
+    writeFully(segment.fd, block, size);
   } catch (error) {
     try {
-      ftruncateSync(segment.fd, segment.size);
+      ftruncateSync(segment.fd, size);
     } catch {
       // Its checksum says that it is not whole.
     }
@@ -204,6 +226,8 @@ export function copyAside(path: string): string {
   if (others.length >= MAX_ASIDE) {
     throw new Error(`there are ${others.length} *${ASIDE}* beside it already: remove these`);
   }
+  const limit = fileSizeLimit();
+  if (statSync(path).size > limit) throw new LimitError(`a copy of ${path}`, limit);
   const to = nameAside(path);
   try {
     copyFileSync(path, to, constants.COPYFILE_FICLONE);

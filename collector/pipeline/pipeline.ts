@@ -349,8 +349,12 @@ export class Pipeline {
     const { files, requests } = this;
     let quietSince = performance.now();
     while (!this.stopping) {
-      // Nobody waits for room on the disk here.
       if (!this.commit()) {
+        if (this.journal?.isFull && !requests.answeredAll) {
+          await this.sleep(BUSY_SLEEP_MS);
+          continue;
+        }
+        // Nobody waits for room on the disk here.
         files.exitCode ||= 1;
         break;
       }
@@ -506,10 +510,20 @@ export class Pipeline {
   private commit(): boolean {
     const { files, journal } = this;
     if (journal === null) return true;
-    if (!journal.flush()) return false;
+    if (!journal.flush() && !(journal.isFull && this.replaceJournal(journal))) return false;
     journal.give();
     for (const process of files.processes.values()) if (!process.over) releaseLiving(process);
     return true;
+  }
+
+  /**
+   * A checkpoint for what the segment has no room for, once everything is stored; nothing is given back
+   * before. After a kill in between, the next start makes the requests of one block again.
+   */
+  private replaceJournal(journal: Journal): boolean {
+    const { requests } = this;
+    requests.flush();
+    return journal.giveBefore() && requests.answeredAll && journal.checkpoint();
   }
 
   /**
@@ -546,6 +560,8 @@ export class Pipeline {
   /** Processes that are over: sends what they left, and closes files whose content is safe. */
   private settle(): void {
     const { files, requests } = this;
+    // What was stored is in no journal yet.
+    if (this.journal?.isFull) return;
     for (const process of files.processes.values()) {
       if (!process.over) {
         if (!this.isOver(process)) continue;

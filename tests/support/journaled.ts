@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
 import type { JournaledOptions } from "../testdata/journaled-collector.ts";
-import { observe, type Observed } from "./collector.ts";
+import { observe, type Observed, type ObserveOptions } from "./collector.ts";
 import { type Program, startProgram } from "./programs.ts";
 import { ownRuntime, type RuntimeName } from "./runtimes.ts";
 import type { Recorded } from "./stored.ts";
@@ -39,11 +39,12 @@ export async function startJournaled(
   place: JournalPlace,
   options: Partial<JournaledOptions> = {},
   runtime: RuntimeName = ownRuntime,
+  observed: ObserveOptions = {},
 ): Promise<Observed> {
   const { spool, journal } = place;
   const collector = observe(runtime, "tests/testdata/journaled-collector.ts", [
     JSON.stringify({ paths: [place.files], spool, journal, ...options }),
-  ]);
+  ], observed);
   await collector.wrote(/ready/);
   return collector;
 }
