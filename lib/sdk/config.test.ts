@@ -72,6 +72,26 @@ describe("readEnvironment", () => {
     }
   });
 
+  it("takes names in any case", () => {
+    for (const [name, signal] of SIGNALS) {
+      assert.equal(readEnvironment({ [name]: "None" })[signal], false);
+      assert.deepEqual(readEnvironment({ [name]: "OTLP" }), readEnvironment({}));
+    }
+    const settings = readEnvironment({
+      OTEL_TRACES_SAMPLER: "ALWAYS_OFF",
+      OTEL_PROPAGATORS: "TraceContext",
+      OTEL_NODE_RESOURCE_DETECTORS: "Host,OS",
+      OTLP_MMAP_INSTRUMENT: "HTTP",
+    });
+    assert.deepEqual(settings.warnings, []);
+    assert.equal(`${settings.sampler}`, "AlwaysOffSampler");
+    assert.deepEqual(settings.propagators, ["tracecontext"]);
+    assert.deepEqual(settings.detectors, ["host", "os"]);
+    assert.deepEqual(settings.instrumentations, ["http"]);
+    assert.deepEqual(readEnvironment({ OTEL_PROPAGATORS: "NONE" }).propagators, []);
+    assertOneWarning({ OTEL_TRACES_SAMPLER: "AlwaysOn" }, "OTEL_TRACES_SAMPLER");
+  });
+
   it("reads what metrics are to look like", () => {
     const settings = readEnvironment({
       OTEL_METRIC_EXPORT_INTERVAL: "5000",

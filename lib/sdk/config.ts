@@ -186,6 +186,11 @@ function list(text: string): string[] {
   return text.split(",").map((item) => item.trim()).filter((item) => item !== "");
 }
 
+/** A list of names from a known set, in any case. */
+function nameList(text: string): string[] {
+  return list(text.toLowerCase());
+}
+
 function readBoolean(name: string, get: Get, warnings: string[]): boolean {
   const text = get(name)?.toLowerCase();
   if (text === "true") return true;
@@ -197,8 +202,9 @@ function readBoolean(name: string, get: Get, warnings: string[]): boolean {
 
 function readExporter(name: string, what: string, get: Get, warnings: string[]): boolean {
   const text = get(name);
-  if (text === undefined || text === "otlp") return true;
-  if (text === "none") return false;
+  const choice = text?.toLowerCase() ?? "otlp";
+  if (choice === "otlp") return true;
+  if (choice === "none") return false;
   warnings.push(
     `${name}=${text}: has no effect, ${what} go to the mapped file and its collector sends or ` +
       `prints them; "none" turns them off`,
@@ -249,7 +255,7 @@ function readMilliseconds(name: string, fallback: number, get: Get, warnings: st
 }
 
 function readInstrumentations(get: Get, warnings: string[]): InstrumentationName[] {
-  const names = list(get("OTLP_MMAP_INSTRUMENT") ?? "none");
+  const names = nameList(get("OTLP_MMAP_INSTRUMENT") ?? "none");
   if (names.includes("none")) return [];
   if (names.includes("all")) return [...INSTRUMENTATION_NAMES];
   for (const name of names) {
@@ -327,7 +333,7 @@ function readResourceAttributes(
 
 function readDetectors(get: Get, warnings: string[]): DetectorName[] {
   const text = get("OTEL_NODE_RESOURCE_DETECTORS");
-  const names = list(text ?? "all");
+  const names = nameList(text ?? "all");
   if (names.includes("all")) return [...DETECTOR_NAMES];
   if (names.includes("none")) return [];
   for (const name of names) {
@@ -347,7 +353,7 @@ function readDetectors(get: Get, warnings: string[]): DetectorName[] {
 
 function readSampler(get: Get, warnings: string[]): Sampler {
   const name = get("OTEL_TRACES_SAMPLER");
-  switch (name) {
+  switch (name?.toLowerCase()) {
     case undefined:
     case "parentbased_always_on":
       return new ParentBasedSampler({ root: new AlwaysOnSampler() });
@@ -384,7 +390,7 @@ function readRatio(get: Get, warnings: string[]): Sampler {
 function readPropagators(get: Get, warnings: string[]): PropagatorName[] {
   const text = get("OTEL_PROPAGATORS") ?? "tracecontext,baggage";
   const found = new Set<PropagatorName>();
-  const names = list(text);
+  const names = nameList(text);
   for (const name of names) {
     if (name === "tracecontext" || name === "baggage") {
       found.add(name);
