@@ -42,7 +42,7 @@ describe("readEnvironment", () => {
       instrumentations: [],
       serviceName: undefined,
       resourceAttributes: {},
-      detectors: ["env", "host", "os", "process", "serviceinstance"],
+      detectors: ["host", "os", "process", "serviceinstance"],
       propagators: ["tracecontext", "baggage"],
       logLevel: undefined,
       file: undefined,
@@ -315,19 +315,19 @@ describe("readEnvironment", () => {
   it("reads detectors, and says which it doesn't have", () => {
     const read = (text: string): string[] =>
       readEnvironment({ OTEL_NODE_RESOURCE_DETECTORS: text }).detectors;
-    assert.deepEqual(read("all"), ["env", "host", "os", "process", "serviceinstance"]);
+    assert.deepEqual(read("all"), ["host", "os", "process", "serviceinstance"]);
     assert.deepEqual(read("none"), []);
-    assert.deepEqual(read("process, env"), ["env", "process"]);
+    assert.deepEqual(read("process, env,host"), ["host", "process"]);
+    assert.deepEqual(read("service,process"), ["process", "serviceinstance"]);
+    for (const text of ["service,process", "env", "none"]) {
+      const env = { OTEL_NODE_RESOURCE_DETECTORS: text, OTEL_SERVICE_NAME: "shop" };
+      assert.deepEqual(readEnvironment(env).warnings, []);
+    }
     assert.deepEqual(read("os,container"), ["os"]);
     assertOneWarning(
       { OTEL_NODE_RESOURCE_DETECTORS: "os,container" },
       "OTEL_NODE_RESOURCE_DETECTORS",
       "container",
-    );
-    assertOneWarning(
-      { OTEL_NODE_RESOURCE_DETECTORS: "os", OTEL_SERVICE_NAME: "shop" },
-      "OTEL_NODE_RESOURCE_DETECTORS",
-      "OTEL_SERVICE_NAME",
     );
   });
 

@@ -22,7 +22,7 @@ import { readSizes } from "./sizes.ts";
 export type PropagatorName = "tracecontext" | "baggage";
 
 /** Resource detectors that are built in, in the order in which they run. */
-export const DETECTOR_NAMES = ["env", "host", "os", "process", "serviceinstance"] as const;
+export const DETECTOR_NAMES = ["host", "os", "process", "serviceinstance"] as const;
 
 /** A built-in resource detector. */
 export type DetectorName = (typeof DETECTOR_NAMES)[number];
@@ -107,23 +107,14 @@ export function readEnvironment(env: Environment): EnvironmentSettings {
   const get = getter(env, warnings);
   const limits = readLimits(get, warnings);
   const sampler = readSampler(get, warnings);
-  const detectors = readDetectors(get, warnings);
-  const serviceName = get("OTEL_SERVICE_NAME");
-  const attributesText = get("OTEL_RESOURCE_ATTRIBUTES");
-  if (!detectors.includes("env") && (serviceName ?? attributesText) !== undefined) {
-    warnings.push(
-      "OTEL_NODE_RESOURCE_DETECTORS leaves out env, so OTEL_SERVICE_NAME and " +
-        "OTEL_RESOURCE_ATTRIBUTES have no effect",
-    );
-  }
   return {
     disabled: readBoolean("OTEL_SDK_DISABLED", get, warnings),
     traces: readExporter("OTEL_TRACES_EXPORTER", "spans", get, warnings),
     metrics: readExporter("OTEL_METRICS_EXPORTER", "measurements", get, warnings),
     logs: readExporter("OTEL_LOGS_EXPORTER", "log records", get, warnings),
-    serviceName,
-    resourceAttributes: readResourceAttributes(attributesText, warnings),
-    detectors,
+    serviceName: get("OTEL_SERVICE_NAME"),
+    resourceAttributes: readResourceAttributes(get("OTEL_RESOURCE_ATTRIBUTES"), warnings),
+    detectors: readDetectors(get, warnings),
     sampler,
     propagators: readPropagators(get, warnings),
     limits,
@@ -331,21 +322,25 @@ function readResourceAttributes(
   }
 }
 
+/**
+ * Two more names are known. `env` asks for what is read in any case (the specification demands it),
+ * and `service`, the specification's name, for an instance id besides.
+ */
 function readDetectors(get: Get, warnings: string[]): DetectorName[] {
   const text = get("OTEL_NODE_RESOURCE_DETECTORS");
   const names = nameList(text ?? "all");
   if (names.includes("all")) return [...DETECTOR_NAMES];
   if (names.includes("none")) return [];
+  const known = ["env", "service", ...DETECTOR_NAMES];
   for (const name of names) {
-    if (!(DETECTOR_NAMES as readonly string[]).includes(name)) {
+    if (!known.includes(name)) {
       warnings.push(
-        `OTEL_NODE_RESOURCE_DETECTORS: "${name}" is not one of ${
-          DETECTOR_NAMES.join(", ")
-        }, all, ` +
-          `none; ignored. Other detectors can be passed to start()`,
+        `OTEL_NODE_RESOURCE_DETECTORS: "${name}" is not one of ${known.join(", ")}, all, none; ` +
+          `ignored. Other detectors can be passed to start()`,
       );
     }
   }
+  if (names.includes("service")) names.push("serviceinstance");
   return DETECTOR_NAMES.filter((name) => names.includes(name));
 }
 

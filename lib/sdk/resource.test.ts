@@ -73,18 +73,20 @@ describe("buildResource", () => {
       process: /^process\./,
       serviceinstance: /^service\.instance\.id$/,
     };
-    for (const name of DETECTOR_NAMES) {
+    for (const name of [...DETECTOR_NAMES, "env", "service", "none"]) {
       const env = readEnvironment({
         OTEL_NODE_RESOURCE_DETECTORS: name,
         OTEL_SERVICE_NAME: "shop",
         OTEL_RESOURCE_ATTRIBUTES: "a=b",
       });
       const { attributes } = buildResource({ env });
-      assert.equal(attributes["service.name"] === "shop", name === "env");
-      assert.equal(attributes.a, name === "env" ? "b" : undefined);
+      // What the environment says is no matter of detectors.
+      assert.equal(attributes["service.name"], "shop");
+      assert.equal(attributes.a, "b");
+      const detector = name === "service" ? "serviceinstance" : name;
       for (const [other, pattern] of Object.entries(prefixes)) {
         const found = Object.keys(attributes).some((key) => pattern.test(key));
-        assert.equal(found, other === name, `${other} with only ${name}`);
+        assert.equal(found, other === detector, `${other} with only ${name}`);
       }
     }
   });

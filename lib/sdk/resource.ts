@@ -68,7 +68,7 @@ export function buildResource(options: ResourceOptions): Resource {
     "telemetry.sdk.version": SDK_VERSION,
   };
   for (const name of env.detectors) {
-    if (name !== "env") merge(attributes, DETECTORS[name](), name, warnings);
+    merge(attributes, DETECTORS[name](), name, warnings);
   }
   for (const detector of options.detectors ?? []) {
     const name = detector?.constructor?.name ?? "detector";
@@ -78,10 +78,8 @@ export function buildResource(options: ResourceOptions): Resource {
       warnings.push(`resource detector ${name} failed, its attributes are missing: ${error}`);
     }
   }
-  if (env.detectors.includes("env")) {
-    merge(attributes, env.resourceAttributes, "OTEL_RESOURCE_ATTRIBUTES", warnings);
-    if (env.serviceName !== undefined) attributes["service.name"] = env.serviceName;
-  }
+  merge(attributes, env.resourceAttributes, "OTEL_RESOURCE_ATTRIBUTES", warnings);
+  if (env.serviceName !== undefined) attributes["service.name"] = env.serviceName;
   merge(attributes, options.attributes, "start()", warnings);
   return { attributes, schemaUrl: options.schemaUrl, warnings };
 }
@@ -113,7 +111,7 @@ function merge(
 
 type Found = Record<string, AttributeValue | undefined>;
 
-const DETECTORS: Record<Exclude<DetectorName, "env">, () => Found> = {
+const DETECTORS: Record<DetectorName, () => Found> = {
   host: () => ({
     "host.name": attempt(() => os.hostname()),
     "host.arch": attempt(() => ARCHITECTURES[os.arch()] ?? os.arch()),
