@@ -209,6 +209,9 @@ describe("durations in a configuration file", () => {
       );
       assert.equal(processors[0].where?.[0].minDuration, 1_500_000_000n);
     }
+    const unlimited = "collect: {endpoint: http://h, timeout: 0}";
+    assert.ok(validate(parse(unlimited)), JSON.stringify(validate.errors));
+    assert.equal(read(unlimited).destinations!.traces[0].timeoutMs, 2 ** 31 - 1);
     const said = JSON.stringify(configurationSchema()).split("a plain number is milliseconds");
     // The flags that take one, and the four fields.
     assert.ok(said.length > 6, String(said.length));

@@ -6,7 +6,7 @@
  */
 import { Command } from "commander";
 import { INSTRUMENT_TYPES } from "../../lib/metrics/views.ts";
-import { duration } from "../options/arguments.ts";
+import { duration, timeout } from "../options/arguments.ts";
 import { addCollect } from "../options/options.ts";
 import { SIGNALS } from "../pipeline/signals.ts";
 import { fileOptions, isRepeatable } from "./flags.ts";
@@ -91,7 +91,7 @@ function collectSchema(): Schema {
       ? { ...BOOLEAN, description }
       : isRepeatable(option)
       ? { type: ["string", "array"], items: TEXT, description }
-      : option.parseArg === duration
+      : option.parseArg === duration || option.parseArg === timeout
       ? { ...DURATION, description: `${description}; ${DURATION.description}` }
       : { type: ["string", "number"], description };
   }

@@ -25,12 +25,25 @@ export class ArgumentsExit extends Error {
 
 const MAX_BATCH_SIZE = 65_536;
 const HOUR_MS = 3_600_000;
+/** Timers take no more: 24 days. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Milliseconds of a duration, 1 ms to 1 h. */
 export function duration(text: string): number {
   const ms = parseDuration(text);
   if (ms === undefined) throw new InvalidArgumentError("It is no duration such as 10s or 500ms.");
   if (ms < 1 || ms > HOUR_MS) throw new InvalidArgumentError("It is not from 1ms to 1h.");
+  return ms;
+}
+
+/** The same of a time limit, of which 0 is none (OpenTelemetry specification, "Timeout"). */
+export function timeout(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === undefined) throw new InvalidArgumentError("It is no duration such as 10s or 500ms.");
+  if (ms === 0) return MAX_TIMER_MS;
+  if (ms < 1 || ms > MAX_TIMER_MS) {
+    throw new InvalidArgumentError(`It is not from 1ms to ${MAX_TIMER_MS}ms, or 0 for no limit.`);
+  }
   return ms;
 }
 

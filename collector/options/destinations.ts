@@ -10,13 +10,13 @@ import {
   baseEndpoint,
   boolean,
   compression,
-  duration,
   exactEndpoint,
   fromVariable,
   grpcEndpoint,
   header,
   headerFlag,
   protocol,
+  timeout,
 } from "./arguments.ts";
 import { parseTarget, type Target } from "./endpoint.ts";
 import { grpcHeaderProblem, type Header } from "../send/headers.ts";
@@ -162,7 +162,7 @@ function chooseDestination(
   env: Environment,
 ): Destination {
   const packed = fromVariable(otlpVariable(env, signal, "COMPRESSION"), compression);
-  const patience = fromVariable(otlpVariable(env, signal, "TIMEOUT"), duration);
+  const patience = fromVariable(otlpVariable(env, signal, "TIMEOUT"), timeout);
   const target = parseTarget(place.url);
   const proxy = proxyFor(target, env);
   return {

@@ -231,6 +231,21 @@ describe("collect", () => {
     assert.equal(collect(["--spool", "/a"]).spool, null);
   });
 
+  it("takes 0 for no limit of time, and long ones", () => {
+    const cases: [string, number][] = [
+      ["0", 2 ** 31 - 1],
+      ["0s", 2 ** 31 - 1],
+      ["7200000", 7_200_000],
+      ["2147483647", 2 ** 31 - 1],
+    ];
+    for (const [text, ms] of cases) {
+      const flags = ["--endpoint", "http://h:1"];
+      const env = { [`${E}_TIMEOUT`]: text };
+      assert.equal(destination("traces", flags, env).timeoutMs, ms, text);
+      assert.equal(destination("logs", [...flags, "--timeout", text]).timeoutMs, ms, text);
+    }
+  });
+
   it("takes a flag before a variable, and a variable for a signal before one for all of them", () => {
     const all = {
       [`${E}_ENDPOINT`]: "http://all:1/base",
@@ -409,7 +424,9 @@ describe("bad arguments", () => {
     [["--spool-max-age", "1ms"], {}, /--spool-max-age.*1ms.*from 1s/],
     [["--log-format", "xml"], {}, /--log-format.*xml.*text or json/],
     [["--timeout", "soon"], {}, /--timeout.*duration/],
-    [["--timeout", "0"], {}, /--timeout.*from 1ms/],
+    [["--timeout", "0.5ms"], {}, /--timeout.*from 1ms to 2147483647ms.*0 for no limit/],
+    [["--timeout", "600h"], {}, /--timeout.*from 1ms/],
+    [["--flush-interval", "0"], {}, /--flush-interval.*from 1ms/],
     [["--batch-size", "0"], {}, /--batch-size.*from 1 to/],
     [["--batch-size", "1.5"], {}, /--batch-size/],
     [["--flush-interval", "-1"], {}, /--flush-interval/],

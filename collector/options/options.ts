@@ -7,7 +7,15 @@ import { Command } from "commander";
 import type { AggregatorOptions } from "../../lib/metrics/aggregate.ts";
 import type { Signal } from "../../lib/otlp/request.ts";
 import { chooseAggregation } from "./aggregation.ts";
-import { batchSize, compression, duration, fromVariable, oneOf, protocol } from "./arguments.ts";
+import {
+  batchSize,
+  compression,
+  duration,
+  fromVariable,
+  oneOf,
+  protocol,
+  timeout,
+} from "./arguments.ts";
 import { type Configuration, NO_CONFIGURATION, readConfiguration } from "../config/file.ts";
 import { applyFlags } from "../config/flags.ts";
 import {
@@ -126,7 +134,7 @@ export function addSendFlags(command: Command): Command {
     .option("--client-cert-file <file>", "PEM: the certificate to show")
     .option("--client-key-file <file>", "PEM: its private key")
     .option("--compression <name>", "gzip or none (default: none)", compression)
-    .option("--timeout <duration>", "for one attempt to send (default: 10s)", duration);
+    .option("--timeout <duration>", "for one attempt to send; 0: no limit (default: 10s)", timeout);
 }
 
 function append(text: string, before: string[] = []): string[] {

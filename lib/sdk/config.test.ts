@@ -113,6 +113,11 @@ describe("readEnvironment", () => {
         exemplars: "always_off",
       },
     );
+    const unlimited = readEnvironment({
+      OTEL_METRIC_EXPORT_INTERVAL: "5000",
+      OTEL_METRIC_EXPORT_TIMEOUT: "0",
+    });
+    assert.deepEqual([unlimited.metricTimeoutMs, unlimited.warnings], [5000, []]);
     for (
       const [name, value] of [
         ["OTEL_METRIC_EXPORT_INTERVAL", "0"],

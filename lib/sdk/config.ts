@@ -68,7 +68,7 @@ export interface EnvironmentSettings {
   logLimits: LogLimits;
   /** OTEL_METRIC_EXPORT_INTERVAL: how often observables are asked, ms. */
   metricIntervalMs: number;
-  /** OTEL_METRIC_EXPORT_TIMEOUT: how long their callbacks may take, ms. */
+  /** OTEL_METRIC_EXPORT_TIMEOUT: how long their callbacks may take, ms; for 0 the interval. */
   metricTimeoutMs: number;
   /** OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE. */
   temporality: Temporality;
@@ -107,6 +107,7 @@ export function readEnvironment(env: Environment): EnvironmentSettings {
   const get = getter(env, warnings);
   const limits = readLimits(get, warnings);
   const sampler = readSampler(get, warnings);
+  const metricIntervalMs = readMilliseconds("OTEL_METRIC_EXPORT_INTERVAL", 60_000, get, warnings);
   return {
     disabled: readBoolean("OTEL_SDK_DISABLED", get, warnings),
     traces: readExporter("OTEL_TRACES_EXPORTER", "spans", get, warnings),
@@ -119,8 +120,15 @@ export function readEnvironment(env: Environment): EnvironmentSettings {
     propagators: readPropagators(get, warnings),
     limits,
     logLimits: readLogLimits(get, warnings),
-    metricIntervalMs: readMilliseconds("OTEL_METRIC_EXPORT_INTERVAL", 60_000, get, warnings),
-    metricTimeoutMs: readMilliseconds("OTEL_METRIC_EXPORT_TIMEOUT", 30_000, get, warnings),
+    metricIntervalMs,
+    metricTimeoutMs: readMilliseconds(
+      "OTEL_METRIC_EXPORT_TIMEOUT",
+      30_000,
+      get,
+      warnings,
+      // No limit (the specification's meaning of 0) but that the next turn comes.
+      metricIntervalMs,
+    ),
     temporality: readChoice(
       "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
       TEMPORALITIES,
@@ -236,12 +244,21 @@ const EXEMPLAR_FILTERS: Record<string, ExemplarFilter> = {
   always_off: "always_off",
 };
 
-function readMilliseconds(name: string, fallback: number, get: Get, warnings: string[]): number {
+/** `zero` is what 0 stands for, where it may be given. */
+function readMilliseconds(
+  name: string,
+  fallback: number,
+  get: Get,
+  warnings: string[],
+  zero?: number,
+): number {
   const text = get(name);
   if (text === undefined) return fallback;
-  const value = /^\d+$/.test(text) ? Number(text) : 0;
+  const value = /^\d+$/.test(text) ? Number(text) : NaN;
+  if (value === 0 && zero !== undefined) return zero;
   if (value > 0 && value <= MAX_LIMIT) return value;
-  warnings.push(`${name}=${text}: not a whole number of milliseconds above 0; using ${fallback}`);
+  const least = zero === undefined ? "above 0" : `from 0 to ${MAX_LIMIT}`;
+  warnings.push(`${name}=${text}: not a whole number of milliseconds ${least}; using ${fallback}`);
   return fallback;
 }
 
