@@ -18,7 +18,16 @@
  */
 import type { DictionaryWriter } from "../dictionary/write.ts";
 import { caller } from "./slot.ts";
-import { aim, endOfPut, MAX_DEPTH, OK, type Place, putCutStringField, wasCut } from "./value.ts";
+import {
+  aim,
+  endOfPut,
+  enter,
+  leaveAll,
+  OK,
+  type Place,
+  putCutStringField,
+  wasCut,
+} from "./value.ts";
 
 /** The value, or the next one, does not fit. */
 const NO_ROOM = -1;
@@ -50,8 +59,6 @@ const out = {
 const knownTexts: string[] = new Array(KNOWN_TEXTS).fill("");
 /** Their UTF-8 as words, once they were written a second time. */
 const knownWords: Array<Int32Array | null> = new Array(KNOWN_TEXTS).fill(null);
-/** The lists around the value that is being written. */
-const around: unknown[] = new Array(MAX_DEPTH).fill(null);
 
 /** True when the last body was not written whole. */
 export function bodyWasCut(): boolean {
@@ -94,7 +101,7 @@ export function putBody(
     end = putNode(start, body, 0);
   } finally {
     caller.runs = false;
-    around.fill(null);
+    leaveAll();
   }
   if (end === NO_KEYS) return end;
   if (wasCut() || end === NO_ROOM) out.cut = true;
@@ -209,14 +216,10 @@ function putObject(at: number, value: object, depth: number): number {
     return putBytes(at, new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
   }
   if (value instanceof ArrayBuffer) return putBytes(at, new Uint8Array(value));
-  for (let i = 0; i < depth; i++) {
-    if (around[i] === value) depth = MAX_DEPTH;
-  }
-  if (depth === MAX_DEPTH) {
+  if (!enter(value, depth)) {
     out.cut = true;
     return at;
   }
-  around[depth] = value;
   if (Array.isArray(value) || ArrayBuffer.isView(value)) {
     return putItems(at, value as ArrayLike<unknown>, depth);
   }

@@ -13,7 +13,7 @@ import type { Shape } from "./shape.ts";
 export const OK = 0;
 /** It does not fit in the rest of the slot. */
 export const NO_ROOM = 1;
-/** Not a value that OpenTelemetry knows (function, symbol, class instance, too deep). */
+/** Not a value that OpenTelemetry knows (function, symbol, class instance). */
 export const INVALID = 2;
 /** A key could not be interned: the dictionary is full. */
 export const NO_KEY = 3;
@@ -22,7 +22,7 @@ export const ABSENT = 4;
 
 /** A text that was another one this many times in a row is not remembered any more. */
 const MAX_CHANGES = 32;
-/** Arrays and maps inside each other beyond this depth are invalid (and so is a cycle). */
+/** Arrays and maps inside this many others are left empty, and so is one inside itself. */
 export const MAX_DEPTH = 16;
 
 const encoder = new TextEncoder();
@@ -45,6 +45,24 @@ const cursor = {
   pos: 0,
   wasCut: false,
 };
+
+/** The arrays and maps around the value that is being written. */
+const around: unknown[] = new Array(MAX_DEPTH).fill(null);
+
+/** Notes an array or map that is inside `depth` others; false when it is to be left empty. */
+export function enter(value: object, depth: number): boolean {
+  if (depth === MAX_DEPTH) return false;
+  for (let i = 0; i < depth; i++) {
+    if (around[i] === value) return false;
+  }
+  around[depth] = value;
+  return true;
+}
+
+/** Lets go of what was entered: it is the caller's. */
+export function leaveAll(): void {
+  around.fill(null);
+}
 
 /** True when a value was cut to fit since `aim`. */
 export function wasCut(): boolean {
@@ -253,6 +271,7 @@ function putLongKeyValue(
     // A getter or proxy of the caller's threw.
     result = INVALID;
   }
+  if (typeof value === "object") leaveAll();
   if (result !== OK) return result;
   u8[at] = tag;
   putPadded2(at + 1, cursor.pos - at - 3);
@@ -298,7 +317,11 @@ function putAny(at: number, value: unknown, depth: number): number {
     return OK;
   }
   if (value instanceof Uint8Array) return putBytesField(at, 0x3a, value);
-  if (depth >= MAX_DEPTH) return INVALID;
+  if (!enter(value, depth)) {
+    cursor.wasCut = true;
+    cursor.pos = at;
+    return OK;
+  }
   if (Array.isArray(value)) return putArray(at, value, depth);
   const constructor = (value as { constructor?: unknown }).constructor;
   if (constructor !== Object && constructor !== undefined) return INVALID;

@@ -138,7 +138,7 @@ const SMALLER: readonly Expected[] = [
   {
     program: "large",
     where:
-      /^(spans|logs)\/(attribute|event|link|body|deep|severity)\/attributes(\/otlp_mmap\.truncated)?: .*"boolValue":true/,
+      /^(spans|logs)\/(attribute|event|link|body|deep|deep attribute|severity)\/attributes(\/otlp_mmap\.truncated)?: .*"boolValue":true/,
     reason: "says that something was cut",
   },
   {
@@ -164,7 +164,7 @@ const SMALLER: readonly Expected[] = [
   },
   {
     program: "large",
-    where: /^logs\/deep\/body\//,
+    where: /^logs\/(deep\/body|deep attribute\/attributes\/deep)\//,
     reason: "lists inside each other are written 16 deep",
   },
   {

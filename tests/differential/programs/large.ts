@@ -25,6 +25,8 @@ function large(): void {
   logger.emit({ eventName: "severity", timestamp: [T, 0], severityText: "s".repeat(40) });
   const deep = Array.from({ length: 20 }).reduce<unknown>((inner) => [inner], 1);
   logger.emit({ eventName: "deep", timestamp: [T, 0], body: deep as never });
+  const attributes = { deep } as never;
+  logger.emit({ eventName: "deep attribute", timestamp: [T, 0], attributes });
   metrics.getMeter("large").createCounter("long").add(1, { long } as Attributes);
 }
 
