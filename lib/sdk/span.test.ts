@@ -16,7 +16,7 @@ import {
   SpanStatusCode,
   trace,
 } from "@opentelemetry/api";
-import { suppressTracing } from "@opentelemetry/core";
+import { suppressTracing, W3CBaggagePropagator } from "@opentelemetry/core";
 import { hex, RawFile } from "../../tests/support/records.ts";
 import type { SpanEvent } from "../../proto/gen/mmap_pb.ts";
 import { RECORD_ONLY } from "./sampler.ts";
@@ -772,6 +772,17 @@ describe("the SDK", () => {
         assert.equal(lines.filter((line) => line.includes("another OpenTelemetry SDK")).length, 1);
         assert.deepEqual(readdirSync(empty), []);
       });
+    });
+
+    it("leaves the propagator to the program with OTEL_PROPAGATORS=none", () => {
+      const sdk = start({ directory, env: { OTEL_PROPAGATORS: "none" } });
+      try {
+        assert.equal(propagation.setGlobalPropagator(new W3CBaggagePropagator()), true);
+        assert.deepEqual(propagation.fields(), ["baggage"]);
+      } finally {
+        propagation.disable();
+        void sdk.shutdown();
+      }
     });
 
     it("records nothing with OTEL_SDK_DISABLED, and still propagates", () => {
