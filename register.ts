@@ -17,9 +17,10 @@ import { diag, DiagConsoleLogger, DiagLogLevel } from "@opentelemetry/api";
 import { readEnvironment } from "./lib/sdk/config.ts";
 import { type Sdk, start } from "./lib/sdk/start.ts";
 
-// Whoever preloads this has no other place to hear of problems; OTEL_LOG_LEVEL changes the level.
+// Whoever preloads this has no other place to hear of problems; OTEL_LOG_LEVEL changes the level, which
+// is the default of the specification here.
 const heard = diag.setLogger(new DiagConsoleLogger(), {
-  logLevel: DiagLogLevel.WARN,
+  logLevel: DiagLogLevel.INFO,
   suppressOverrideMessage: true,
 });
 

@@ -86,6 +86,22 @@ describe("register", () => {
     assert.equal(await run({ OTEL_SDK_DISABLED: "true", OTLP_MMAP_INSTRUMENT: "all" }), null);
   });
 
+  it("says what is said at level info, and nothing by itself at a start that was asked for", async () => {
+    const cases: [env: Record<string, string>, said: string][] = [
+      [{}, "worth knowing"],
+      [{ OTEL_SDK_DISABLED: "true" }, "worth knowing"],
+      [{ OTEL_LOG_LEVEL: "warn" }, ""],
+    ];
+    for (const [env, said] of cases) {
+      const program = observe(ownRuntime, "tests/testdata/saying.ts", [], {
+        flags: ["--preload", join(ROOT, "register.ts")],
+        env: { OTLP_MMAP_DIR: join(root, String(++runs)), ...env },
+      });
+      assert.equal((await program.ended).code, 0, program.text());
+      assert.equal(program.text().trim(), said, JSON.stringify(env));
+    }
+  });
+
   // Deno has an SDK of its own.
   ownRuntime === "deno" &&
     it("leaves it to Deno's own SDK where that is turned on, and says so once", async () => {

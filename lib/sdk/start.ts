@@ -281,7 +281,7 @@ function startUnguarded(options: StartOptions): Sdk {
 function notRecording(reason: string, release: () => void = () => {}, isProblem = true): Sdk {
   // It stands among lines of the application.
   if (isProblem) diag.error(`otlp-mmap: ${reason}`);
-  else diag.info(`nothing is recorded: ${reason}`);
+  else diag.debug(`nothing is recorded: ${reason}`);
   return {
     recording: false,
     reason,
