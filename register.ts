@@ -17,8 +17,8 @@ import { diag, DiagConsoleLogger, DiagLogLevel } from "@opentelemetry/api";
 import { readEnvironment } from "./lib/sdk/config.ts";
 import { type Sdk, start } from "./lib/sdk/start.ts";
 
-// Whoever preloads this has no other place to hear of problems; OTEL_LOG_LEVEL changes the level, which
-// is the default of the specification here.
+// Whoever preloads this has no other place to hear of problems; OTEL_LOG_LEVEL changes the level,
+// which is the specification's.
 const heard = diag.setLogger(new DiagConsoleLogger(), {
   logLevel: DiagLogLevel.INFO,
   suppressOverrideMessage: true,

@@ -29,6 +29,8 @@ export function createConnector(giveUpAfterMs: number, log: Log): Connector {
       tls: tlsOf(tls),
       ...(tokenFile === undefined ? {} : { authorization: tokenOf(tokenFile) }),
       signal,
+      // Without a limit of its own, an attempt would go on after that.
+      timeoutMs: Math.min(rest.timeoutMs, giveUpAfterMs),
       maxElapsedMs: giveUpAfterMs,
       log,
     });

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
+import { after, describe, it } from "node:test";
 import { startSender } from "../testing/senders.ts";
 import { startHttpBackend } from "../testing/servers.ts";
+import { createConnector } from "./connect.ts";
 
 const BODY = new Uint8Array(0);
 
@@ -21,6 +22,21 @@ describe("giving up", () => {
       assert.match(reason ?? "", /given up after .* \(attempts: 0\): .* too slow/);
     }
     assert.equal(seen.length, tried);
+  });
+
+  it("ends an attempt that has no limit of its own", async () => {
+    const { url } = await startHttpBackend(() => {});
+    const sender = createConnector(200, () => {})("traces", {
+      url,
+      protocol: "http/protobuf",
+      headers: [],
+      compression: "none",
+      timeoutMs: 2 ** 31 - 1,
+      tls: {},
+    });
+    after(() => sender.close());
+    const { dropped, gaveUp } = await sender.send(BODY, 5);
+    assert.deepEqual([dropped, gaveUp], [5, true]);
   });
 
   it("is not for those that come when the backend answers again, whatever it says", async () => {
