@@ -140,6 +140,19 @@ describe("matchViews", () => {
     assert.deepEqual(streamsOf([keep, drop], { name: "other" }), []);
   });
 
+  it("makes one stream of views that say the same", () => {
+    const warnings: string[] = [];
+    const views = [
+      { selector: { instrument_name: "*" }, stream: {} },
+      { selector: { unit: "1" }, stream: { description: "a" } },
+      { selector: { unit: "1" }, stream: { description: "a" } },
+      { selector: { instrument_name: "http.requests" }, stream: { name: "http.requests" } },
+    ];
+    const streams = streamsOf(views, { unit: "1" }, (message) => warnings.push(message));
+    assert.deepEqual(streams.map(({ description }) => description), [undefined, "a"]);
+    assert.equal(warnings.length, 1, warnings.join("\n"));
+  });
+
   it("warns of streams of one name and makes them all the same", () => {
     const warnings: string[] = [];
     const streams = streamsOf(

@@ -94,8 +94,8 @@ export const DEFAULT_STREAM: StreamSettings = {
 };
 
 /**
- * The streams of an instrument: one for each view that selects it, none where all of those drop it,
- * the default one where no view does.
+ * The streams of an instrument: one for each view that selects it and says another, none where all
+ * of those drop it, the default one where no view does.
  *
  * @param warn Gets what the specification wants people to be warned of: a view that cannot be applied
  * to the instrument (and is passed over), and streams of one name.
@@ -105,7 +105,7 @@ export function matchViews(
   instrument: Instrument,
   warn: (message: string) => void = () => {},
 ): StreamSettings[] {
-  const streams: StreamSettings[] = [];
+  const streams = new Map<string, StreamSettings>();
   const names = new Set<string>();
   let isSelected = false;
   for (const { place, selector, stream } of views) {
@@ -117,15 +117,18 @@ export function matchViews(
     }
     isSelected = true;
     if (stream === undefined) continue;
-    streams.push(stream);
-    // Names of metrics are the same whatever their case.
     const name = stream.name ?? instrument.name;
+    const said = JSON.stringify({ ...stream, name });
+    // The same stream, exported twice, would be two series of the same data.
+    if (streams.has(said)) continue;
+    streams.set(said, stream);
+    // Names of metrics are the same whatever their case.
     if (names.has(name.toLowerCase())) {
       warn(`${place}: this view makes another stream ${name} of ${instrument.name}: rename one`);
     }
     names.add(name.toLowerCase());
   }
-  return isSelected ? streams : [DEFAULT_STREAM];
+  return isSelected ? [...streams.values()] : [DEFAULT_STREAM];
 }
 
 /** Whether a stream keeps the attributes with a key. */

@@ -22,6 +22,7 @@ import { hex, RawFile } from "../../tests/support/records.ts";
 import { DICTIONARY_END } from "../format/layout.ts";
 import { Reader } from "../reader.ts";
 import { type Sdk, start, type StartOptions } from "./start.ts";
+import type { View } from "./views.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "otlp-mmap-meter-"));
 let files = 0;
@@ -512,6 +513,78 @@ describe("views", () => {
       lines.join("\n"),
     );
     assert.ok(!readdirSync(directory).includes("never"));
+  });
+
+  it("that say the same of an instrument make one stream of it", async () => {
+    const lines: string[] = [];
+    const file = await recorded(async (meter, sdk) => {
+      lines.push(
+        ...await warnings(async () => {
+          meter.createCounter("c").add(1, { a: 1 });
+          meter.createObservableCounter("o").addCallback((result) => result.observe(5));
+          meter.createHistogram("h").record(2);
+          await sdk.meterProvider!.collect();
+        }),
+      );
+    }, {
+      metrics: {
+        views: [
+          { instrumentName: "*" },
+          { instrumentType: "counter" },
+          { instrumentName: "O", name: "o" },
+          { instrumentName: "h", name: "renamed", attributeKeys: ["a", "b"] },
+          { instrumentType: "histogram", instrumentName: "h", name: "renamed" },
+          { instrumentName: "h", name: "renamed", attributeKeys: ["b", "a", "b"] },
+        ],
+      },
+    });
+    const found = file.measurements().map(({ metricRef, value }) => {
+      const { name, attributeKeys } = file.metric(metricRef);
+      return [name, attributeKeys, value.value];
+    });
+    assert.deepEqual(found, [
+      ["c", [], 1],
+      ["h", [], 2],
+      ["renamed", ["a", "b"], 2],
+      ["renamed", [], 2],
+      ["o", [], 5],
+    ]);
+    // What differs is written, and said.
+    assert.equal(lines.length, 1, lines.join("\n"));
+    assert.match(lines[0], /^instrument h: its stream renamed: .* different attributeKeys; both/);
+  });
+
+  it("that tell instruments of one name apart, or make them one, save the warning", async () => {
+    const made = async (views: readonly View[]): Promise<string[]> => {
+      let lines: string[] = [];
+      await recorded(async (meter) => {
+        lines = await warnings(() => {
+          meter.createCounter("same", { description: "a" });
+          meter.createCounter("same", { description: "b" });
+          meter.createHistogram("same");
+        });
+      }, { metrics: { views } });
+      return lines;
+    };
+    assert.equal((await made([])).length, 2);
+    const renamed: View = { instrumentName: "same", instrumentType: "histogram", name: "other" };
+    assert.match((await made([renamed])).join("\n"), /^[^\n]*different description;[^\n]*$/);
+    const described: View = { instrumentName: "same", description: "c" };
+    assert.match(
+      (await made([described])).join("\n"),
+      /^[^\n]*different instrument, aggregation;[^\n]*$/,
+    );
+    const all: View[] = [renamed, { ...described, instrumentType: "counter" }];
+    assert.deepEqual(await made(all), []);
+    const dropped: View = { instrumentName: "same", aggregation: { type: "drop" } };
+    assert.deepEqual(await made([dropped]), []);
+    const file = await recorded((meter) => {
+      meter.createCounter("same", { description: "a" }).add(1);
+      for (const end = performance.now() + 2; performance.now() < end;);
+      meter.createCounter("same", { description: "b" }).add(2);
+    }, { metrics: { views: [described] } });
+    const [first, second] = file.measurements().map(({ metricRef }) => file.metric(metricRef));
+    assert.deepEqual(second, first);
   });
 });
 

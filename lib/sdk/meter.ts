@@ -30,7 +30,7 @@ import {
   VALUE_DOUBLE,
   VALUE_INT,
 } from "../format/fields.ts";
-import { fitsEntry } from "../record/metric.ts";
+import { fitsEntry, type MetricDefinition } from "../record/metric.ts";
 import { setTimeNow, timeWords } from "../record/time.ts";
 import { type Instrument, type InstrumentSettings, SynchronousInstrument } from "./instruments.ts";
 import { type Asked, ObservableInstrument } from "./observables.ts";
@@ -56,6 +56,11 @@ const NAME = /^[a-z][a-z0-9_.\-/]{0,254}$/i;
 /** Metrics API, "Instrument unit". */
 // deno-lint-ignore no-control-regex
 const UNIT = /^[\x00-\x7f]{0,63}$/;
+/** What tells streams of one name apart. */
+const COMPARED = [
+  ...["instrument", "unit", "description", "valueType"],
+  ...["aggregation", "attributeKeys", "cardinalityLimit", "omitsMinMax"],
+] as Array<keyof MetricDefinition>;
 
 /** Makes the instruments of one instrumentation scope. */
 export class Meter implements ApiMeter {
@@ -64,6 +69,8 @@ export class Meter implements ApiMeter {
   private scopeRef = 0;
   /** By their name in lower case: names that differ in case alone are the same. */
   private readonly instruments = new Map<string, Instrument[]>();
+  /** The first stream of each name in lower case. */
+  private readonly streams = new Map<string, MetricDefinition>();
   private readonly asked = new WeakMap<ObservableCallback, Map<ObservableInstrument, Asked>>();
   private batches: Asked[] = [];
 
@@ -193,7 +200,6 @@ export class Meter implements ApiMeter {
       }
       return same as T;
     }
-    if (known.length > 0) warnOfConflict(known[0].identity, identity);
     const { settings, scope } = this;
     const definitions = definitionsOf(identity, scope, settings.views, settings)
       .filter((definition) => {
@@ -203,11 +209,36 @@ export class Meter implements ApiMeter {
             `recorded. Use a shorter description, fewer boundaries or attribute keys`,
         );
         return false;
-      });
+      })
+      .map((definition) => this.settled(definition, identity));
     const instrument = new type(settings, identity, definitions);
     instrument.bind(this.scopeRef);
     this.instruments.set(key, [...known, instrument]);
     return instrument;
+  }
+
+  /**
+   * The definition of a stream, or the same one of another instrument, which is the same stream then.
+   * Warns of another one with its name (Metrics SDK, "Measurement processing" and "Duplicate
+   * instrument registration").
+   */
+  private settled(added: MetricDefinition, { name }: InstrumentIdentity): MetricDefinition {
+    const key = added.name.toLowerCase();
+    const known = this.streams.get(key);
+    if (known === undefined) {
+      this.streams.set(key, added);
+      return added;
+    }
+    const differences = COMPARED
+      .filter((field) => JSON.stringify(known[field]) !== JSON.stringify(added[field]));
+    if (differences.length === 0) return known.name === added.name ? known : added;
+    const stream = added.name === name ? "" : ` its stream ${added.name}:`;
+    diag.warn(
+      `instrument ${name}:${stream} there is another of this name in this scope with a different ` +
+        `${differences.join(", ")}; both are exported. Give them different names, or one of them ` +
+        `another name by a view`,
+    );
+    return added;
   }
 }
 
@@ -267,15 +298,4 @@ function isSameInstrument(a: InstrumentIdentity, b: InstrumentIdentity): boolean
   // Advice is no part of what an instrument is: the first one counts.
   return a.instrument === b.instrument && a.unit === b.unit && a.description === b.description &&
     a.valueType === b.valueType;
-}
-
-/** Metrics SDK, "Duplicate instrument registration". */
-function warnOfConflict(known: InstrumentIdentity, added: InstrumentIdentity): void {
-  const differences = (["instrument", "unit", "description", "valueType"] as const)
-    .filter((field) => `${known[field]}` !== `${added[field]}`);
-  diag.warn(
-    `instrument ${added.name}: there is another of this name in this scope with a different ` +
-      `${differences.join(", ")}; both are exported. Give them different names, or one of them ` +
-      `another name by a view`,
-  );
 }

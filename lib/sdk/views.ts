@@ -94,7 +94,9 @@ export interface MetricDefaults {
 const DEFAULT_MAX_BUCKETS = 160;
 const DEFAULT_MAX_SCALE = 20;
 
-/** The definitions of the streams of an instrument; none for one that is dropped. */
+/**
+ * The definitions of the streams of an instrument, each of them once; none for one that is dropped.
+ */
 export function definitionsOf(
   instrument: InstrumentIdentity,
   scope: ScopeIdentity,
@@ -103,12 +105,13 @@ export function definitionsOf(
 ): MetricDefinition[] {
   const matching = views.filter((view) => selects(view, instrument, scope));
   if (matching.length === 0) matching.push({});
-  const definitions: MetricDefinition[] = [];
+  const definitions = new Map<string, MetricDefinition>();
   for (const view of matching) {
     const definition = define(view, instrument, defaults);
-    if (definition !== null) definitions.push(definition);
+    // Readers know a definition by what it says: measured twice, it would count twice.
+    if (definition !== null) definitions.set(JSON.stringify(definition), definition);
   }
-  return definitions;
+  return [...definitions.values()];
 }
 
 function define(
@@ -128,7 +131,8 @@ function define(
     valueType,
     createdLow,
     createdHigh,
-    attributeKeys: view.attributeKeys ?? null,
+    // In any order, and said twice, they are the same.
+    attributeKeys: view.attributeKeys ? [...new Set(view.attributeKeys)].sort() : null,
     cardinalityLimit: view.aggregationCardinalityLimit ?? 0,
     omitsMinMax: wanted !== undefined && "recordMinMax" in wanted && wanted.recordMinMax === false,
   };
