@@ -89,7 +89,7 @@ export class MeterProvider implements ApiProvider {
       timer = setTimeout(resolve, Math.min(timeout, this.timeoutMs));
       if (isAside) timer.unref();
     });
-    await Promise.all(callbacks.map((asked) => ask(asked, deadline)));
+    await ask(callbacks, deadline);
     clearTimeout(timer);
   }
 
@@ -125,7 +125,7 @@ export class MeterProvider implements ApiProvider {
    */
   readonly observeNow = (): void => {
     if (this.settings.isShutDown) return;
-    for (const asked of this.callbacks()) ask(asked, null);
+    ask(this.callbacks(), null);
   };
 
   private callbacks(): ReturnType<Meter["callbacks"]> {

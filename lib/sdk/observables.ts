@@ -21,7 +21,7 @@ import { Instrument, type Stream, writeObservation } from "./instruments.ts";
 /** Beyond this many attribute sets, those that were not observed the last time are forgotten. */
 const MAX_REMEMBERED = 10_000;
 
-/** What was observed in one round, by attribute set: the last value counts. */
+/** What was observed and is not written, by attribute set: the last value counts. */
 type Observations = Map<string, { value: number; attributes: MetricAttributes }>;
 
 /** What was last written of an attribute set, for each stream. */
@@ -36,6 +36,7 @@ export class ObservableInstrument extends Instrument implements Observable {
   private readonly sets = new AttributeSets();
   private readonly shape = new Shape("");
   private last: LastWritten = new Map();
+  private observations: Observations = new Map();
 
   addCallback(callback: ObservableCallback): void {
     if (typeof callback !== "function") return this.warn("a callback must be a function");
@@ -47,22 +48,25 @@ export class ObservableInstrument extends Instrument implements Observable {
     this.callbacks.delete(callback);
   }
 
-  /** Takes a value into `observations`. */
-  observe(observations: Observations, value: unknown, attributes: unknown): void {
+  /** Takes a value, which `write` writes unless another one follows for the same attributes. */
+  observe(value: unknown, attributes: unknown): void {
     const accepted = this.accept(value);
     if (Number.isNaN(accepted)) return;
     const given = attributesOf(attributes) as MetricAttributes | undefined;
     try {
       // A copy: the value is written later, and the callback may go on changing its object.
       const copy = { ...given };
-      observations.set(keyOf(copy), { value: accepted, attributes: copy });
+      this.observations.set(keyOf(copy), { value: accepted, attributes: copy });
     } catch {
       this.warn("attributes of an observation could not be read");
     }
   }
 
-  /** Writes what was observed in a round. */
-  write(observations: Observations): void {
+  /** Writes what was observed since the last time. */
+  write(): void {
+    const { observations } = this;
+    if (observations.size === 0) return;
+    this.observations = new Map();
     for (const [key, { value, attributes }] of observations) {
       let last = this.last.get(key);
       if (last === undefined) this.last.set(key, last = this.streams.map(() => 0));
@@ -122,24 +126,45 @@ export interface Asked {
 }
 
 /**
- * Asks one callback. What it observes before it returns, or before the promise it returns is
- * settled, is written then; what comes after `deadline` settles is ignored. Never throws.
+ * Asks callbacks, but those that have not answered yet. What they observe before they return, or
+ * before the promises they return are settled, is written as soon as all callbacks of an instrument
+ * have answered: several may observe the same attributes, of which the last value counts. What comes
+ * after `deadline` settles is ignored; without one, promises are not waited for. Never throws.
  */
-export function ask(asked: Asked, deadline: Promise<unknown> | null): Promise<void> | null {
-  if (asked.isRunning) return null;
-  const rounds = new Map<ObservableInstrument, Observations>();
+export function ask(
+  callbacks: readonly Asked[],
+  deadline: Promise<unknown> | null,
+): Promise<unknown> {
+  const asked = callbacks.filter(({ isRunning }) => !isRunning);
+  const unanswered = new Map<ObservableInstrument, number>();
+  for (const instrument of asked.flatMap(({ instruments }) => instruments)) {
+    unanswered.set(instrument, (unanswered.get(instrument) ?? 0) + 1);
+  }
+  const answer = ({ instruments }: Asked): void => {
+    for (const instrument of instruments) {
+      const others = unanswered.get(instrument)! - 1;
+      unanswered.set(instrument, others);
+      if (others === 0) instrument.write();
+    }
+  };
+  return Promise.all(asked.map((each) => askOne(each, deadline, answer)));
+}
+
+/** Asks one callback; calls `onAnswer` once. */
+function askOne(
+  asked: Asked,
+  deadline: Promise<unknown> | null,
+  onAnswer: (asked: Asked) => void,
+): Promise<void> | null {
   let isOpen = true;
   const observe = (instrument: unknown, value: unknown, attributes: unknown): void => {
     if (!isOpen || !asked.instruments.includes(instrument as ObservableInstrument)) return;
-    const observable = instrument as ObservableInstrument;
-    let observations = rounds.get(observable);
-    if (observations === undefined) rounds.set(observable, observations = new Map());
-    observable.observe(observations, value, attributes);
+    (instrument as ObservableInstrument).observe(value, attributes);
   };
   const finish = (): void => {
     if (!isOpen) return;
     isOpen = false;
-    for (const [instrument, observations] of rounds) instrument.write(observations);
+    onAnswer(asked);
   };
   const fail = (error: unknown): void => {
     if (!asked.hasFailed) {
