@@ -395,6 +395,30 @@ describe("instruments", () => {
     assert.ok(used < 2000 + count * 20, `${used} bytes of dictionary for ${count} attributes`);
   });
 
+  it("take null for what is not said", async () => {
+    const nothing = {
+      unit: null,
+      description: null,
+      valueType: null,
+      advice: { explicitBucketBoundaries: null },
+    };
+    let lines: string[] = [];
+    const file = await recorded(async (meter) => {
+      lines = await warnings(() => {
+        meter.createHistogram("h", nothing as never).record(1.5);
+        meter.createHistogram("h", { advice: null } as never).record(2);
+        meter.createHistogram("h", null as never).record(3);
+      });
+    });
+    const [{ metricRef }, ...others] = file.measurements();
+    const { unit, description, aggregation } = file.metric(metricRef);
+    assert.deepEqual([unit, description], ["", ""]);
+    assert.ok(aggregation.case === "histogram");
+    assert.equal(aggregation.value.bucketBoundaries.length, 15);
+    assert.deepEqual(others.map((other) => other.metricRef), [metricRef, metricRef]);
+    assert.deepEqual(lines, []);
+  });
+
   it("are the same for the same, and warn of others with their name", async () => {
     await recorded(async (meter) => {
       const first = meter.createCounter("Requests", { unit: "1" });

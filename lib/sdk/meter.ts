@@ -268,23 +268,26 @@ function identify(
         `"-" and "/"; backends may refuse it`,
     );
   }
-  let { unit = "", description = "", valueType, advice } = options ?? {};
-  unit = asText(unit);
+  const { valueType, advice } = options ?? {};
+  // null is not said, either.
+  const unit = asText(options?.unit ?? "");
+  const description = asText(options?.description ?? "");
   if (!UNIT.test(unit)) {
     diag.warn(
       `instrument ${text}: its unit is not up to 63 ASCII characters; backends may refuse it`,
     );
   }
   let boundaries: readonly number[] | null = null;
-  if (advice?.explicitBucketBoundaries !== undefined) {
-    const problem = boundariesProblem(advice.explicitBucketBoundaries);
-    if (problem === null) boundaries = [...advice.explicitBucketBoundaries];
+  const advised = advice?.explicitBucketBoundaries ?? null;
+  if (advised !== null) {
+    const problem = boundariesProblem(advised);
+    if (problem === null) boundaries = [...advised];
     else diag.warn(`instrument ${text}: its advised ${problem}; they are ignored`);
   }
   setTimeNow();
   return {
     name: text,
-    description: asText(description),
+    description,
     unit,
     instrument,
     valueType: valueType === ValueType.INT ? VALUE_INT : VALUE_DOUBLE,
