@@ -536,6 +536,81 @@ describe("views", () => {
     assert.ok(!readdirSync(directory).includes("never"));
   });
 
+  it("that are none are said and passed over, each by itself", async () => {
+    const throwing = {
+      get instrumentName(): string {
+        throw new Error("no name");
+      },
+    };
+    const bad: [view: unknown, message: RegExp][] = [
+      [{ instrumentName: "*", aggregation: { type: 1 } }, /aggregation is not .* type, one of def/],
+      [{ instrumentName: "*", aggregation: "drop" }, /aggregation is not an object with a type/],
+      [
+        {
+          instrumentName: "*",
+          aggregation: { type: "explicit_bucket_histogram", options: { boundaries: [1] } },
+        },
+        /type explicit_bucket_histogram has no options, only type, boundaries, recordMinMax/,
+      ],
+      [
+        { instrumentName: "*", aggregation: { type: "sum", recordMinMax: true } },
+        /an aggregation of type sum has no recordMinMax, only type/,
+      ],
+      [
+        {
+          instrumentName: "*",
+          aggregation: { type: "exponential_histogram", maxSize: 1 },
+        },
+        /maxSize is not an integer from 2 to 16384/,
+      ],
+      [
+        {
+          instrumentName: "*",
+          aggregation: { type: "explicit_bucket_histogram", boundaries: ["1"] },
+        },
+        /boundaries is not a list of finite numbers/,
+      ],
+      [{ instrumentName: "*", attributesProcessors: [] }, /has no attributesProcessors, only /],
+      [{ instrumentName: "*", aggregationCardinalityLimit: -1 }, /an integer from 1 to 2147483647/],
+      [{ instrumentName: "*", attributeKeys: 5 }, /attributeKeys is not a list of texts/],
+      [{ instrumentName: "*", attributeKeys: { keep: true } }, /attributeKeys is not a list/],
+      [{ instrumentName: "*", attributeKeys: [1, null] }, /attributeKeys is not a list/],
+      [{ instrumentName: /.*/ }, /instrumentName is not a text/],
+      [{ instrumentName: "c", name: 5 }, /name is not a text/],
+      [{ instrumentName: "c", name: "" }, /name is not a text, not empty/],
+      [{ instrumentType: "toString" }, /instrumentType is not one of counter, /],
+      [{ description: "everything" }, /it must say which instruments/],
+      [null, /a view is an object/],
+      [["c"], /a view is an object/],
+      [throwing, /could not be read/],
+      [revoked(), /could not be read/],
+    ];
+    const good = { instrumentName: "c", description: "good", name: null, aggregation: undefined };
+    let lines: string[] = [];
+    const use = async (views: unknown): Promise<string[]> => {
+      let found: string[] = [];
+      lines = await warnings(async () => {
+        const file = await recorded((meter) => {
+          meter.createCounter("c").add(1);
+          meter.createHistogram("h").record(1);
+        }, { metrics: { views: views as never } });
+        found = file.measurements().map(({ metricRef }) => file.metric(metricRef).description);
+      });
+      return found;
+    };
+    assert.deepEqual(await use([...bad.map(([view]) => view), good]), ["good", ""]);
+    assert.equal(lines.length, bad.length, lines.join("\n"));
+    for (const [i, [, message]] of bad.entries()) {
+      assert.ok(lines[i].startsWith(`metrics view ${i + 1} of ${bad.length + 1}: `), lines[i]);
+      assert.match(lines[i], message);
+      assert.match(lines[i], /; it is ignored$/);
+    }
+    for (const none of [5, "text", good, () => {}, revoked()]) {
+      assert.deepEqual(await use(none), ["", ""]);
+      assert.match(lines.join("\n"), /^metrics\.views: [^\n]*; it is ignored$/);
+    }
+  });
+
   it("that say the same of an instrument make one stream of it", async () => {
     const lines: string[] = [];
     const file = await recorded(async (meter, sdk) => {

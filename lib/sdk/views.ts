@@ -44,9 +44,9 @@ export type ViewAggregation =
   }
   | {
     readonly type: "exponential_histogram";
-    /** Buckets of positive, and of negative values, at most. Default 160. */
+    /** Buckets of positive, and of negative values, at most: 2 to 16,384. Default 160. */
     readonly maxSize?: number;
-    /** Scale to begin with. Default 20. */
+    /** Scale to begin with, -10 to 20. Default 20. */
     readonly maxScale?: number;
     /** Default true. */
     readonly recordMinMax?: boolean;
@@ -68,7 +68,7 @@ export interface View {
   readonly aggregation?: ViewAggregation;
   /** Attributes that are kept. Default: all. */
   readonly attributeKeys?: readonly string[];
-  /** Series at most. Default: the collector's, 2,000. */
+  /** Series at most, 1 to 2,147,483,647. Default: the collector's, 2,000. */
   readonly aggregationCardinalityLimit?: number;
 }
 
@@ -93,6 +93,9 @@ export interface MetricDefaults {
 
 const DEFAULT_MAX_BUCKETS = 160;
 const DEFAULT_MAX_SCALE = 20;
+/** As many as a collector keeps. */
+const MAX_MAX_BUCKETS = 16_384;
+const MAX_CARDINALITY = 0x7fffffff;
 
 /**
  * The definitions of the streams of an instrument, each of them once; none for one that is dropped.
@@ -208,46 +211,126 @@ function matches(pattern: string, name: string): boolean {
   return matchesPattern(pattern.toLowerCase(), name.toLowerCase());
 }
 
-/** The views that can be used; says what is wrong with the others. */
-export function checkViews(views: readonly View[]): readonly View[] {
-  return views.filter((view) => {
-    const problem = problemOf(view);
-    if (problem === null) return true;
-    diag.warn(`metrics view ${JSON.stringify(view)}: ${problem}; ignored`);
-    return false;
-  });
+/** What a field may be, in words, and a value of it as it is used; undefined for one that it may not be. */
+type Rule = readonly [allowed: string, read: (value: unknown) => unknown];
+
+const TEXT: Rule = ["a text", (value) => typeof value === "string" ? value : undefined];
+const NAME: Rule = ["a text, not empty", (value) => value !== "" ? TEXT[1](value) : undefined];
+const FLAG: Rule = ["true or false", (value) => typeof value === "boolean" ? value : undefined];
+const TEXTS: Rule = ["a list of texts", (value) => {
+  const list = Array.isArray(value) ? [...value] : [0];
+  return list.every((each) => typeof each === "string") ? list : undefined;
+}];
+const BOUNDARIES: Rule = ["a list of finite numbers that increase", (value) => {
+  return boundariesProblem(value) === null ? [...value as number[]] : undefined;
+}];
+
+function oneOf(names: object): Rule {
+  const all = Object.keys(names);
+  return [`one of ${all.join(", ")}`, (value) => all.find((name) => name === value)];
 }
 
-function problemOf(view: View): string | null {
-  const { instrumentType, instrumentName, aggregation } = view;
-  const selectors = [
-    instrumentName,
-    instrumentType,
-    view.instrumentUnit,
-    view.meterName,
-    view.meterVersion,
-    view.meterSchemaUrl,
-  ];
-  if (selectors.every((selector) => selector === undefined)) {
-    return "it must say which instruments are meant";
-  }
-  if (instrumentType !== undefined && !Object.hasOwn(INSTRUMENT_TYPES, instrumentType)) {
-    return `instrumentType is not one of ${Object.keys(INSTRUMENT_TYPES).join(", ")}`;
-  }
-  if (view.name !== undefined && (instrumentName === undefined || /[*?]/.test(instrumentName))) {
-    return "a view with a name must select one instrument by its name";
-  }
-  if (aggregation?.type === "explicit_bucket_histogram" && aggregation.boundaries !== undefined) {
-    return boundariesProblem(aggregation.boundaries);
-  }
-  if (aggregation?.type === "exponential_histogram") {
-    const { maxSize = DEFAULT_MAX_BUCKETS, maxScale = DEFAULT_MAX_SCALE } = aggregation;
-    if (!(Number.isInteger(maxSize) && maxSize >= 2)) return "maxSize is not an integer from 2 on";
-    if (!(Number.isInteger(maxScale) && maxScale >= -10 && maxScale <= 20)) {
-      return "maxScale is not an integer from -10 to 20";
+function integer(least: number, most: number): Rule {
+  const isWithin = (value: unknown): boolean =>
+    Number.isInteger(value) && value as number >= least && value as number <= most;
+  return [`an integer from ${least} to ${most}`, (value) => isWithin(value) ? value : undefined];
+}
+
+type Rules = Readonly<Record<string, Rule>>;
+
+const AGGREGATIONS: Readonly<Record<ViewAggregation["type"], Rules>> = {
+  default: {},
+  drop: {},
+  sum: {},
+  last_value: {},
+  explicit_bucket_histogram: { boundaries: BOUNDARIES, recordMinMax: FLAG },
+  exponential_histogram: {
+    maxSize: integer(2, MAX_MAX_BUCKETS),
+    maxScale: integer(-10, 20),
+    recordMinMax: FLAG,
+  },
+};
+
+const SELECTORS = {
+  instrumentName: TEXT,
+  instrumentType: oneOf(INSTRUMENT_TYPES),
+  instrumentUnit: TEXT,
+  meterName: TEXT,
+  meterVersion: TEXT,
+  meterSchemaUrl: TEXT,
+};
+
+const FIELDS: Readonly<Record<keyof View, Rule>> = {
+  ...SELECTORS,
+  name: NAME,
+  description: TEXT,
+  aggregation: [`an object with a type, ${oneOf(AGGREGATIONS)[0]}`, readAggregation],
+  attributeKeys: TEXTS,
+  aggregationCardinalityLimit: integer(1, MAX_CARDINALITY),
+};
+
+/** What is wrong with a view. */
+class Problem extends Error {}
+
+/** Copies of the views that can be used; says what is wrong with the others. Never throws. */
+export function checkViews(views: unknown): readonly View[] {
+  const usable: View[] = [];
+  try {
+    if (!Array.isArray(views)) throw new Problem("is not a list of views");
+    for (let i = 0; i < views.length; i++) {
+      try {
+        usable.push(readView(views[i]));
+      } catch (error) {
+        warn(`metrics view ${i + 1} of ${views.length}`, error);
+      }
     }
+  } catch (error) {
+    warn("metrics.views", error);
   }
-  return null;
+  return usable;
+}
+
+function warn(what: string, error: unknown): void {
+  const reason = error instanceof Problem ? error.message : "could not be read";
+  diag.warn(`${what}: ${reason}; it is ignored`);
+}
+
+function readView(given: unknown): View {
+  const view: View = readFields(given, FIELDS, "a view");
+  const { name, instrumentName } = view;
+  if (Object.keys(SELECTORS).every((field) => !Object.hasOwn(view, field))) {
+    throw new Problem("it must say which instruments are meant");
+  }
+  if (name !== undefined && (instrumentName === undefined || /[*?]/.test(instrumentName))) {
+    throw new Problem("a view with a name must select one instrument by its name");
+  }
+  return view;
+}
+
+/** Undefined for what is none. */
+function readAggregation(given: unknown): ViewAggregation | undefined {
+  const { type } = given as Partial<ViewAggregation>;
+  if (type === undefined || !Object.hasOwn(AGGREGATIONS, type)) return undefined;
+  const rules = { type: oneOf(AGGREGATIONS), ...AGGREGATIONS[type] };
+  return readFields(given, rules, `an aggregation of type ${type}`);
+}
+
+/** What an object says, null being nothing. Throws what is wrong with it. */
+function readFields<T>(given: unknown, rules: Rules, what: string): T {
+  if (typeof given !== "object" || given === null || Array.isArray(given)) {
+    throw new Problem(`${what} is an object`);
+  }
+  const fields: Record<string, unknown> = {};
+  for (const [field, value] of Object.entries(given)) {
+    if (value === undefined || value === null) continue;
+    if (!Object.hasOwn(rules, field)) {
+      throw new Problem(`${what} has no ${field}, only ${Object.keys(rules).join(", ")}`);
+    }
+    const [allowed, read] = rules[field];
+    fields[field] = read(value);
+    if (fields[field] === undefined) throw new Problem(`${field} is not ${allowed}`);
+  }
+  return fields as T;
 }
 
 /** What is wrong with boundaries of a histogram; null for nothing. */
