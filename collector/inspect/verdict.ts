@@ -162,9 +162,12 @@ const ADVICE: Record<(typeof LOSS_NAMES)[number], (ring: RingName) => string> = 
   dictionary_full: () =>
     `as the dictionary was full: use fewer different attribute keys, span names and instruments, ` +
     `or give it more room (${DICTIONARY_VARIABLE})`,
-  encode: () =>
-    `as they could not be encoded: look for attributes whose getters throw or that contain ` +
-    `themselves; OTEL_LOG_LEVEL=warn has the application say so`,
+  encode: (ring) =>
+    (ring === "measurements"
+      ? `as they were none: look for values that are no finite numbers, or negative ones of ` +
+        `counters and histograms`
+      : `as they could not be encoded: look for attributes whose getters throw or that contain ` +
+        `themselves`) + "; OTEL_LOG_LEVEL=warn has the application say so",
   truncated: (ring) =>
     `to fit their slots: record less in one, or make slots larger ` +
     `(${sizeVariable(ring, "slotBytes")})`,

@@ -138,7 +138,7 @@ export const LOSS_RING_FULL = 0;
 export const LOSS_RESERVE = 1;
 /** The dictionary was full: refused. */
 export const LOSS_DICTIONARY_FULL = 2;
-/** The record could not be encoded: refused. */
+/** The record could not be encoded, or says nothing (a measurement of NaN): refused. */
 export const LOSS_ENCODE = 3;
 /** Part of the record was cut off to fit its slot (the rest of it was written: not refused). */
 export const LOSS_TRUNCATED = 4;

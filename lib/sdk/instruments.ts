@@ -13,7 +13,7 @@ import type {
 } from "@opentelemetry/api";
 import { diag } from "@opentelemetry/api";
 import { INSTRUMENT_COUNTER, INSTRUMENT_HISTOGRAM, VALUE_INT } from "../format/fields.ts";
-import { RING_MEASUREMENTS } from "../format/layout.ts";
+import { LOSS_ENCODE, RING_MEASUREMENTS } from "../format/layout.ts";
 import { type AttributeSet, AttributeSets } from "../record/attribute-sets.ts";
 import { attributesOf } from "../record/attributes.ts";
 import { type RecordFile, WRITTEN } from "../record/encode.ts";
@@ -79,18 +79,24 @@ export class Instrument {
   /** `value` as it is recorded, NaN for one that is not, having said why once. */
   protected accept(value: unknown): number {
     if (typeof value !== "number" || !Number.isFinite(value)) {
-      this.warn("a value is not a finite number; it is not recorded");
-      return NaN;
+      return this.refuse("a value is not a finite number; it is not recorded");
     }
     if (!this.isInt || Number.isInteger(value)) {
       if (this.isInt && (value >= MAX_LONG || value < -MAX_LONG)) {
-        this.warn("a value does not fit a 64-bit integer; it is not recorded");
-        return NaN;
+        return this.refuse("a value does not fit a 64-bit integer; it is not recorded");
       }
       return value;
     }
     this.warn("an instrument of integers was given a fraction, which is cut off");
     return Math.trunc(value);
+  }
+
+  /** Counts a measurement that is none, in every stream, and says why once. Returns NaN. */
+  protected refuse(why: string): number {
+    const { file } = this.settings.recorder;
+    for (const _ of this.streams) file?.lose(RING_MEASUREMENTS, LOSS_ENCODE);
+    this.warn(why);
+    return NaN;
   }
 
   /** Says something about this instrument, once. */
@@ -143,7 +149,8 @@ export class SynchronousInstrument extends Instrument
       (this.isInt && Math.floor(value) !== value)
     ) {
       if (this.isNonNegative && value < 0) {
-        return this.warn("a negative value can't be recorded");
+        this.refuse("a negative value can't be recorded");
+        return;
       }
       value = this.accept(value);
       if (Number.isNaN(value)) return;

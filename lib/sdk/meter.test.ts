@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import {
+  type Attributes,
   type BatchObservableResult,
   context,
   diag,
@@ -19,7 +20,8 @@ import {
 import type { Measurement } from "../../proto/gen/mmap_pb.ts";
 import { Random, seed } from "../../tests/support/random.ts";
 import { hex, RawFile } from "../../tests/support/records.ts";
-import { DICTIONARY_END } from "../format/layout.ts";
+import type { RingLedger } from "../file/ledger.ts";
+import { DICTIONARY_END, RING_MEASUREMENTS } from "../format/layout.ts";
 import { Reader } from "../reader.ts";
 import { type Sdk, start, type StartOptions } from "./start.ts";
 import type { View } from "./views.ts";
@@ -358,6 +360,50 @@ describe("instruments", () => {
     assert.equal(lines.filter((line) => line.includes("instrument c: a value")).length, 1);
     assert.equal(lines.filter((line) => line.includes("negative")).length, 2);
     assert.equal(lines.filter((line) => line.includes("fraction")).length, 1);
+  });
+
+  it("count what is no measurement as refused, once for each stream", async () => {
+    const throwing = {
+      get a(): number {
+        throw new Error("no value");
+      },
+    };
+    let offered = 0;
+    let ledger!: RingLedger;
+    await warnings(() =>
+      recorded(async (meter, sdk) => {
+        const counter = meter.createCounter("c");
+        const int = meter.createHistogram("two", { valueType: ValueType.INT });
+        const values = [1, NaN, Infinity, -Infinity, "1", null, 1n, -1, -0.5, 2 ** 63, 3];
+        for (const value of values) {
+          counter.add(value as number);
+          int.record(value as number);
+        }
+        offered = values.length * 3 + 5;
+        meter.createCounter("dropped").add(NaN);
+        meter.createObservableUpDownCounter("o").addCallback((result) => {
+          const given: [unknown, Attributes?][] = [[1], [NaN], [null], [2, throwing], [-1, {
+            b: 1,
+          }]];
+          for (const [value, attributes] of given) result.observe(value as number, attributes);
+        });
+        await sdk.meterProvider!.collect();
+        const reader = Reader.open(sdk.path!);
+        ledger = reader.ledger()[RING_MEASUREMENTS];
+        reader.close();
+      }, {
+        metrics: {
+          views: [
+            { instrumentName: "two" },
+            { instrumentName: "two", name: "second" },
+            { instrumentName: "dropped", aggregation: { type: "drop" } },
+          ],
+        },
+      })
+    );
+    assert.equal(ledger.claimed, 3 + 2 * 2 + 2);
+    assert.equal(ledger.refused.encode, offered - ledger.claimed);
+    assert.equal(ledger.offered, offered);
   });
 
   it("take no elements of a text, a list or bytes for attributes", async () => {

@@ -58,7 +58,7 @@ export class ObservableInstrument extends Instrument implements Observable {
       const copy = { ...given };
       this.observations.set(keyOf(copy), { value: accepted, attributes: copy });
     } catch {
-      this.warn("attributes of an observation could not be read");
+      this.refuse("attributes of an observation could not be read");
     }
   }
 
