@@ -441,6 +441,53 @@ describe("instruments", () => {
     assert.ok(used < 2000 + count * 20, `${used} bytes of dictionary for ${count} attributes`);
   });
 
+  it("are made whatever they are made of", async () => {
+    const throwing = new Proxy({}, {
+      get(): never {
+        throw new Error("not to be read");
+      },
+    });
+    const text = {
+      toString(): never {
+        throw new Error("no text");
+      },
+    };
+    let lines: string[] = [];
+    const file = await recorded(async (_, sdk) => {
+      lines = await warnings(async () => {
+        for (const hostile of [Symbol("s"), text, revoked(), null, undefined, 5] as never[]) {
+          for (const options of [undefined, throwing, revoked(), hostile] as never[]) {
+            const meter = metrics.getMeter(hostile, hostile, options);
+            assert.equal(metrics.getMeter(hostile, hostile, options), meter);
+            meter.createCounter(hostile, options).add(1);
+            meter.createHistogram("h", { description: "first", unit: hostile }).record(1);
+            meter.createHistogram("h", { advice: options }).record(1);
+            meter.createHistogram("h", { advice: { explicitBucketBoundaries: options } }).record(1);
+            meter.addBatchObservableCallback(() => {}, options);
+            meter.addBatchObservableCallback(() => {}, [options]);
+            meter.addBatchObservableCallback(hostile, [meter.createObservableGauge("o")]);
+            meter.removeBatchObservableCallback(hostile, options);
+          }
+        }
+        const gauge = metrics.getMeter("m").createObservableGauge("g");
+        gauge.addCallback(() => throwing as Promise<void>);
+        const oddPromise = Promise.resolve();
+        Object.defineProperty(oddPromise, "constructor", {
+          get(): never {
+            throw new Error("no constructor");
+          },
+        });
+        gauge.addCallback(() => oddPromise);
+        gauge.addCallback((result) => result.observe(7));
+        await sdk.meterProvider!.collect();
+      });
+    }, { sizes: { measurements: { slots: 256, slotBytes: 512 } } });
+    assert.equal(file.measurements().length, 6 * 4 * 4 + 1);
+    assert.equal(valuesOf(file).at(-1), 7);
+    assert.ok(lines.some((line) => line.startsWith("getMeter: its options could not be read")));
+    assert.ok(lines.some((line) => /^instrument h: its options could not be read/.test(line)));
+  });
+
   it("take null for what is not said", async () => {
     const nothing = {
       unit: null,

@@ -242,9 +242,14 @@ export class Meter implements ApiMeter {
   }
 }
 
+/** None for what can't be read. */
 function ownObservables(observables: unknown): ObservableInstrument[] {
-  if (!Array.isArray(observables)) return [];
-  return observables.filter((each) => each instanceof ObservableInstrument);
+  try {
+    if (!Array.isArray(observables)) return [];
+    return observables.filter((each) => each instanceof ObservableInstrument);
+  } catch {
+    return [];
+  }
 }
 
 function isSame(
@@ -268,21 +273,11 @@ function identify(
         `"-" and "/"; backends may refuse it`,
     );
   }
-  const { valueType, advice } = options ?? {};
-  // null is not said, either.
-  const unit = asText(options?.unit ?? "");
-  const description = asText(options?.description ?? "");
+  const { unit, description, valueType, boundaries } = readOptions(text, options);
   if (!UNIT.test(unit)) {
     diag.warn(
       `instrument ${text}: its unit is not up to 63 ASCII characters; backends may refuse it`,
     );
-  }
-  let boundaries: readonly number[] | null = null;
-  const advised = advice?.explicitBucketBoundaries ?? null;
-  if (advised !== null) {
-    const problem = boundariesProblem(advised);
-    if (problem === null) boundaries = [...advised];
-    else diag.warn(`instrument ${text}: its advised ${problem}; they are ignored`);
   }
   setTimeNow();
   return {
@@ -290,11 +285,37 @@ function identify(
     description,
     unit,
     instrument,
-    valueType: valueType === ValueType.INT ? VALUE_INT : VALUE_DOUBLE,
+    valueType,
     boundaries,
     createdLow: timeWords[0],
     createdHigh: timeWords[1],
   };
+}
+
+/** What options say; what can't be read of them is as if they did not. Never throws. */
+function readOptions(
+  name: string,
+  options: MetricOptions | undefined,
+): Pick<InstrumentIdentity, "unit" | "description" | "valueType" | "boundaries"> {
+  let unit = "";
+  let description = "";
+  let valueType = VALUE_DOUBLE;
+  let boundaries: readonly number[] | null = null;
+  try {
+    // null is not said, either.
+    unit = asText(options?.unit ?? "");
+    description = asText(options?.description ?? "");
+    if (options?.valueType === ValueType.INT) valueType = VALUE_INT;
+    const advised = options?.advice?.explicitBucketBoundaries ?? null;
+    if (advised !== null) {
+      const problem = boundariesProblem(advised);
+      if (problem === null) boundaries = [...advised];
+      else diag.warn(`instrument ${name}: its advised ${problem}; they are ignored`);
+    }
+  } catch (error) {
+    diag.warn(`instrument ${name}: its options could not be read`, error);
+  }
+  return { unit, description, valueType, boundaries };
 }
 
 function isSameInstrument(a: InstrumentIdentity, b: InstrumentIdentity): boolean {

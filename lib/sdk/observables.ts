@@ -174,6 +174,7 @@ function askOne(
     asked.hasFailed = true;
   };
   let answer: void | Promise<void>;
+  let isPromise: boolean;
   try {
     if (asked.isBatch) {
       const result: BatchObservableResult = {
@@ -187,17 +188,19 @@ function askOne(
       };
       answer = (asked.callback as ObservableCallback)(result);
     }
+    isPromise = isThenable(answer);
   } catch (error) {
     fail(error);
     finish();
     return null;
   }
-  if (!isThenable(answer)) {
+  if (!isPromise) {
     finish();
     return null;
   }
   asked.isRunning = true;
-  const answered = Promise.resolve(answer).catch(fail).then(() => {
+  // Whatever its getters throw rejects, unlike with Promise.resolve.
+  const answered = new Promise((resolve) => resolve(answer)).catch(fail).then(() => {
     asked.isRunning = false;
     finish();
   });
@@ -209,6 +212,6 @@ function askOne(
   return Promise.race([answered, deadline.then(finish)]);
 }
 
-function isThenable(value: unknown): value is Promise<void> {
+function isThenable(value: unknown): boolean {
   return typeof (value as { then?: unknown } | undefined)?.then === "function";
 }
