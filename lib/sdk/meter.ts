@@ -37,7 +37,7 @@ import { type Asked, ObservableInstrument } from "./observables.ts";
 import type { ScopeIdentity } from "./recorder.ts";
 import { asText } from "./span.ts";
 import {
-  boundariesProblem,
+  boundariesOf,
   definitionsOf,
   type InstrumentIdentity,
   type MetricDefaults,
@@ -308,9 +308,10 @@ function readOptions(
     if (options?.valueType === ValueType.INT) valueType = VALUE_INT;
     const advised = options?.advice?.explicitBucketBoundaries ?? null;
     if (advised !== null) {
-      const problem = boundariesProblem(advised);
-      if (problem === null) boundaries = [...advised];
-      else diag.warn(`instrument ${name}: its advised ${problem}; they are ignored`);
+      boundaries = boundariesOf(advised);
+      if (boundaries === null) {
+        diag.warn(`instrument ${name}: its advised boundaries are no list of numbers; ignored`);
+      }
     }
   } catch (error) {
     diag.warn(`instrument ${name}: its options could not be read`, error);

@@ -37,7 +37,10 @@ export type ViewAggregation =
   | { readonly type: "default" | "drop" | "sum" | "last_value" }
   | {
     readonly type: "explicit_bucket_histogram";
-    /** Inclusive upper bounds. Default: the specification's, not those that the instrument advises. */
+    /**
+     * Inclusive upper bounds, in any order; infinities and what is there twice is left out. Default:
+     * the specification's, not those that the instrument advises.
+     */
     readonly boundaries?: readonly number[];
     /** Default true. */
     readonly recordMinMax?: boolean;
@@ -221,9 +224,7 @@ const TEXTS: Rule = ["a list of texts", (value) => {
   const list = Array.isArray(value) ? [...value] : [0];
   return list.every((each) => typeof each === "string") ? list : undefined;
 }];
-const BOUNDARIES: Rule = ["a list of finite numbers that increase", (value) => {
-  return boundariesProblem(value) === null ? [...value as number[]] : undefined;
-}];
+const BOUNDARIES: Rule = ["a list of numbers", (value) => boundariesOf(value) ?? undefined];
 
 function oneOf(names: object): Rule {
   const all = Object.keys(names);
@@ -333,14 +334,13 @@ function readFields<T>(given: unknown, rules: Rules, what: string): T {
   return fields as T;
 }
 
-/** What is wrong with boundaries of a histogram; null for nothing. */
-export function boundariesProblem(boundaries: unknown): string | null {
-  if (!Array.isArray(boundaries)) return "boundaries are no array";
-  for (let i = 0; i < boundaries.length; i++) {
-    if (typeof boundaries[i] !== "number" || !Number.isFinite(boundaries[i])) {
-      return "boundaries are not all finite numbers";
-    }
-    if (i > 0 && !(boundaries[i - 1] < boundaries[i])) return "boundaries do not increase";
-  }
-  return null;
+/**
+ * Boundaries of a histogram in their order, each once, without the infinities, which every histogram
+ * has at its ends; null for what is no list of numbers.
+ */
+export function boundariesOf(given: unknown): number[] | null {
+  if (!Array.isArray(given)) return null;
+  const list: unknown[] = [...given];
+  if (!list.every((each) => typeof each === "number" && !Number.isNaN(each))) return null;
+  return [...new Set(list as number[])].filter(Number.isFinite).sort((a, b) => a - b);
 }
