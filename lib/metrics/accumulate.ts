@@ -120,9 +120,10 @@ export class Accumulator {
     return stream.overflow;
   }
 
+  /** Nothing overflows before there are more sets than the limit (Metrics SDK, "Overflow attribute"). */
   private hasRoom(stream: Stream): boolean {
     const { count, overflow, limit } = stream;
-    return count - (overflow === NO_SERIES ? 0 : 1) < limit - 1 && this.hasShare(stream);
+    return count - (overflow === NO_SERIES ? 0 : 1) < limit && this.hasShare(stream);
   }
 
   private hasShare({ process }: Stream): boolean {

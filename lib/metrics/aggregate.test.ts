@@ -158,9 +158,13 @@ describe("aggregation", () => {
   });
 
   it("puts what is beyond the limit into a series of its own", () => {
-    const bench = new Bench({ cardinalityLimit: 5 });
+    const bench = new Bench({ cardinalityLimit: 4 });
     const c = bench.define(COUNTER);
-    const own = bench.define({ ...COUNTER, name: "own", cardinalityLimit: 2 });
+    const own = bench.define({ ...COUNTER, name: "own", cardinalityLimit: 1 });
+    for (let i = 0; i < 4; i++) bench.measure(c, 0n, [["i", int(i)]]);
+    // As many as there may be: nothing is beyond the limit.
+    assert.equal(pointsOf(bench.collect().c).length, 4);
+    assert.equal(bench.counts.overflowed, 0);
     for (let round = 0; round < 2; round++) {
       for (let i = 0; i < 20; i++) {
         bench.measure(c, 1n, [["i", int(i)]]);
@@ -399,7 +403,7 @@ describe("aggregation", () => {
           for (const [each, { isMeasured }] of model) if (!isMeasured) model.delete(each);
         }
         const overflow = model.has(OVERFLOW) ? 1 : 0;
-        const into = model.has(key) || model.size - overflow < 11 ? key : OVERFLOW;
+        const into = model.has(key) || model.size - overflow < 12 ? key : OVERFLOW;
         let series = model.get(into);
         if (series === undefined) {
           model.set(into, series = { values: [], isMeasured: false, idle: 0 });

@@ -372,7 +372,7 @@ describe("a saved aggregator", () => {
     const options: AggregatorOptions = {
       ...AGGREGATION,
       // c2 loses an attribute and o its name; h goes on, under another limit.
-      cardinalityLimit: 2,
+      cardinalityLimit: 1,
       views: views([
         { selector: { instrument_name: "c2" }, stream: { attribute_keys: { excluded: ["b"] } } },
         { selector: { instrument_name: "o" }, stream: { name: "p" } },

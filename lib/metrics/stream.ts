@@ -38,7 +38,7 @@ export interface StreamOptions {
   readonly temporality: TemporalityPreference;
   /** What histograms become, whatever their definition says. */
   readonly histograms: "definition" | "explicit" | "exponential";
-  /** Series of a stream at most, the one for the overflow included. */
+  /** Series of a stream at most, besides the one for the overflow. */
   readonly cardinalityLimit: number;
   /** Streams of delta temporality are kept a second time, for snapshots, with all that ever came. */
   readonly keepsCumulative?: boolean;

@@ -71,7 +71,7 @@ export interface View {
   readonly aggregation?: ViewAggregation;
   /** Attributes that are kept. Default: all. */
   readonly attributeKeys?: readonly string[];
-  /** Series at most, 1 to 2,147,483,647. Default: the collector's, 2,000. */
+  /** Series at most, 1 to 2,147,483,647, and one of the overflow. Default: the collector's, 2,000. */
   readonly aggregationCardinalityLimit?: number;
 }
 
