@@ -100,7 +100,7 @@ export class Instrument {
   }
 
   /** Says something about this instrument, once. */
-  protected warn(message: string): void {
+  warn(message: string): void {
     if (this.warned.has(message)) return;
     this.warned.add(message);
     diag.warn(`instrument ${this.identity.name}: ${message}`);

@@ -531,6 +531,24 @@ describe("instruments", () => {
     });
   });
 
+  it("keep the advice that came first, and say so where it matters", async () => {
+    const use = (views: readonly View[]): Promise<string[]> =>
+      warnings(() =>
+        recorded((meter) => {
+          for (const explicitBucketBoundaries of [[1, 2], [2, 1], [3], undefined]) {
+            const advice = { explicitBucketBoundaries };
+            meter.createHistogram("h", { advice }).record(1);
+            meter.createCounter("c", { advice }).add(1);
+          }
+        }, { metrics: { views } })
+      );
+    assert.deepEqual(await use([]), [
+      "instrument h: it is asked for with other advice; what was advised first counts",
+    ]);
+    const aggregation = { type: "explicit_bucket_histogram", boundaries: [5] } as const;
+    assert.deepEqual(await use([{ instrumentName: "h", aggregation }]), []);
+  });
+
   it("go on in the next file, definitions and attributes with them", async () => {
     const sizes = { dictionaryBytes: 16_384 };
     const place = join(directory, "succession");

@@ -198,10 +198,12 @@ export class Meter implements ApiMeter {
             `their case`,
         );
       }
+      if (this.advisesOther(identity, same)) {
+        same.warn("it is asked for with other advice; what was advised first counts");
+      }
       return same as T;
     }
-    const { settings, scope } = this;
-    const definitions = definitionsOf(identity, scope, settings.views, settings)
+    const definitions = this.definitionsOf(identity)
       .filter((definition) => {
         if (fitsEntry(definition)) return true;
         diag.error(
@@ -211,10 +213,23 @@ export class Meter implements ApiMeter {
         return false;
       })
       .map((definition) => this.settled(definition, identity));
-    const instrument = new type(settings, identity, definitions);
+    const instrument = new type(this.settings, identity, definitions);
     instrument.bind(this.scopeRef);
     this.instruments.set(key, [...known, instrument]);
     return instrument;
+  }
+
+  private definitionsOf(identity: InstrumentIdentity): MetricDefinition[] {
+    const { settings, scope } = this;
+    return definitionsOf(identity, scope, settings.views, settings);
+  }
+
+  /** Whether what an instrument advises would make another of the same one that there is. */
+  private advisesOther({ boundaries }: InstrumentIdentity, { identity }: Instrument): boolean {
+    if (String(boundaries) === String(identity.boundaries)) return false;
+    const [known, added] = [identity, { ...identity, boundaries }]
+      .map((each) => JSON.stringify(this.definitionsOf(each)));
+    return known !== added;
   }
 
   /**
