@@ -148,6 +148,35 @@ function advisedTwice(): void {
   }
 }
 
+/** Views that say the same of an instrument. */
+function viewedTwice(): void {
+  const m = meter();
+  m.createCounter("counter").add(1);
+  m.createHistogram("histogram").record(2);
+  m.createObservableCounter("observed").addCallback((it) => it.observe(5));
+}
+
+/** Several callbacks that observe the same. */
+async function observedTwice(collect: () => Promise<unknown>): Promise<void> {
+  const m = meter();
+  const single = m.createObservableCounter("single");
+  single.addCallback((it) => it.observe(5));
+  single.addCallback((it) => it.observe(3));
+  const batched = m.createObservableUpDownCounter("batched");
+  batched.addCallback((it) => it.observe(5, { a: 1 }));
+  m.addBatchObservableCallback((it) => it.observe(batched, 3, { a: 1 }), [batched]);
+  for (let i = 0; i < 2; i++) await collect();
+}
+
+/** Options of null, and boundaries in any order. */
+function oddOptions(): void {
+  const m = meter();
+  m.createCounter("null", { unit: null, description: null, advice: null } as never).add(1);
+  for (const [i, list] of [[0, 10, Infinity], [10, 0, 5], [-Infinity, 1]].entries()) {
+    m.createHistogram(`advised ${i}`, { advice: { explicitBucketBoundaries: list } }).record(5);
+  }
+}
+
 function names(): void {
   const m = meter();
   for (
@@ -329,6 +358,19 @@ export const programs: Readonly<Record<string, Program>> = {
   duplicates: { run: duplicates },
   "similar instruments": { run: similar },
   "advised twice": { run: advisedTwice },
+  "views that say the same": {
+    settings: {
+      views: [
+        { instrumentName: "*" },
+        { instrumentType: "counter" },
+        { instrumentType: "histogram" },
+        { instrumentType: "observable_counter" },
+      ],
+    },
+    run: viewedTwice,
+  },
+  "observed by several": { run: observedTwice },
+  "odd options": { run: oddOptions },
   "instrument names": { run: names },
   "edges of buckets": { run: edgesOfBuckets },
   "edges of buckets, delta": { settings: { temporality: "delta" }, run: edgesOfBuckets },
