@@ -125,6 +125,10 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
       journal: spool && openJournal({
         directory: join(spool.folder, "journal"),
         lastMark: (signal) => spool.lastMark(signal),
+        syncStored: () => {
+          lanes!.sync();
+          spool.sync();
+        },
         log,
       }),
     });

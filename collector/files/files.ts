@@ -249,6 +249,12 @@ export class Files {
     return null;
   }
 
+  /** Some outlast a loss of power. */
+  get someSynced(): boolean {
+    for (const { isSynced } of this.followed.values()) if (isSynced) return true;
+    return false;
+  }
+
   private rename(file: FollowedFile, path: string): void {
     this.followed.delete(file.path);
     file.path = path;

@@ -6,6 +6,7 @@
 import { statSync, unlinkSync } from "node:fs";
 import process from "node:process";
 import { type HeldLock, lockFile } from "../../ffi/mod.ts";
+import { readBootId } from "../../lib/file/boot.ts";
 import { type Extension, readExtension, writeReader } from "../../lib/file/extension.ts";
 import { type Geometry, readGeometry } from "../../lib/file/geometry.ts";
 import { MappedFile } from "../../lib/file/mapped.ts";
@@ -58,6 +59,11 @@ export interface FollowedFile extends RoundFile {
   readonly inode: string;
   /** What it is recognised by after a restart of the collector. */
   readonly identity: string;
+  /**
+   * Its writer syncs it, so it outlasts a loss of power (durability "power"): nothing of it may be given
+   * back, nor the file removed, before what was taken is on the disk.
+   */
+  readonly isSynced: boolean;
   owner: OwnerState;
   /** Records taken when the owner was last asked after. */
   seen: number;
@@ -173,6 +179,7 @@ export function openFile(
       process: followedProcess,
       inode,
       identity,
+      isSynced: extension !== null && readBootId(file.u8) !== null,
       owner: "writing",
       seen: -1,
       supersededSince: 0,

@@ -9,6 +9,10 @@
  * Killed after it, requests are made again, and the mark of the last one that is stored says which
  * of them nobody needs.
  *
+ * That holds when this process ends. Files of applications that outlast a loss of power have more: their
+ * slots are released when the block is on the disk, and blocks are removed, as are files, when what was
+ * stored of them is.
+ *
  * @module
  */
 import { randomBytes } from "node:crypto";
@@ -61,6 +65,7 @@ import {
   type Segment,
   segmentPath,
   setAside,
+  syncSegment,
 } from "./segment.ts";
 import { BlockBuffer } from "./write.ts";
 
@@ -84,6 +89,8 @@ export interface JournalOptions {
   readonly directory: string;
   /** The mark of the request of a signal that was stored last, null when there is none. */
   readonly lastMark: (signal: Signal) => Uint8Array | null;
+  /** Waits until all that was stored is on the disk. Throws where that failed. */
+  readonly syncStored: () => void;
   readonly log: Log;
   /** See {@linkcode LOG_BYTES}. */
   readonly logBytes?: number;
@@ -130,6 +137,8 @@ export class Journal implements RequestJournal, FilesJournal {
   /** By signal: items up to which all are answered, and how far that is written. */
   private readonly done = forEachSignal(() => 0);
   private readonly noted = forEachSignal(() => 0);
+  /** How far it was when all that is stored was on the disk. */
+  private readonly safe = forEachSignal(() => 0);
   private id: Uint8Array = randomBytes(ID_BYTES);
   private segment: Segment | null = null;
   private nextNumber = 1;
@@ -138,6 +147,8 @@ export class Journal implements RequestJournal, FilesJournal {
   private renewed = false;
   /** When a checkpoint may be tried again. */
   private againAt = 0;
+  /** All that was flushed is on the disk. */
+  isSecure = false;
   /** Since the last checkpoint: instruments that were met before have streams of other views. */
   private haveViewsChanged = false;
   /** The list that was compared last. */
@@ -387,6 +398,7 @@ export class Journal implements RequestJournal, FilesJournal {
     try {
       const block = buffer.block();
       append(this.segment, block);
+      this.isSecure = false;
       this.logged += block.length;
     } catch (error) {
       this.isFull = (error as { code?: string }).code === "EFBIG";
@@ -397,6 +409,29 @@ export class Journal implements RequestJournal, FilesJournal {
     buffer.clear();
     this.problems.recovered(() => "the journal is written again");
     return true;
+  }
+
+  /**
+   * Waits until what was flushed is on the disk, and with `stored` what was stored as well. False when that
+   * failed: then everything is to be written anew, since a disk says only once what it did not take.
+   */
+  secure(stored = false): boolean {
+    if (this.renewed || this.segment === null) return false;
+    try {
+      if (stored) this.secureStored();
+      if (!this.isSecure) syncSegment(this.segment);
+      return this.isSecure = true;
+    } catch (error) {
+      this.renewed = true;
+      this.report(error);
+      return false;
+    }
+  }
+
+  private secureStored(): void {
+    const done = { ...this.done };
+    this.options.syncStored();
+    Object.assign(this.safe, done);
   }
 
   /** Gives the requests away that were made: what they are made of is written. */
@@ -426,8 +461,8 @@ export class Journal implements RequestJournal, FilesJournal {
   /** The spool knows it better, unless another collector has taken over what this one has stored. */
   private noteAnswered(): void {
     for (const signal of SIGNALS) {
-      const items = this.done[signal];
-      if (items === this.noted[signal]) continue;
+      const items = this.files.someSynced ? this.safe[signal] : this.done[signal];
+      if (items <= this.noted[signal]) continue;
       this.noted[signal] = items;
       const high = Math.floor(items / 2 ** 32);
       this.buffer.words(ANSWERED, SIGNALS.indexOf(signal), items | 0, high);
@@ -486,16 +521,20 @@ export class Journal implements RequestJournal, FilesJournal {
   private begin(): boolean {
     const { buffer } = this;
     const before = this.segment;
+    const sync = files.someSynced || this.hasMissing;
     // Whoever reads the checkpoint goes by one list of views: so does who goes on from here.
     this.noteSettings();
     if (this.haveViewsChanged) this.applySettings();
     try {
+      // What was stored is not written once more.
+      if (sync) this.secureStored();
       const settings = settingsOf(this.settings);
       const segment = createSegment(
         this.options.directory,
         this.nextNumber,
         this.id,
         (put) => writeCheckpoint(this.held(settings), put),
+        sync,
       );
       this.written = settings;
       this.segment = segment;
@@ -508,6 +547,7 @@ export class Journal implements RequestJournal, FilesJournal {
     }
     this.nextNumber++;
     this.logged = 0;
+    this.isSecure = sync;
     this.renewed = false;
     this.isFull = false;
     buffer.clear();

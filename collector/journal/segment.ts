@@ -7,7 +7,9 @@ import {
   closeSync,
   constants,
   copyFileSync,
+  fdatasyncSync,
   fstatSync,
+  fsyncSync,
   ftruncateSync,
   mkdirSync,
   openSync,
@@ -52,6 +54,8 @@ export interface Segment {
   readonly checkpoint: number;
   /** Bytes that a file of this process may have: Deno does not survive an attempt to write more. */
   readonly limit: number;
+  /** Its name is on the disk. */
+  isNamed: boolean;
 }
 
 /** A segment as it was found. */
@@ -135,19 +139,21 @@ export function openSegment(directory: string, number: number): FoundSegment | B
   const torn = length - size;
   const isDamaged = !isCutOff(fd, length, size);
   const limit = fileSizeLimit();
-  return { number, path, fd, size, checkpoint: 0, limit, id, settings, torn, isDamaged };
+  const segment = { number, path, fd, size, checkpoint: 0, limit, isNamed: false };
+  return { ...segment, id, settings, torn, isDamaged };
 }
 
 /**
  * Makes a segment whose checkpoint is written by `write`, which calls `put` with each block. It is
- * there as a whole or not at all: named when everything is written. What is not there on the disk
- * yet survives the end of this process, which is all that is promised.
+ * there as a whole or not at all: named when everything is written. With `sync` that holds for a loss
+ * of power too, and it is on the disk when this returns; else it survives the end of this process.
  */
 export function createSegment(
   directory: string,
   number: number,
   id: Uint8Array,
   write: (put: (block: Uint8Array) => void) => void,
+  sync = false,
 ): Segment {
   mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });
   const path = segmentPath(directory, number);
@@ -167,9 +173,12 @@ export function createSegment(
     };
     put(header);
     write(put);
+    if (sync) fdatasyncSync(fd);
     // Last, so that a segment with a name always has a whole checkpoint.
     renameSync(temporary, path);
-    return { number, path, fd, size, checkpoint: size, limit };
+    const segment = { number, path, fd, size, checkpoint: size, limit, isNamed: false };
+    if (sync) syncName(segment);
+    return segment;
   } catch (error) {
     closeSync(fd);
     tryUnlink(temporary);
@@ -195,6 +204,22 @@ export function append(segment: Segment, block: Uint8Array): void {
     throw error;
   }
   segment.size += block.length;
+}
+
+/** Waits until all of it is on the disk. Throws where that failed. */
+export function syncSegment(segment: Segment): void {
+  fdatasyncSync(segment.fd);
+  if (!segment.isNamed) syncName(segment);
+}
+
+function syncName(segment: Segment): void {
+  const fd = openSync(dirname(segment.path), "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  segment.isNamed = true;
 }
 
 /** Cuts off what is behind the last whole block, so that it can't be taken for what comes next. */

@@ -71,6 +71,8 @@ const OWNER_MS = 1000;
 /** Between two looks for input and output while there is more to take; more often costs more CPU. */
 const BREATH_MS = 500;
 const HEARTBEAT_MS = 1000;
+/** For files that outlast a loss of power, the journal goes to the disk no more often. */
+const SECURE_MS = 100;
 /** Sleep after a round that found much, that found something, and at most, milliseconds. */
 const BUSY_SLEEP_MS = 2;
 const CALM_SLEEP_MS = 20;
@@ -111,6 +113,8 @@ export class Pipeline {
   private busErrors = 0;
   /** When input and output were looked for at last, ms of `performance.now()`. */
   private breathedAt = 0;
+  /** When what was written goes to the disk again at the earliest, ms of `performance.now()`. */
+  private secureAfter = 0;
   /** The journal has everything that was not delivered. */
   private isKept = false;
   /** Counts of earlier runs. */
@@ -490,7 +494,7 @@ export class Pipeline {
       // Not before what was taken is written.
       if (journal?.isHeavy && !this.commit()) break;
       if (requests.fullQueues > full) last.push(process);
-      if (!options.once && journal === null) releaseLiving(process);
+      if (!options.once && journal === null) releaseLiving(process, true);
     }
     this.commit();
     // Who filled a queue had more than a share: when there is room again, others come first.
@@ -512,8 +516,22 @@ export class Pipeline {
     if (journal === null) return true;
     if (!journal.flush() && !(journal.isFull && this.replaceJournal(journal))) return false;
     journal.give();
-    for (const process of files.processes.values()) if (!process.over) releaseLiving(process);
+    const isSecure = this.secure(journal);
+    for (const process of files.processes.values()) {
+      if (!process.over) releaseLiving(process, isSecure);
+    }
     return true;
+  }
+
+  /** Now and then, has what was written go to the disk, where files wait for that. */
+  private secure(journal: Journal): boolean {
+    if (!this.files.someSynced) return false;
+    const now = performance.now();
+    if (!journal.isSecure) {
+      if (now < this.secureAfter) return false;
+      this.secureAfter = now + SECURE_MS;
+    }
+    return journal.secure();
   }
 
   /**
@@ -578,6 +596,9 @@ export class Pipeline {
       if (process.unanswered > 0 || requests.assembler.isBatched(process.state)) continue;
       if (process.missing > 0) continue;
       if (SIGNALS.some((signal) => process.undelivered[signal] > 0)) continue;
+      // Nor before what was stored of them is on the disk.
+      const isSynced = process.files.some((file) => file.isSynced);
+      if (isSynced && this.journal?.secure(true) === false) continue;
       for (const file of [...process.files]) {
         if (file.owner !== "replaced") releaseRings(file);
         files.retire(file);
@@ -593,6 +614,7 @@ export class Pipeline {
       if (process.over) continue;
       for (const file of [...process.files]) {
         if (file.owner !== "superseded" || !hasSuccessor(file)) continue;
+        if (file.isSynced && this.journal?.secure() === false) continue;
         if (file.drain.rings.every((_, ring) => isDrained(file.drain, ring))) {
           if (!file.reported) this.reportLosses(process);
           file.reported = true;
@@ -652,11 +674,11 @@ export class Pipeline {
 /**
  * Gives back what was taken from files whose owners live. Of a file whose owner is gone nothing is
  * given back before its content is delivered. A superseded one is given back at once: its writer may
- * be waiting for it.
+ * be waiting for it. Those that outlast a loss of power wait until what was taken is on the disk.
  */
-function releaseLiving({ files }: FollowedProcess): void {
+function releaseLiving({ files }: FollowedProcess, isSecure: boolean): void {
   for (const file of files) {
-    if (!lives(file)) continue;
+    if (!lives(file) || (file.isSynced && !isSecure)) continue;
     releaseRings(file);
     attach(file);
   }

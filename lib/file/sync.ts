@@ -45,7 +45,7 @@ export class FileSyncer {
     this.file = file;
     this.onError = onError;
     this.timer = setInterval(() => {
-      if (this.running === null && this.isTime()) void this.sync();
+      if (this.running === null && this.isTime()) this.start(false);
     }, LOOK_MS);
     this.timer.unref();
   }
@@ -59,10 +59,7 @@ export class FileSyncer {
   /** Resolves when all that was written before the call is on the disk, or that has failed. */
   sync(): Promise<void> {
     if (this.ended) return Promise.resolve();
-    if (this.running === null) {
-      this.running = this.run().finally(() => this.running = null);
-      return this.running;
-    }
+    if (this.running === null) return this.start(true);
     // The one under way may have begun before the last record; one more is enough for all who ask.
     this.again ??= this.running.then(() => {
       this.again = null;
@@ -88,26 +85,37 @@ export class FileSyncer {
     if (this.running === null && this.fd >= 0) closeSync(this.fd);
   }
 
-  private run(): Promise<void> {
+  private start(isAsked: boolean): Promise<void> {
+    this.running = this.run(isAsked).finally(() => {
+      this.running = null;
+      if (this.ended && this.fd >= 0) close(this.fd, () => {});
+    });
+    return this.running;
+  }
+
+  private async run(isAsked: boolean): Promise<void> {
     const noted = this.note();
     this.syncedAt = performance.now();
     try {
       this.open();
       this.touch();
+      await this.write();
+      if (this.ended) return;
+      this.store(noted);
+      this.count++;
+      // Who asked can't wait until the next sync takes along what says so.
+      if (isAsked) await this.write();
     } catch (error) {
-      this.onError(error as Error);
-      return Promise.resolve();
+      if (!this.ended) this.onError(error as Error);
     }
-    return new Promise((resolve) => {
+  }
+
+  private write(): Promise<void> {
+    return new Promise((resolve, reject) => {
       fdatasync(this.fd, (error) => {
         this.isLost = Boolean(error);
-        if (this.ended) close(this.fd, () => {});
-        else if (error) this.onError(error);
-        else {
-          this.store(noted);
-          this.count++;
-        }
-        resolve();
+        if (error) reject(error);
+        else resolve();
       });
     });
   }

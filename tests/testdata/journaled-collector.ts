@@ -60,6 +60,7 @@ const pipeline = new Pipeline({
   journal: openJournal({
     directory: options.journal,
     lastMark: (signal) => options.forgetsMarks ? null : spool.lastMark(signal),
+    syncStored: () => spool.sync(),
     log,
     logBytes: options.logBytes,
   }),

@@ -1,0 +1,153 @@
+/**
+ * A loss of power under an application with `durability: "power"` and its collector: what the application
+ * had synced arrives, whatever the collector had taken, stored and removed. The disk is an image with a
+ * file system of its own; a copy of the image is what the disk has, without what the system still holds
+ * in memory.
+ */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { after, describe, it } from "node:test";
+import { Mapping } from "../ffi/mod.ts";
+import {
+  EXT_BOOT_ID,
+  EXT_LOSS,
+  EXT_SYNCED,
+  LOSS_REASONS,
+  RING_SPANS,
+} from "../lib/format/layout.ts";
+import { startSink } from "./peers/sink.ts";
+import { observe, receivedBy, startCollector } from "./support/collector.ts";
+import { Random, seed } from "./support/random.ts";
+import { ownRuntime } from "./support/runtimes.ts";
+
+const work = mkdtempSync(join(tmpdir(), "otlp-mmap-power-"));
+const image = join(work, "disk");
+const disk = join(work, "mounted");
+mkdirSync(disk);
+
+function command(name: string, ...args: string[]): boolean {
+  return spawnSync(name, args).status === 0;
+}
+
+/** Nothing goes to the disk by itself for as long as this takes. */
+function mount(path: string): boolean {
+  return command("mount", "-o", "loop,commit=600", path, disk);
+}
+
+const isMounted = process.platform === "linux" && command("truncate", "-s", "96M", image) &&
+  command("mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", image) && mount(image);
+after(() => {
+  if (isMounted) command("umount", disk);
+  rmSync(work, { recursive: true });
+});
+
+/** The application's files on the disk. */
+function files(): string[] {
+  const place = join(disk, "application");
+  return readdirSync(place).filter((name) => name.endsWith(".otlp")).map((name) =>
+    join(place, name)
+  );
+}
+
+/** What was on the disk at a moment, and how many spans were synced when there was a file no more. */
+interface Moment {
+  readonly image: string;
+  readonly spans: number | null;
+}
+
+/** Spans of which a file says that they are on the disk: two records each. */
+function syncedSpans({ i64 }: Mapping): number {
+  return Math.floor(Number(Atomics.load(i64, EXT_SYNCED / 8 + RING_SPANS)) / 2);
+}
+
+// Only root can mount.
+if (isMounted) {
+  describe(`a loss of power, seed ${seed}`, () => {
+    const random = new Random();
+
+    it("takes nothing from a collector that the application had synced", {
+      timeout: 180_000,
+    }, async () => {
+      const away = await startSink({ statuses: { traces: 503 } });
+      const spool = ["--spool", join(disk, "spool")];
+      const application = observe(ownRuntime, "tests/testdata/power-writer.ts", [
+        join(disk, "application"),
+      ]);
+      const collector = startCollector([
+        ...spool,
+        ...["--endpoint", away.url, join(disk, "application")],
+      ]);
+      const moments: Moment[] = [];
+      const processes = [application.child.pid!, collector.child.pid!];
+      const note = (spans: number | null): void => {
+        const copy = `${image}.${moments.length}`;
+        copyFileSync(image, copy);
+        moments.push({ image: copy, spans });
+      };
+      let spans = 0;
+      try {
+        await application.wrote(/\.otlp\n/);
+        const file = Mapping.open(application.text().trim());
+        for (let i = 0; i < 4; i++) {
+          await new Promise((resolve) => setTimeout(resolve, 700 + random.below(1500)));
+          for (const pid of processes) process.kill(pid, "SIGSTOP");
+          spans = syncedSpans(file);
+          note(null);
+          for (const pid of processes) process.kill(pid, "SIGCONT");
+        }
+        const lost = EXT_LOSS / 8 + RING_SPANS * LOSS_REASONS;
+        for (let reason = 0; reason < LOSS_REASONS; reason++) {
+          assert.equal(file.i64[lost + reason], 0n, "all were recorded");
+        }
+        file.close();
+        // Dead, stored and removed.
+        await application.stop("SIGKILL");
+        for (const deadline = Date.now() + 20_000; files().length > 0;) {
+          assert.ok(Date.now() < deadline, collector.text());
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+        process.kill(collector.child.pid!, "SIGSTOP");
+        note(spans);
+        process.kill(collector.child.pid!, "SIGCONT");
+      } finally {
+        await application.stop("SIGKILL");
+        await collector.stop("SIGKILL");
+        await away.stop();
+      }
+      let total = 0;
+      for (const [i, { image, spans: known }] of moments.entries()) {
+        assert.ok(command("umount", disk) && mount(image), `moment ${i} can be mounted`);
+        let synced = known ?? 0;
+        for (const path of files()) {
+          const file = Mapping.open(path);
+          synced = syncedSpans(file);
+          // Of another boot.
+          file.u8[EXT_BOOT_ID] ^= 1;
+          file.close();
+        }
+        const backend = await startSink();
+        const last = startCollector([
+          ...spool,
+          ...["--once", "--endpoint", backend.url, join(disk, "application")],
+        ]);
+        try {
+          await last.ended;
+          const arrived = new Set(receivedBy(backend).map(({ span }) => Number(span.name)));
+          const missing = Array.from({ length: synced }, (_, n) => n).filter((n) =>
+            !arrived.has(n)
+          );
+          assert.deepEqual(missing, [], `moment ${i}, ${synced} spans: ${last.text()}`);
+          total += synced;
+        } finally {
+          await last.stop("SIGKILL");
+          await backend.stop();
+        }
+      }
+      assert.ok(total > 1000, `${total} spans were synced`);
+    });
+  });
+}
