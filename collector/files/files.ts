@@ -229,6 +229,11 @@ export class Files {
         this.byInode.set(opened.followed.inode, opened.followed);
         this.opened++;
         this.journal?.opened(opened.followed);
+        // What the dead left is given back when it was delivered, and not when it was taken. (A writer
+        // without a lock is asked after when it is quiet: not to be seen is not to be dead.)
+        if (!options.once && opened.followed.extension !== null) {
+          this.askOwner(opened.followed, now);
+        }
         this.watchlist.opened(path);
         options.log("debug", `${printable(path)}: opened`);
       } else if ("unfinished" in opened) {
@@ -326,30 +331,33 @@ export class Files {
       const quiet = taken === file.seen;
       file.seen = taken;
       if (file.extension === null && !quiet && !once) continue;
-      try {
-        file.owner = once && file.extension === null
-          ? "dead"
-          : ownerState(file.path, file.file, file.extension, file.geometry.timeUnixNano);
-      } catch (error) {
-        // Its directory may have gone or been closed to us in between: its owner may live.
-        if (!(error instanceof SystemError)) throw error;
-        failed = true;
-        this.asking.report(
-          error.code,
-          "warn",
-          `not known whether its owner lives: ${error.message}`,
-        );
-        continue;
-      }
-      if (file.owner === "writing") continue;
-      file.closed = true;
-      // A file made anew in place has other records now than the ones that were claimed.
-      file.drain.over = file.owner !== "replaced";
-      file.supersededSince = now;
-      // What was claimed until the owner was gone is to be taken as well.
-      if (once) file.limits = file.limits.map((_, ring) => claimedTo(file.drain, ring));
+      if (!this.askOwner(file, now)) failed = true;
     }
     if (!failed) this.asking.recovered(() => "it is known again which owners live");
+  }
+
+  /** False where it can't be known now. */
+  private askOwner(file: FollowedFile, now: number): boolean {
+    const { once } = this.options;
+    try {
+      file.owner = once && file.extension === null
+        ? "dead"
+        : ownerState(file.path, file.file, file.extension, file.geometry.timeUnixNano);
+    } catch (error) {
+      // Its directory may have gone or been closed to us in between: its owner may live.
+      if (!(error instanceof SystemError)) throw error;
+      const message = `not known whether its owner lives: ${error.message}`;
+      this.asking.report(error.code, "warn", message);
+      return false;
+    }
+    if (file.owner === "writing") return true;
+    file.closed = true;
+    // A file made anew in place has other records now than the ones that were claimed.
+    file.drain.over = file.owner !== "replaced";
+    file.supersededSince = now;
+    // What was claimed until the owner was gone is to be taken as well.
+    if (once) file.limits = file.limits.map((_, ring) => claimedTo(file.drain, ring));
+    return true;
   }
 
   /** Tells every writer that somebody reads, and gives up files that were truncated or overwritten. */

@@ -521,7 +521,7 @@ export class Journal implements RequestJournal, FilesJournal {
   private begin(): boolean {
     const { buffer } = this;
     const before = this.segment;
-    const sync = files.someSynced || this.hasMissing;
+    const sync = this.files.someSynced || this.hasMissing;
     // Whoever reads the checkpoint goes by one list of views: so does who goes on from here.
     this.noteSettings();
     if (this.haveViewsChanged) this.applySettings();

@@ -20,7 +20,7 @@ import { Writer } from "../../lib/writer.ts";
 import { startSink } from "../../tests/peers/sink.ts";
 import { observe, receivedBy, waitForSpans } from "../../tests/support/collector.ts";
 import { ownRuntime } from "../../tests/support/runtimes.ts";
-import { folders, once, run, until } from "../testing/run.ts";
+import { folders, once, run, TestSink, until } from "../testing/run.ts";
 
 const folder = folders("trouble");
 const SMALL = { slots: 16, slotBytes: 512 };
@@ -49,6 +49,21 @@ function looks(): Promise<void> {
 }
 
 describe("trouble while following", () => {
+  it("keeps what the dead left in their files until somebody has it", async () => {
+    const directory = folder();
+    const names = leave(directory, 3);
+    const away = new TestSink();
+    // Until it is stopped.
+    away.answer = () => new Promise(() => {});
+    const first = run([directory], {}, away);
+    await until("all of them read", () => first.pipeline.files.opened === 3);
+    await looks();
+    first.pipeline.stop();
+    await first.ended;
+    const again = await once([directory]);
+    assert.deepEqual(again.sink.names, names, first.lines.join("\n"));
+  });
+
   it("goes on with a directory that is removed, and made again", async () => {
     const directory = folder();
     const { pipeline, sink, lines, ended } = run([directory]);
