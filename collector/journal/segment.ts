@@ -9,7 +9,6 @@ import {
   copyFileSync,
   fdatasyncSync,
   fstatSync,
-  fsyncSync,
   ftruncateSync,
   mkdirSync,
   openSync,
@@ -21,6 +20,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileSizeLimit } from "../../ffi/mod.ts";
+import { syncFolder } from "../../lib/spool/folder.ts";
 import {
   CHECKPOINTED,
   HEADER_BYTES,
@@ -176,9 +176,8 @@ export function createSegment(
     if (sync) fdatasyncSync(fd);
     // Last, so that a segment with a name always has a whole checkpoint.
     renameSync(temporary, path);
-    const segment = { number, path, fd, size, checkpoint: size, limit, isNamed: false };
-    if (sync) syncName(segment);
-    return segment;
+    if (sync) syncFolder(directory);
+    return { number, path, fd, size, checkpoint: size, limit, isNamed: sync };
   } catch (error) {
     closeSync(fd);
     tryUnlink(temporary);
@@ -209,16 +208,8 @@ export function append(segment: Segment, block: Uint8Array): void {
 /** Waits until all of it is on the disk. Throws where that failed. */
 export function syncSegment(segment: Segment): void {
   fdatasyncSync(segment.fd);
-  if (!segment.isNamed) syncName(segment);
-}
-
-function syncName(segment: Segment): void {
-  const fd = openSync(dirname(segment.path), "r");
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
+  if (segment.isNamed) return;
+  syncFolder(dirname(segment.path));
   segment.isNamed = true;
 }
 

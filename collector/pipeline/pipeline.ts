@@ -614,8 +614,8 @@ export class Pipeline {
       if (process.over) continue;
       for (const file of [...process.files]) {
         if (file.owner !== "superseded" || !hasSuccessor(file)) continue;
-        if (file.isSynced && this.journal?.secure() === false) continue;
         if (file.drain.rings.every((_, ring) => isDrained(file.drain, ring))) {
+          if (file.isSynced && this.journal?.secure() === false) continue;
           if (!file.reported) this.reportLosses(process);
           file.reported = true;
           this.files.retire(file);

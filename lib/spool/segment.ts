@@ -222,8 +222,9 @@ export function trim(segment: Segment): void {
 }
 
 /**
- * Waits until what was written is on the disk, under a name of the file: a later one may be lost. What the system could not write it forgets, and the next
- * sync succeeds: so after one that failed all records are written again.
+ * Waits until what was written is on the disk, under a name of the file: a later one may be lost. What
+ * the system could not write it forgets, and the next sync succeeds: so after one that failed all records
+ * are written again.
  *
  * @throws the system's error.
  */
