@@ -194,7 +194,7 @@ describe("export", () => {
     writeFileSync(bad, new Uint8Array(100).fill(7));
     const { code, out, err } = await command(["export", bad, join(directory, "none"), file]);
     assert.equal(code, 2);
-    assert.match(err, /bad\.otlp: not an otlp-mmap file/);
+    assert.match(err, /bad\.otlp: it is no otlp-mmap file/);
     assert.match(err, /none: there is no such file/);
     assert.equal(parse(out).spans.length, 14);
   });

@@ -12,6 +12,7 @@ import { readViewsOf } from "../config/file.ts";
 import { ownerOf, whyOpen } from "../files/copied-owner.ts";
 import { FileCopy } from "../files/copy.ts";
 import { type Candidate, discover } from "../files/discover.ts";
+import { explainFault } from "../inspect/inspect.ts";
 import { log } from "../text/log.ts";
 import { DEFAULT_BATCH_SIZE } from "../options/options.ts";
 import { openOutput, type Output } from "../text/output.ts";
@@ -141,7 +142,7 @@ async function run(
 
 /** What is said of a file that can't be read; null for one that is gone. */
 function explain(path: string, error: unknown): string | null {
-  if (error instanceof FormatError) return printable(error.message);
+  if (error instanceof FormatError) return explainFault(path, error.reason);
   if (typeof (error as { code?: unknown }).code !== "string") throw error;
   const message = explainOpenFailure(path, error as Error & { code: string });
   return message === null ? null : printable(message);

@@ -6,6 +6,7 @@
 import { closeSync, readSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { HEADER_BYTES } from "../../lib/format/layout.ts";
+import { explainFault } from "../inspect/inspect.ts";
 import type { Scan } from "./discover.ts";
 import { openRegular } from "./regular.ts";
 import { printable } from "../text/text.ts";
@@ -120,13 +121,15 @@ export class Watchlist {
   unfinishedFile(path: string, named: boolean, reason: string, now: number): void {
     const since = this.paths.get(path)?.since ?? now;
     this.add(path, named, reason, null, true, since);
-    if (!this.once && now - since > UNFINISHED_MS) this.faulty(path, named, `${path}: ${reason}`);
+    if (!this.once && now - since > UNFINISHED_MS) {
+      this.faulty(path, named, explainFault(path, reason));
+    }
   }
 
   /** Nothing is waited for any longer. */
   giveUp(): void {
     for (const [path, { unfinished, named, reason }] of [...this.paths]) {
-      if (unfinished) this.faulty(path, named, `${path}: ${reason}`);
+      if (unfinished) this.faulty(path, named, explainFault(path, reason));
     }
   }
 

@@ -235,6 +235,16 @@ describe("inspect, of what can't be read", () => {
     });
   }
 
+  it("a header of zeros while its writer lives", () => {
+    const writer = Writer.create(newPath(), { resource: { "service.name": "shop" } });
+    const { path } = writer;
+    const fd = openSync(path, "r+");
+    writeSync(fd, new Uint8Array(64), 0, 64, 0);
+    closeSync(fd);
+    assert.match(inspect(settle(path)).problems.join(), /^its header was overwritten with zeros/);
+    writer.close();
+  });
+
   it("files that are far too large, without reading them", () => {
     const path = newPath();
     writeFileSync(path, "something else altogether");

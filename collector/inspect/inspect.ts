@@ -25,6 +25,7 @@ import {
   STATE_SUPERSEDED,
 } from "../../lib/format/layout.ts";
 import { READER_SILENT_NS } from "../../lib/file/attached.ts";
+import { printable } from "../text/text.ts";
 import {
   type DictionaryContents,
   readDictionary,
@@ -108,7 +109,7 @@ export function inspect(path: string, now: number = Date.now()): Inspection {
     const image = readImage(path);
     const { geometry } = image;
     if (!("rings" in geometry)) {
-      const held = runtime.supported && isLocked(path);
+      const held = runtime.supported && (isLocked(path) || (mappedBy(path)?.length ?? 0) > 0);
       return unreadable(explainUnreadable(path, geometry, image, held, now));
     }
     const facts = factsOf(path, image, geometry, now);
@@ -117,6 +118,16 @@ export function inspect(path: string, now: number = Date.now()): Inspection {
   } catch (error) {
     return unreadable(explainUnreadable(path, error as Error));
   }
+}
+
+/**
+ * What an inspection says of a file that could not be read, named: it may be one that nobody will finish.
+ *
+ * @param fault What was wrong with it, for when nothing is any more.
+ */
+export function explainFault(path: string, fault: string): string {
+  const { verdict, problems } = inspect(path);
+  return `${printable(path)}: ${verdict === "unreadable" ? problems[0] : fault}`;
 }
 
 function factsOf(path: string, image: FileImage, geometry: Geometry, now: number): FileFacts {

@@ -18,7 +18,7 @@ const SAVED_BYTES = "256M";
 /**
  * @param fault What opening it failed of, or what its header failed of.
  * @param image What was read of it.
- * @param held Somebody holds the lock of the file, as its writer does.
+ * @param held Somebody holds the lock of the file or has it mapped, as its writer does.
  * @param now ms since the Unix epoch.
  */
 export function explainUnreadable(
@@ -37,7 +37,9 @@ export function explainUnreadable(
   const { size } = image;
   if ("unfinished" in fault) {
     const reason = fault.unfinished.replace(/: the file is still being made$/, "");
-    if (held || now - image.modified < UNFINISHED_MS) {
+    const isBlank = isZero(image.u8.subarray(0, HEADER_BYTES));
+    const isWiped = isBlank && image.firstContent !== null;
+    if ((held && !isWiped) || now - image.modified < UNFINISHED_MS) {
       return `it is still being made (${reason}): look again in a few seconds`;
     }
     const age = formatAge(now - image.modified);
@@ -49,12 +51,15 @@ export function explainUnreadable(
       return `it was cut short (${reason}): see that nothing truncates or copies it while it is ` +
         `written (logrotate, a full disk), and ${recover}`;
     }
-    if (isZero(image.u8.subarray(0, HEADER_BYTES))) {
-      return image.firstContent === null
-        ? `it holds nothing but zeros (${formatBytes(size)}): its writer ended before it wrote ` +
-          `anything, or it is no file of ours; remove it`
-        : `its header was overwritten with zeros, and there are data behind it` +
-          `${hasMagic(image) ? " (with the mark of our writer)" : ""}: ${intruder}`;
+    if (isWiped) {
+      return `its header was overwritten with zeros, and there are data behind it` +
+        `${hasMagic(image) ? " (with the mark of our writer)" : ""}: ${intruder}`;
+    }
+    if (isBlank) {
+      return `it holds nothing but zeros (${
+        formatBytes(size)
+      }): its writer ended before it wrote ` +
+        `anything, or it is no file of ours; remove it`;
     }
     return `it was never finished (${reason}; last written ${age} ago): its writer ended while it ` +
       `made it, before it recorded anything: remove it; or, if it was in use before, ${recover}`;

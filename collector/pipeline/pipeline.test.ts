@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { lockFile } from "../../ffi/mod.ts";
+import { lockFile, Mapping } from "../../ffi/mod.ts";
 import { Writer } from "../../lib/writer.ts";
 import type { Span } from "../../proto/gen/otlp_pb.ts";
 import { FileBuilder, idsOf } from "../../tests/support/build.ts";
 import { vector } from "../../tests/support/collect.ts";
 import { record } from "../../tests/support/recording.ts";
+import { inspect } from "../inspect/inspect.ts";
 import { createTailSamplingSink } from "../tail-sampling/sink.ts";
 import { putLogs } from "../testing/append.ts";
 import { accept, folders, giveUp, once, run, TestSink, until } from "../testing/run.ts";
@@ -326,6 +327,26 @@ describe("once", () => {
     assert.deepEqual([again.code, again.sink.spans.length], [0, 0]);
   });
 
+  it("says of a file that nobody finished what inspect says of it", async () => {
+    const directory = folder();
+    const file = join(directory, "a.otlp");
+    writeFileSync(file, new Uint8Array(100_000));
+    utimesSync(file, 1, 1);
+    const [problem] = inspect(file).problems;
+    assert.match(problem, /nothing but zeros .*: its writer ended .*; remove it$/);
+    for (const [path, code] of [[file, 2], [directory, 0]] as const) {
+      const found = await once([path]);
+      assert.equal(found.code, code);
+      assert.equal(found.lines.filter((line) => line.endsWith(`${file}: ${problem}`)).length, 1);
+    }
+    // Somebody is about to write it.
+    const mapping = Mapping.open(file);
+    const { code, lines } = await once([file]);
+    mapping.close();
+    assert.equal(code, 2);
+    assert.match(lines.join("\n"), /it is still being made \(version is 0\): look again/);
+  });
+
   it("leaves everything for the next run when it cannot deliver", async () => {
     const directory = folder();
     const file = join(directory, "a.otlp");
@@ -469,7 +490,8 @@ describe("once", () => {
     const empty = join(directory, "empty.otlp");
     writeFileSync(empty, "");
     const second = await once([empty]);
-    assert.deepEqual([second.code, second.lines[0]], [2, `error ${empty}: the file is empty`]);
+    const said = "it is still being made (the file is empty): look again in a few seconds";
+    assert.deepEqual([second.code, second.lines[0]], [2, `error ${empty}: ${said}`]);
   });
 
   it("says who has a file", async () => {

@@ -11,6 +11,7 @@ import { RING_NAMES } from "../../lib/format/layout.ts";
 import { ownerOf, whyOpen } from "../files/copied-owner.ts";
 import { FileCopy } from "../files/copy.ts";
 import type { Scan } from "../files/discover.ts";
+import { explainFault } from "../inspect/inspect.ts";
 import { isDrained } from "../pipeline/drain.ts";
 import type { Log } from "../send/problems.ts";
 import type { ReadFile, ReadOut, ReadProcess } from "../files/readout.ts";
@@ -137,14 +138,12 @@ export class Watch {
     try {
       copy = FileCopy.open(path);
     } catch (error) {
-      if (
-        !(error instanceof FormatError) && typeof (error as { code?: unknown }).code !== "string"
-      ) {
-        throw error;
-      }
+      const isFault = error instanceof FormatError;
+      if (!isFault && typeof (error as { code?: unknown }).code !== "string") throw error;
       // It may be in the making: it is tried again, and said the second time.
       if (this.faults.get(path) === 1) {
-        log("warn", `skipped: ${printable((error as Error).message)}`);
+        const { message } = error as Error;
+        log("warn", `skipped: ${isFault ? explainFault(path, error.reason) : printable(message)}`);
       }
       this.faults.set(path, (this.faults.get(path) ?? 0) + 1);
       return;
