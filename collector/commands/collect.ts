@@ -8,6 +8,7 @@ import process from "node:process";
 import { runtime, userTempDirectory } from "../../ffi/mod.ts";
 import type { Spool } from "../../lib/spool/mod.ts";
 import { createDelivery, type Delivery } from "../delivery/delivery.ts";
+import { type EndSignal, onEndSignal } from "../ending.ts";
 import { discover } from "../files/discover.ts";
 import { openJournal, ReplayError } from "../journal/journal.ts";
 import { configureLog, log } from "../text/log.ts";
@@ -148,18 +149,14 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
     endProgress = startProgress("delivering", remaining, print);
   };
   if (once) showProgress();
-  let signals = 0;
-  const ends: [NodeJS.Signals, number][] = [["SIGINT", 2], ["SIGTERM", 15]];
+  const ends: EndSignal[] = ["SIGINT", "SIGTERM"];
   if (options.hasConfig) process.on("SIGHUP", () => void reload(delivery, reread));
   // There is nothing to read again: the terminal was closed.
-  else ends.push(["SIGHUP", 1]);
-  for (const [signal, number] of ends) {
-    process.on(signal, () => {
-      if (++signals > 1) process.exit(128 + number);
-      if (!once) showProgress();
-      pipeline.stop();
-    });
-  }
+  else ends.push("SIGHUP");
+  onEndSignal(() => {
+    if (!once) showProgress();
+    pipeline.stop();
+  }, ends);
   // A reader of our lines that went away (`| head`) ends the collector like a signal.
   process.stdout.on("error", () => pipeline.stop());
   const intake = options.receiver === null ? undefined : createIntake({

@@ -215,4 +215,24 @@ describe("export", () => {
     assert.match(out, /Examples:\n {2}otlp-mmap export/);
     assert.match(out, /Exit codes:\n {2}0/);
   });
+
+  it("says how much it has written when it is to end", async () => {
+    const directory = folder();
+    const vector = readFileSync(vectorFile(directory));
+    const count = 60;
+    for (let i = 1; i < count; i++) writeFileSync(join(directory, `${i}.otlp`), vector);
+    const { child, ended, text, wrote } = observe(ownRuntime, "collector/main.ts", [
+      "export",
+      directory,
+    ]);
+    // Nobody reads what it writes for a while.
+    child.stdout!.once("data", () => child.stdout!.pause());
+    await wrote(/resourceSpans/);
+    process.kill(child.pid!, "SIGINT");
+    setTimeout(() => child.stdout!.resume(), 100);
+    assert.equal((await ended).code, 130);
+    const said = /ended by SIGINT: (\d+) of 60 processes were read$/m.exec(text());
+    assert.ok(Number(said?.[1]) < count, text().slice(-1000));
+    assert.match(text(), new RegExp(` from ${said![1]} files?`));
+  });
 });

@@ -9,6 +9,7 @@ import type { OwnerState } from "../../lib/file/owner.ts";
 import { chooseAggregation } from "../options/aggregation.ts";
 import { batchSize } from "../options/arguments.ts";
 import { readViewsOf } from "../config/file.ts";
+import { breathe, Ending } from "../ending.ts";
 import { ownerOf, whyOpen } from "../files/copied-owner.ts";
 import { FileCopy } from "../files/copy.ts";
 import { type Candidate, discover } from "../files/discover.ts";
@@ -47,6 +48,8 @@ Exit codes:
   0  everything was written
   1  something could not be written
   2  a bad argument or variable, or a named file that is missing or can't be read
+  130, 143  ended by SIGINT or SIGTERM: what was read is written, within 5 seconds, and it is said how
+            much that is; a second signal ends it at once
 `;
 
 /** The command. */
@@ -117,8 +120,12 @@ async function run(
     batchSize: flags.batchSize,
     aggregation: { ...aggregation, warn: (message) => log("warn", message) },
   });
+  const ending = new Ending((reason) => reading.requests.abort(reason));
   // One process at a time, since what is in its files is in memory until it is written.
+  let done = 0;
   for (const candidates of processes.values()) {
+    if (ending.signal !== null) break;
+    done++;
     const process = reading.addProcess();
     const owners: OwnerState[] = [];
     const inodes = new Set<string>();
@@ -134,9 +141,14 @@ async function run(
     reading.take(process);
     reading.finish(process, whyOpen(owners));
     await reading.answered();
+    await breathe();
   }
   output.close();
   if (reading.files > 0) { for (const line of reading.describe()) log("info", line); }
+  if (ending.signal !== null) {
+    log("warn", `ended by ${ending.signal}: ${done} of ${processes.size} processes were read`);
+    return ending.code;
+  }
   return exitCode || (reading.lost > 0 ? 1 : 0);
 }
 

@@ -2,12 +2,15 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import { describe, it } from "node:test";
 import { fromBinary } from "@bufbuild/protobuf";
 import { gzipSync } from "node:zlib";
 import { ExportTraceServiceRequestSchema } from "../../proto/gen/otlp_pb.ts";
 import { type Sink, startSink } from "../../tests/peers/sink.ts";
 import { spansOf } from "../../tests/support/collect.ts";
+import { observe, type Observed } from "../../tests/support/collector.ts";
+import { ownRuntime } from "../../tests/support/runtimes.ts";
 import { command, requestsOf, startWriter } from "../../tests/support/steady.ts";
 import { folders } from "../testing/run.ts";
 
@@ -126,6 +129,49 @@ describe("import", () => {
     } finally {
       await sink.stop();
     }
+  });
+
+  describe("that is to end while the backend is away", () => {
+    const log = '{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"a"}}]}]}]}';
+
+    /** Runs until the log record is delivered, and the backend has refused a span. */
+    async function importing(body: (running: Observed) => Promise<void>): Promise<void> {
+      const file = join(folder(), "lines.json");
+      writeFileSync(file, [log, ...Array.from({ length: 50 }, () => request("a"))].join("\n"));
+      const sink = await startSink({ statuses: { traces: 503 } });
+      const args = ["import", file, file, "--endpoint", sink.url];
+      const running = observe(ownRuntime, "collector/main.ts", args);
+      try {
+        await sink.received(1, 20_000, "logs");
+        await running.wrote(/retrying/);
+        await body(running);
+      } finally {
+        await running.stop("SIGKILL");
+        await sink.stop();
+      }
+    }
+
+    it("says what it has sent, and how far it has read", async () => {
+      await importing(async (running) => {
+        assert.equal((await running.stop("SIGINT")).code, 130);
+        const text = running.text();
+        assert.match(text, /log records: 1 delivered, 0 refused by the backend, 0 dropped/);
+        const dropped = /spans: 0 delivered, 0 refused by the backend, (\d+) dropped/.exec(text);
+        const count = Number(dropped?.[1]);
+        assert.ok(count > 0 && count < 50, text);
+        const line = new RegExp(`what follows line ${count + 1}, and 1 more file$`, "m");
+        assert.match(text, line);
+      });
+    });
+
+    it("ends at once with the second signal", async () => {
+      await importing(async (running) => {
+        process.kill(running.child.pid!, "SIGTERM");
+        await running.wrote(/SIGTERM: ends when/);
+        assert.equal((await running.stop("SIGTERM")).code, 143);
+        assert.doesNotMatch(running.text(), /dropped/);
+      });
+    });
   });
 
   it("has examples and exit codes in its help", async () => {

@@ -9,6 +9,7 @@ import type { Readable } from "node:stream";
 import type { Signal } from "../../lib/otlp/request.ts";
 import { batchSize } from "../options/arguments.ts";
 import { chooseDestinations, type SendFlags } from "../options/destinations.ts";
+import { Ending } from "../ending.ts";
 import { openInput, readDocuments } from "../text/documents.ts";
 import { log } from "../text/log.ts";
 import { startProgress } from "../text/progress.ts";
@@ -46,6 +47,8 @@ Exit codes:
   0  everything was delivered
   1  a line was bad, or something could not be delivered
   2  a bad argument or variable, or a file that can't be read
+  130, 143  ended by SIGINT or SIGTERM: what was read is sent, within 5 seconds, and it is said
+            where reading ended; a second signal ends it at once
 `;
 
 /** The command. */
@@ -79,6 +82,9 @@ async function run(
   let wake = (): void => {};
   const queues = forEachSignal((signal) => new SendQueue(sinks[signal], () => wake()));
   const pause = (): Promise<void> => new Promise((resolve) => wake = resolve);
+  const ending = new Ending((reason) => {
+    for (const signal of SIGNALS) sinks[signal].abort(reason);
+  });
   // Of all files, and of those that were read.
   const bytes = files.reduce((sum, file) => sum + sizeOf(file), 0);
   let bytesDone = 0;
@@ -92,9 +98,12 @@ async function run(
   let unreadable = false;
   let read = 0;
   let bad = 0;
-  for (const file of files.length === 0 ? ["-"] : files) {
+  const inputs = files.length === 0 ? ["-"] : files;
+  let unread: string | null = null;
+  for (const [i, file] of inputs.entries()) {
     const name = file === "-" ? "standard input" : printable(file);
     let named = 0;
+    let reached = 0;
     const refuse = (line: number, problem: string): void => {
       bad++;
       if (++named <= MAX_NAMED) log("error", `${name}:${line}: ${firstLine(problem)}`);
@@ -102,7 +111,10 @@ async function run(
     };
     try {
       input = openInput(file);
-      for await (const document of readDocuments(input)) {
+      const documents = readDocuments(input);
+      for (let step; (step = await ending.first(documents.next())) !== undefined && !step.done;) {
+        const document = step.value;
+        reached = document.line;
         if ("problem" in document) {
           refuse(document.line, document.problem);
           continue;
@@ -118,7 +130,7 @@ async function run(
         const { signal, body } = request;
         for (const part of splitRequest(signal, body, limit, MAX_REQUEST_BYTES)) {
           if (part.items === 0) continue;
-          while (queues[signal].full) await pause();
+          while (queues[signal].full && ending.signal === null) await ending.first(pause());
           queues[signal].push({
             signal,
             buffer: part.body as Uint8Array<ArrayBuffer>,
@@ -134,12 +146,18 @@ async function run(
     }
     bytesDone += sizeOf(file);
     input = null;
+    if (ending.signal === null) continue;
+    unread = reached === 0 ? name : `of ${name} what follows line ${reached}`;
+    const others = inputs.length - i - 1;
+    if (others > 0) unread += `, and ${others} more file${others === 1 ? "" : "s"}`;
+    break;
   }
   while (SIGNALS.some((signal) => !queues[signal].empty)) await pause();
   endProgress();
   await Promise.all(SIGNALS.map((signal) => sinks[signal].close()));
 
   log("info", `${read} requests read, ${bad} bad lines`);
+  if (unread !== null) log("warn", `ended by ${ending.signal}, not read: ${unread}`);
   let lost = false;
   for (const signal of SIGNALS) {
     const { totals, lanes } = queues[signal];
@@ -147,6 +165,7 @@ async function run(
     if (lanes.length === 0) log("info", `${ITEMS[signal]}: ${describeTotals(totals)}`);
     for (const line of fates(signal, queues[signal])) log("info", line);
   }
+  if (ending.code > 0) return ending.code;
   return unreadable ? 2 : lost || bad > 0 ? 1 : 0;
 }
 

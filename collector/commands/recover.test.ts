@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
+import { gunzipSync } from "node:zlib";
 import { readGeometry } from "../../lib/file/geometry.ts";
 import {
   EXT_OFFSET,
@@ -19,7 +20,7 @@ import { ExportTraceServiceRequestSchema } from "../../proto/gen/otlp_pb.ts";
 import { fromBinary } from "@bufbuild/protobuf";
 import { startSink } from "../../tests/peers/sink.ts";
 import { AGGREGATION, pointsOf, spansOf } from "../../tests/support/collect.ts";
-import { receivedBy } from "../../tests/support/collector.ts";
+import { observe, receivedBy } from "../../tests/support/collector.ts";
 import { locate, type Located, type Range } from "../../tests/support/located.ts";
 import { Random, seed } from "../../tests/support/random.ts";
 import { ownRuntime } from "../../tests/support/runtimes.ts";
@@ -30,6 +31,7 @@ import { folders, run, TestSink, until } from "../testing/run.ts";
 
 const folder = folders("recover");
 const ROUNDS = 120;
+const VECTOR = new URL("../../tests/vectors/upstream-python.otlp.gz", import.meta.url);
 
 /** What a writer left that was killed. */
 let whole: Uint8Array;
@@ -323,6 +325,29 @@ describe("recover", () => {
       assert.equal(both.code, 2);
       assert.match(both.err, /--output and --endpoint/);
     } finally {
+      await sink.stop();
+    }
+  });
+
+  it("says what it has saved when it is to end", async () => {
+    const directory = folder();
+    const files = ["a.otlp", "b.otlp"].map((name) => join(directory, name));
+    writeFileSync(files[0], whole);
+    writeFileSync(files[1], gunzipSync(readFileSync(VECTOR)));
+    const sink = await startSink({ statuses: { traces: 503 } });
+    const args = ["recover", ...files, "--endpoint", sink.url];
+    const running = observe(ownRuntime, "collector/main.ts", args);
+    try {
+      await running.wrote(/retrying/);
+      assert.equal((await running.stop("SIGINT")).code, 130);
+      const all = 2 * ROUNDS + 1;
+      assert.match(
+        running.text(),
+        new RegExp(`: 0 delivered, 0 refused by the backend, ${all} dropped`),
+      );
+      assert.match(running.text(), /ended by SIGINT: 1 of 2 files were read$/m);
+    } finally {
+      await running.stop("SIGKILL");
       await sink.stop();
     }
   });

@@ -11,6 +11,7 @@ import { untaken } from "../pipeline/drain.ts";
 import { startProgress } from "../text/progress.ts";
 import { readViewsOf } from "../config/file.ts";
 import { chooseDestinations, type SendFlags } from "../options/destinations.ts";
+import { breathe, Ending } from "../ending.ts";
 import { log } from "../text/log.ts";
 import { addSendFlags, DEFAULT_BATCH_SIZE, ONCE_GIVES_UP_AFTER_MS } from "../options/options.ts";
 import { openOutput, type Output } from "../text/output.ts";
@@ -46,6 +47,8 @@ Exit codes:
   0  everything that was in the files was saved
   1  some records could not be read, or something could not be delivered
   2  a bad argument or variable, or a file of which nothing can be read
+  130, 143  ended by SIGINT or SIGTERM: what was read is saved, within 5 seconds, and it is said how
+            many files that is; a second signal ends it at once
 `;
 
 /** The command. */
@@ -100,10 +103,14 @@ async function run(
     batchSize: flags.batchSize,
     aggregation: { ...aggregation, warn: (message) => log("warn", message) },
   });
+  const ending = new Ending((reason) => reading.requests.abort(reason));
   let unreadable = false;
   // Spans may begin in one file of a process and end in another.
   const processes = new Map<string, ReadProcess>();
-  for (const path of new Set(files)) {
+  const paths = [...new Set(files)];
+  for (const path of paths) {
+    await breathe();
+    if (ending.signal !== null) break;
     const file = readDamaged(path, flags.all ?? false);
     if (file === null) {
       unreadable = true;
@@ -121,7 +128,11 @@ async function run(
   };
   const isPrinting = destinations === null && flags.output === undefined;
   const endProgress = startProgress("recovering", rest, isPrinting);
+  let done = 0;
   for (const process of processes.values()) {
+    await breathe();
+    if (ending.signal !== null) break;
+    done += process.files.length;
     reading.take(process);
     reading.finish(process, INTERRUPTIONS.died);
     await reading.answered();
@@ -130,6 +141,10 @@ async function run(
   output?.close();
   await reading.requests.close();
   if (reading.files > 0) { for (const line of reading.describe()) log("info", line); }
+  if (ending.signal !== null) {
+    log("warn", `ended by ${ending.signal}: ${done} of ${paths.length} files were read`);
+    return ending.code;
+  }
   if (unreadable) return 2;
   const { rings } = reading.ledger;
   const bad = rings.some(({ torn, unreadable }) => torn + unreadable > 0);

@@ -17,6 +17,7 @@ import {
 import { chooseAggregation } from "../options/aggregation.ts";
 import { ArgumentsExit, duration, oneOf } from "../options/arguments.ts";
 import { readViewsOf } from "../config/file.ts";
+import { onEndSignal } from "../ending.ts";
 import { discover } from "../files/discover.ts";
 import { log } from "../text/log.ts";
 import { DEFAULT_BATCH_SIZE } from "../options/options.ts";
@@ -211,13 +212,7 @@ async function run(
     stopping = true;
     wake();
   };
-  for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15]] as const) {
-    process.on(signal, () => {
-      // Whoever reads the output may have stopped to, and then nothing more is waited for.
-      if (stopping) process.exit(128 + number);
-      stop();
-    });
-  }
+  onEndSignal(stop);
   // A reader of our lines that went away (`| head`) ends this like a signal.
   process.stdout.on("error", stop);
   const print = (text: string): Promise<void> =>

@@ -30,19 +30,29 @@ function createTextSink(
   stream: TextStream,
   format: (signal: Signal, body: Uint8Array) => string,
 ): Sink {
+  const aborts = new Set<(reason: string) => void>();
+  let aborted: string | undefined;
   return {
     send(body: Uint8Array, items: number) {
       return new Promise((resolve) => {
+        const fail = (reason: string): void => {
+          aborts.delete(fail);
+          resolve({ accepted: 0, rejected: 0, dropped: items, gaveUp: true, reason });
+        };
+        if (aborted !== undefined) return fail(aborted);
+        // Whoever reads may have stopped to.
+        aborts.add(fail);
         stream.write(format(signal, body), (error) => {
-          resolve(
-            error
-              ? { accepted: 0, rejected: 0, dropped: items, gaveUp: true, reason: error.message }
-              : { accepted: items, rejected: 0, dropped: 0 },
-          );
+          if (error) return fail(error.message);
+          aborts.delete(fail);
+          resolve({ accepted: items, rejected: 0, dropped: 0 });
         });
       });
     },
-    abort(): void {},
+    abort(reason): void {
+      aborted ??= reason;
+      for (const fail of [...aborts]) fail(reason);
+    },
     close: () => Promise.resolve(),
   };
 }
