@@ -17,12 +17,18 @@ import { describe, it } from "node:test";
 import { readImage } from "../collector/inspect/image.ts";
 import { POSITIONS } from "../collector/journal/format.ts";
 import { numberOf, readBlocks } from "../collector/journal/read.ts";
-import { RING_COUNT, RING_NAMES } from "../lib/format/layout.ts";
+import { RING_COUNT, RING_MEASUREMENTS, RING_NAMES } from "../lib/format/layout.ts";
 import type { View } from "../lib/metrics/views.ts";
 import { loadIndex } from "../lib/ring/index.ts";
-import { observe, type ObserveOptions, plainAttributes } from "./support/collector.ts";
+import {
+  observe,
+  type Observed,
+  type ObserveOptions,
+  plainAttributes,
+} from "./support/collector.ts";
 import {
   type JournalPlace,
+  type Load,
   places,
   sleep,
   startJournaled,
@@ -236,11 +242,14 @@ describe("a collector that is started again", () => {
     const first = await startJournaled(place);
     const load = await startLoad(place, "load");
     await load.ask({ run: 2 });
-    await sleep(300);
+    const { path } = await load.ask({});
+    const measured = (): number => releasedOf(path)[RING_MEASUREMENTS];
+    await until("some measurements are in the old stream", () => measured() > 0);
     await first.stop("SIGKILL");
+    const before = measured();
     const options = { aggregation: { views: RENAMED } };
     const second = await startJournaled(place, options);
-    await sleep(300);
+    await until("some are in the new one", () => measured() > before);
     await second.stop("SIGKILL");
     const recorded = await load.kill(3);
     const { stored } = await finish(place, options);
@@ -474,6 +483,16 @@ describe("a disk without room for the journal", () => {
 });
 
 describe("a process that may only write files of some size", () => {
+  /** After the load is gone: all of it was stored once, and nothing was complained of. */
+  async function assertStored(place: JournalPlace, load: Load, collector: Observed): Promise<void> {
+    const recorded = await load.kill(3);
+    await untilDone(place);
+    assert.deepEqual(await collector.stop(), { code: 0, signal: null }, collector.text());
+    assert.doesNotMatch(collector.text(), /warn|error/);
+    const stored = takeStored(place.spool);
+    assert.deepEqual(assertComplete(stored, "load", "cumulative", recorded, 3), NOTHING);
+  }
+
   /** In blocks of 512 or 1024 bytes. Deno's own caches on the disk are larger. */
   const limited = (blocks: number): ObserveOptions => ({
     shell: `ulimit -f ${blocks}`,
@@ -493,12 +512,7 @@ describe("a process that may only write files of some size", () => {
       collector = await startJournaled(place, {}, ownRuntime, limited(blocks));
       const goal = numberOfSegment(place) + 4096 / blocks;
       await until("others are begun", () => numberOfSegment(place) >= goal);
-      const recorded = await load.kill(3);
-      await untilDone(place);
-      assert.deepEqual(await collector.stop(), { code: 0, signal: null }, collector.text());
-      assert.doesNotMatch(collector.text(), /warn|error/);
-      const stored = takeStored(place.spool);
-      assert.deepEqual(assertComplete(stored, "load", "cumulative", recorded, 3), NOTHING);
+      await assertStored(place, load, collector);
     });
   }
 
@@ -511,12 +525,7 @@ describe("a process that may only write files of some size", () => {
     await first.stop("SIGKILL");
     const collector = await startJournaled(place, {}, ownRuntime, limited(4096));
     await until("another one is begun", () => numberOfSegment(place) > 1);
-    const recorded = await load.kill(3);
-    await untilDone(place);
-    assert.deepEqual(await collector.stop(), { code: 0, signal: null }, collector.text());
-    assert.doesNotMatch(collector.text(), /warn|error/);
-    const stored = takeStored(place.spool);
-    assert.deepEqual(assertComplete(stored, "load", "cumulative", recorded, 3), NOTHING);
+    await assertStored(place, load, collector);
   });
 
   it("holds everything back where nothing can be written, says what to do, and loses nothing", async () => {
