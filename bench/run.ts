@@ -23,6 +23,7 @@ const BENCHMARKS: Record<string, readonly string[]> = {
   store: ["--quick"],
   spool: ["--quick"],
   durability: ["--quick"],
+  start: ["--quick"],
   page: ["--quick"],
   collector: ["--spans", "500000", "--measurements", "1000000"],
 };
