@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { statfsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import process from "node:process";
-import { makeFolder } from "../../lib/spool/folder.ts";
+import { makeFolder } from "../../lib/file/folder.ts";
 import { openSpool, type Spool } from "../../lib/spool/mod.ts";
 import type { Signal } from "../../lib/otlp/request.ts";
 import { PATHS } from "../pipeline/signals.ts";

@@ -20,7 +20,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileSizeLimit } from "../../ffi/mod.ts";
-import { syncFolder } from "../../lib/spool/folder.ts";
+import { syncFolder } from "../../lib/file/folder.ts";
 import {
   CHECKPOINTED,
   HEADER_BYTES,

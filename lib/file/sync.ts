@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { close, closeSync, fdatasync, fsyncSync, openSync } from "node:fs";
+import { close, closeSync, fdatasync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import {
   EXT_REUSABLE,
@@ -15,6 +15,7 @@ import {
   RING_READER_INDEX,
   RING_WRITER_INDEX,
 } from "../format/layout.ts";
+import { syncFolder } from "./folder.ts";
 import type { FileWriter } from "./write.ts";
 
 /** How often it is looked whether it is time, ms. */
@@ -124,12 +125,7 @@ export class FileSyncer {
     if (this.fd >= 0) return;
     const { path } = this.file.mapping;
     // The name is to be there after a loss of power, too.
-    const directory = openSync(dirname(path), "r");
-    try {
-      fsyncSync(directory);
-    } finally {
-      closeSync(directory);
-    }
+    syncFolder(dirname(path));
     this.fd = openSync(path, "r");
   }
 

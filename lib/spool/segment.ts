@@ -16,7 +16,7 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { crc32 } from "node:zlib";
-import { syncFolder } from "./folder.ts";
+import { syncFolder } from "../file/folder.ts";
 import {
   ACKNOWLEDGED,
   findHeader,

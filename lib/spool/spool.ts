@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { clearInterval, setInterval } from "node:timers";
 import { fileSizeLimit } from "../../ffi/mod.ts";
 import { sharing, type SpoolBudget } from "./budget.ts";
-import { makeFolder } from "./folder.ts";
+import { makeFolder } from "../file/folder.ts";
 import { parseName, SPOOL_SIGNALS, type SpoolSignal } from "./names.ts";
 import { adopt, type Adopted, becomeOwner } from "./owners.ts";
 import { HEADER_BYTES, MAX_BODY_BYTES, MAX_MARK_BYTES } from "./record.ts";
