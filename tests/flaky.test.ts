@@ -36,7 +36,7 @@ import { isFullSize } from "./support/runtimes.ts";
 const directory = mkdtempSync(join(tmpdir(), "otlp-mmap-flaky-"));
 after(() => rmSync(directory, { recursive: true }));
 
-const SECONDS = isFullSize ? 600 : 20;
+const SECONDS = isFullSize ? 600 : 60;
 const GRPC_SECONDS = isFullSize ? 120 : 12;
 /** Longer than the longest wait between two attempts, several times. */
 const PATIENCE_MS = 120_000;
