@@ -216,6 +216,14 @@ describe("export", () => {
     assert.match(out, /Exit codes:\n {2}0/);
   });
 
+  it("says so where there is nothing to read, as collect --once does", async () => {
+    const directory = folder();
+    for (const args of [["export"], ["collect", "--once"]]) {
+      const { code, err } = await command([...args, directory]);
+      assert.deepEqual([code, err], [0, `otlp-mmap: there is nothing to read in ${directory}\n`]);
+    }
+  });
+
   it("says how much it has written when it is to end", async () => {
     const directory = folder();
     const vector = readFileSync(vectorFile(directory));

@@ -92,10 +92,11 @@ async function run(
     }
   };
 
-  const found = discover(paths, env, {
+  const { places, scan } = discover(paths, env, {
     log: (level, message) => level === "warn" && log(level, message),
     places: { userTempDirectory },
-  }).scan();
+  });
+  const found = scan();
   for (const path of found.missing) log("error", `${printable(path)}: there is no such file`);
   if (found.missing.length + found.refused.length > 0) exitCode = 2;
   const processes = new Map<string, Candidate[]>();
@@ -145,6 +146,12 @@ async function run(
   }
   output.close();
   if (reading.files > 0) { for (const line of reading.describe()) log("info", line); }
+  else if (exitCode === 0) {
+    log(
+      "info",
+      `there is nothing to read in ${places.map((place) => printable(place)).join(", ")}`,
+    );
+  }
   if (ending.signal !== null) {
     log("warn", `ended by ${ending.signal}: ${done} of ${processes.size} processes were read`);
     return ending.code;

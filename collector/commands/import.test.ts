@@ -79,6 +79,17 @@ describe("import", () => {
     }
   });
 
+  it("says what else to do with a file that an application writes", async () => {
+    const directory = folder();
+    const writer = await startWriter(directory, 10);
+    await writer.stop("SIGKILL");
+    const { code, err, out } = await command(["import", writer.file, "-"], { input: request("a") });
+    assert.equal(code, 1);
+    assert.match(err, /\.otlp:1: it is no text, .*`otlp-mmap collect --once`$/m);
+    assert.match(err, /1 requests read, 1 bad lines/);
+    assert.match(out, /^\S+ .* a /);
+  });
+
   it("reads packed files, documents over several lines, and - with them", async () => {
     const directory = folder();
     const packed = join(directory, "lines.json.gz");

@@ -109,6 +109,9 @@ async function run(
       if (++named <= MAX_NAMED) log("error", `${name}:${line}: ${firstLine(problem)}`);
       if (named === MAX_NAMED) log("error", `${name}: more bad lines are only counted`);
     };
+    if (file === "-" && process.stdin.isTTY) {
+      log("info", "reading lines from the terminal; Ctrl-D ends them");
+    }
     try {
       input = openInput(file);
       const documents = readDocuments(input);
@@ -123,8 +126,16 @@ async function run(
         try {
           request = anyFromOtlpJson(document.text);
         } catch (error) {
-          refuse(document.line, (error as Error).message);
-          continue;
+          if (document.line > 1 || !document.text.includes("\0")) {
+            refuse(document.line, (error as Error).message);
+            continue;
+          }
+          refuse(
+            1,
+            "it is no text, and not read on: what applications write into their files is sent with " +
+              "`otlp-mmap collect --once`",
+          );
+          break;
         }
         read++;
         const { signal, body } = request;

@@ -303,13 +303,14 @@ describe("recover", () => {
     );
     assert.match(nothing.err, /unreadable, a ref outside the dictionary: \d{3}/);
 
-    const hopeless = await command(["recover", junk, join(directory, "none")]);
+    const hopeless = await command(["recover", junk, join(directory, "none"), directory]);
     assert.equal(hopeless.code, 2);
     assert.match(
       hopeless.err,
       /junk: nothing can be read of it: neither a header nor a ring is to be found; .*`otlp-mmap inspect`/,
     );
     assert.match(hopeless.err, /none can't be read: there is no such file/);
+    assert.match(hopeless.err, /it is a directory: name the files in it \(.*\/\*\.otlp\)/);
     assert.deepEqual([damaged, cut, junk].map(hashOf), before);
   });
 

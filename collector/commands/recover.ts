@@ -157,7 +157,9 @@ function readDamaged(path: string, all: boolean): RepairedFile | null {
   try {
     bytes = readRegular(path);
   } catch (error) {
-    log("error", `${name} can't be read: ${whyNotRead(error as Error)}`);
+    const isFolder = (error as { code?: string }).code === "EISDIR";
+    const hint = isFolder ? `: name the files in it (${name}/*.otlp)` : "";
+    log("error", `${name} can't be read: ${whyNotRead(error as Error)}${hint}`);
     return null;
   }
   const file = repairFile(bytes, all);
