@@ -37,14 +37,14 @@ export class Ending {
   private wake: (() => void) | null = null;
 
   /** @param abort Ends what is still on its way, when that has had its time. */
-  constructor(abort: (reason: string) => void) {
+  constructor(abort: (reason: string) => void, signals?: readonly EndSignal[]) {
     onEndSignal((signal) => {
       this.signal = signal;
       const seconds = LAST_SEND_MS / 1000;
       log("info", `${signal}: ends when what is on its way is answered, within ${seconds} s`);
       setTimeout(() => abort(`ended by ${signal}`), LAST_SEND_MS);
       this.wake?.();
-    });
+    }, signals);
   }
 
   /** The exit code of a program that was ended so; 0 where nothing asked for it. */

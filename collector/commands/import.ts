@@ -82,9 +82,12 @@ async function run(
   let wake = (): void => {};
   const queues = forEachSignal((signal) => new SendQueue(sinks[signal], () => wake()));
   const pause = (): Promise<void> => new Promise((resolve) => wake = resolve);
+  const inputs = files.length === 0 ? ["-"] : files;
+  // Bun may not end by itself while a terminal is read: there a signal ends it at once.
+  const isTyped = inputs.includes("-") && process.stdin.isTTY;
   const ending = new Ending((reason) => {
     for (const signal of SIGNALS) sinks[signal].abort(reason);
-  });
+  }, isTyped ? [] : undefined);
   // Of all files, and of those that were read.
   const bytes = files.reduce((sum, file) => sum + sizeOf(file), 0);
   let bytesDone = 0;
@@ -98,7 +101,6 @@ async function run(
   let unreadable = false;
   let read = 0;
   let bad = 0;
-  const inputs = files.length === 0 ? ["-"] : files;
   let unread: string | null = null;
   for (const [i, file] of inputs.entries()) {
     const name = file === "-" ? "standard input" : printable(file);
@@ -109,9 +111,7 @@ async function run(
       if (++named <= MAX_NAMED) log("error", `${name}:${line}: ${firstLine(problem)}`);
       if (named === MAX_NAMED) log("error", `${name}: more bad lines are only counted`);
     };
-    if (file === "-" && process.stdin.isTTY) {
-      log("info", "reading lines from the terminal; Ctrl-D ends them");
-    }
+    if (file === "-" && isTyped) log("info", "reading lines from the terminal; Ctrl-D ends them");
     try {
       input = openInput(file);
       const documents = readDocuments(input);
