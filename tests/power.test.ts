@@ -5,13 +5,25 @@
  * in memory.
  */
 import assert from "node:assert/strict";
+import type { Buffer } from "node:buffer";
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, describe, it } from "node:test";
+import { until } from "../collector/testing/run.ts";
 import { Mapping } from "../ffi/mod.ts";
+import { whyNoDisk } from "../lib/file/disk.ts";
 import {
   EXT_BOOT_ID,
   EXT_LOSS,
@@ -149,5 +161,53 @@ if (isMounted) {
       }
       assert.ok(total > 1000, `${total} spans were synced`);
     });
+  });
+}
+
+if (process.platform === "linux" && whyNoDisk(work) === null) {
+  it("delivers again what the disk lost of the spool, though it has what was stored later", async () => {
+    const [directory, spool] = [join(work, "recorded"), join(work, "stored")];
+    const away = await startSink({ statuses: { traces: 503 } });
+    const args = [directory, "--spool", spool, "--batch-size", "10"];
+    const application = observe(ownRuntime, "tests/testdata/power-writer.ts", [directory]);
+    await application.wrote(/\.otlp\n/);
+    const collector = startCollector([...args, "--endpoint", away.url]);
+    const stored = (): string[] => {
+      const traces = join(spool, "traces");
+      const names = existsSync(traces) ? readdirSync(traces) : [];
+      return names.filter((name) => name.endsWith(".tmp")).map((name) => join(traces, name));
+    };
+    const records = (content: Buffer): number[] => {
+      const found: number[] = [];
+      for (let at = 0; (at = content.indexOf("TSPL", at)) >= 0; at++) found.push(at);
+      return found;
+    };
+    try {
+      await until(
+        "some are stored",
+        () => stored().length === 1 && records(readFileSync(stored()[0])).length > 20,
+      );
+    } finally {
+      await collector.stop("SIGKILL");
+      await application.stop("SIGKILL");
+      await away.stop();
+    }
+    const [path] = stored();
+    const content = readFileSync(path);
+    const [from, to] = records(content).slice(10);
+    writeFileSync(path, content.fill(0, from, to));
+    const backend = await startSink();
+    const last = startCollector([...args, "--once", "--endpoint", backend.url]);
+    try {
+      await last.ended;
+      const arrived = new Set(receivedBy(backend).map(({ span }) => Number(span.name)));
+      const missing = Array.from({ length: Math.max(...arrived) }, (_, n) => n)
+        .filter((n) => !arrived.has(n));
+      assert.ok(arrived.size > 200, last.text());
+      assert.deepEqual(missing, [], last.text());
+    } finally {
+      await last.stop("SIGKILL");
+      await backend.stop();
+    }
   });
 }

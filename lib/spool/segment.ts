@@ -54,7 +54,7 @@ export interface Segment {
   returnedItems: number;
   /** When its last record was stored, milliseconds since the Unix epoch. */
   lastTime: number;
-  /** The last mark in it. */
+  /** The last mark in it, of one that was read: the last before the first damage. */
   mark: Uint8Array | null;
   /** Places in it where no record could be read. */
   damaged: number;
@@ -432,26 +432,34 @@ export function after(
 
 /**
  * Looks through a segment that somebody else has written, and sets its counts, its end and its mark.
- * Returns true when it ends in the middle of a record. Its file is left open.
+ * Says whether it ends in the middle of a record, and whether records follow on damage. Its file is left open.
  *
  * @param verify Look at the messages as well: their writer did not finish, or the power failed.
  */
-export function scan(segment: Segment, size: number, verify: boolean): boolean {
+export function scan(
+  segment: Segment,
+  size: number,
+  verify: boolean,
+): { isTorn: boolean; isDamaged: boolean } {
   segment.bytes = segment.end = size;
   const reader = newReader(verify ? CHUNK_BYTES : HEADERS_BYTES);
   let last = 0;
   // Damaged ones, which count where others follow: at the end they were never written as a whole.
   let bad = 0;
   let badItems = 0;
+  let isBehindDamage = false;
+  let isDamaged = false;
   for (let at = 0;;) {
     const step = readRecord(reader, segment, at, verify);
     if (step === undefined) break;
     if (step.header === null) {
+      isBehindDamage = true;
       at += step.skipped;
       continue;
     }
     const { header, body } = step;
-    if (verify && body === null) {
+    if (verify && body === null && !header.acknowledged) {
+      isBehindDamage = true;
       bad++;
       badItems += header.items;
       at = after(reader, segment, { ...step, header });
@@ -465,17 +473,19 @@ export function scan(segment: Segment, size: number, verify: boolean): boolean {
       segment.waitingItems += header.items;
     }
     segment.lastTime = header.time;
-    // The mark says that the message is stored.
-    if (header.markBytes > 0) {
+    isDamaged ||= isBehindDamage;
+    // The mark says that the message is stored, and those before: which they are not, behind damage.
+    if (header.markBytes > 0 && !isDamaged) {
       const bytes = load(reader, segment, at, HEADER_BYTES + header.markBytes);
       segment.mark = Uint8Array.from(
         bytes.subarray(HEADER_BYTES, HEADER_BYTES + header.markBytes),
       );
     }
     at = after(reader, segment, { ...step, header });
+    isBehindDamage ||= at !== step.at + header.bytes;
     last = step.at + header.bytes;
   }
   const tail = load(reader, segment, last, HEADER_BYTES).subarray(0, HEADER_BYTES);
   segment.end = last;
-  return tail.some((byte) => byte !== 0);
+  return { isTorn: tail.some((byte) => byte !== 0), isDamaged };
 }

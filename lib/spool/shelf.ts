@@ -99,6 +99,8 @@ interface Mark {
   in: Segment | string;
   /** It was put here, not found. */
   readonly isOurs: boolean;
+  /** Its file stays for as long as damage is before it: see {@linkcode drawLine}. */
+  readonly isLine: boolean;
 }
 
 /** A shelf without segments. */
@@ -196,8 +198,11 @@ export function complete(shelf: Shelf): void {
     const before = segment.bytes;
     trim(segment);
     shelf.counts.bytes -= before - segment.bytes;
-    renameSync(segment.path, path);
-    segment.path = path;
+    // What may not be on the disk keeps the name of what has to be looked at closely.
+    if (!segment.isUnsynced) {
+      renameSync(segment.path, path);
+      segment.path = path;
+    }
   } catch {
     // It is ours as it is, too.
   }
@@ -266,47 +271,85 @@ export function noteMark(shelf: Shelf, segment: Segment, isOurs: boolean): void 
   const { mark, number } = segment;
   if (mark === null) return;
   if (!isOurs && shelf.mark !== null && (shelf.mark.isOurs || shelf.mark.number > number)) return;
-  const before = shelf.mark?.in;
-  shelf.mark = { bytes: mark, number, in: segment, isOurs };
-  if (typeof before === "string") removePath(before);
+  replaceMark(shelf, { bytes: mark, number, in: segment, isOurs, isLine: false });
 }
 
-/** Takes over the file of a mark. Throws the system's error. */
-export function adoptMark(shelf: Shelf, path: string, number: number, salt: number): void {
+function replaceMark(shelf: Shelf, mark: Mark): void {
+  const before = shelf.mark;
+  shelf.mark = mark;
+  if (typeof before?.in === "string" && !before.isLine) removePath(before.in);
+}
+
+/**
+ * Takes over the file of a mark; false when it says nothing. Throws the system's error.
+ *
+ * @param isLine There is damage before it.
+ */
+export function adoptMark(
+  shelf: Shelf,
+  path: string,
+  number: number,
+  salt: number,
+  isLine: boolean,
+): boolean {
   shelf.nextNumber = Math.max(shelf.nextNumber, number + 1);
   const bytes = readMark(path, salt);
   const { mark } = shelf;
-  if (bytes === null || (mark !== null && (mark.isOurs || mark.number >= number))) removePath(path);
-  else {
-    if (typeof mark?.in === "string") removePath(mark.in);
-    shelf.mark = { bytes, number, in: path, isOurs: false };
+  if (bytes === null || (mark !== null && (mark.isOurs || mark.number >= number))) {
+    removePath(path);
+    return false;
   }
+  replaceMark(shelf, { bytes, number, in: path, isOurs: false, isLine });
+  return true;
+}
+
+/**
+ * Marks behind damage don't count: what is lost was before them. This has the last mark that does count,
+ * an empty one for none, in a file of its own behind all others: marks behind that count again, also for
+ * who finds the damage once more. Throws the system's error.
+ */
+export function drawLine(shelf: Shelf): void {
+  const { mark } = shelf;
+  const bytes = mark?.bytes ?? new Uint8Array(0);
+  const number = shelf.nextNumber++;
+  const path = writeMark(shelf, bytes, number);
+  if (mark?.isOurs) return;
+  replaceMark(shelf, { bytes, number, in: path, isOurs: false, isLine: true });
 }
 
 /** Keeps the last mark when it is in a segment that goes or is gone; false when that fails. */
 export function saveMark(shelf: Shelf, going: Segment): boolean {
-  const { mark, folder, owner } = shelf;
+  const { mark } = shelf;
   if (mark === null || mark.in !== going) return true;
+  try {
+    mark.in = writeMark(shelf, mark.bytes, mark.number);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Writes the file of a mark, and returns where it is. Throws the system's error. */
+function writeMark({ folder, owner, syncsMarks }: Shelf, mark: Uint8Array, number: number): string {
   const salt = newSalt();
-  const path = join(folder, formatName({ number: mark.number, salt, owner, ending: "mark" }));
+  const path = join(folder, formatName({ number, salt, owner, ending: "mark" }));
   const unfinished = join(folder, `${owner}.new`);
-  const bytes = Buffer.alloc(4 + mark.bytes.length);
-  bytes.writeUInt32LE(crc32(mark.bytes, salt));
-  bytes.set(mark.bytes, 4);
+  const bytes = Buffer.alloc(4 + mark.length);
+  bytes.writeUInt32LE(crc32(mark, salt));
+  bytes.set(mark, 4);
   try {
     const fd = openSync(unfinished, "w", 0o600);
     try {
       writeFileSync(fd, bytes);
-      if (shelf.syncsMarks) fdatasyncSync(fd);
+      if (syncsMarks) fdatasyncSync(fd);
     } finally {
       closeSync(fd);
     }
     renameSync(unfinished, path);
-    mark.in = path;
-    return true;
-  } catch {
+    return path;
+  } catch (error) {
     removePath(unfinished);
-    return false;
+    throw error;
   }
 }
 

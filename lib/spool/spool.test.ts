@@ -551,6 +551,63 @@ describe("damage", () => {
     spool.close();
   });
 
+  it("makes nobody believe the marks behind it, in any segment, until others are put", () => {
+    const dir = folder();
+    const store = (spool: Spool, ...bodies: string[]): void => {
+      for (const body of bodies) spool.put("traces", bytes(body), 1, { mark: bytes(body) });
+    };
+    const found = (): string | null => {
+      const spool = openSpool(dir);
+      const mark = spool.lastMark("traces");
+      spool.close();
+      return mark === null ? null : text(mark);
+    };
+    const record = HEADER_BYTES + 2;
+    const first = openSpool(dir, { segmentBytes: 3 * record });
+    store(first, ..."abcdefg");
+    first.close();
+    assert.equal(found(), "g");
+    const lose = (file: string, at: number): void => {
+      const path = join(dir, "traces", file);
+      const content = readFileSync(path);
+      content.fill(0, at, at + record);
+      writeFileSync(path, content);
+    };
+    lose(files(dir)[1], record);
+    assert.equal(found(), "d");
+    assert.equal(found(), "d", "who looks again finds the same");
+    const second = openSpool(dir, { segmentBytes: 3 * record });
+    store(second, ..."ef");
+    second.close();
+    // The damage is still there.
+    assert.equal(found(), "f");
+    const third = openSpool(dir);
+    store(third, "g");
+    assert.deepEqual(drain(third), [..."abcdfgefg"]);
+    assert.deepEqual(third.counts.traces.dropped.corrupt, { requests: 1, items: 0 });
+    third.close();
+    assert.equal(found(), "g");
+    assert.equal(found(), "g");
+    assert.equal(files(dir).length, 1, "the mark alone");
+  });
+
+  it("of the first makes nobody believe any", () => {
+    const dir = folder();
+    const spool = openSpool(dir);
+    for (const body of "ab") spool.put("traces", bytes(body), 1, { mark: bytes(body) });
+    spool.close();
+    const [name] = files(dir);
+    const content = readFileSync(join(dir, "traces", name));
+    // Of the message alone; the file is the last one, so that is looked at.
+    content[HEADER_BYTES + 1] ^= 1;
+    writeFileSync(join(dir, "traces", name), content);
+    for (let start = 0; start < 2; start++) {
+      const next = openSpool(dir);
+      assert.equal(next.lastMark("traces"), null);
+      next.close();
+    }
+  });
+
   it("leaves alone what is not its own", () => {
     const dir = folder();
     openSpool(dir).close();

@@ -27,6 +27,7 @@ import {
   scan,
   type Segment,
   sizeWith,
+  syncFile,
 } from "./segment.ts";
 import {
   adoptMark,
@@ -34,6 +35,7 @@ import {
   complete,
   completeDelivered,
   count,
+  drawLine,
   drop,
   insert,
   isDone,
@@ -526,17 +528,19 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
     adopt(folder, owner.name, adopted);
     const files = adopted;
     adopted = [];
-    const newest: Partial<Record<SpoolSignal, number>> = {};
-    for (const { signal, was } of files) {
-      if (was.ending !== "mark") newest[signal] = Math.max(newest[signal] ?? 0, was.number);
+    // The last of an owner may not have come to the disk before the power failed.
+    const newest = new Map<string, Adopted>();
+    for (const file of files) {
+      const { signal, was } = file;
+      if (was.ending !== "mark") newest.set(`${signal} ${was.owner}`, file);
     }
+    const behindDamage = new Set<Shelf>();
     let requests = 0;
     for (const file of files) {
       const { signal, was } = file;
       try {
-        // The last may not have come to the disk before the power failed.
-        const verify = was.ending === "tmp" || was.number === newest[signal];
-        requests += takeOver(shelves[signal], file, verify);
+        const isNewest = newest.get(`${signal} ${was.owner}`) === file;
+        requests += takeOver(shelves[signal], file, isNewest, behindDamage);
       } catch (error) {
         failed(error);
         file.error = lastError;
@@ -545,23 +549,55 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
     }
     // What is written now comes after all of that.
     for (const shelf of all) if (shelf.writing !== shelf.last) roll(shelf);
+    for (const shelf of behindDamage) {
+      try {
+        roll(shelf);
+        drawLine(shelf);
+      } catch (error) {
+        // Whoever looks next does not count these marks either.
+        failed(error);
+      }
+    }
     return requests;
   }
 
-  function takeOver(shelf: Shelf, { path, was }: Adopted, verify: boolean): number {
+  function takeOver(
+    shelf: Shelf,
+    { path, was }: Adopted,
+    isNewest: boolean,
+    behindDamage: Set<Shelf>,
+  ): number {
     if (was.ending === "mark") {
-      adoptMark(shelf, path, was.number, was.salt);
+      const isLine = behindDamage.has(shelf);
+      if (adoptMark(shelf, path, was.number, was.salt, isLine)) behindDamage.delete(shelf);
       return 0;
     }
     const segment = newSegment(path, was.number, was.salt);
+    const isOpen = was.ending === "tmp";
+    let isDamaged: boolean;
     try {
-      if (scan(segment, statSync(path).size, verify)) shelf.counts.torn++;
+      const found = scan(segment, statSync(path).size, isOpen || isNewest);
+      if (found.isTorn) shelf.counts.torn++;
+      // Its end may be lost: it was completed though it could not be brought to the disk.
+      isDamaged = found.isDamaged || (isOpen && !isNewest);
+      if (isOpen && sync !== "none") syncAdopted(shelf, segment);
     } finally {
       closeFile(segment);
     }
     insert(shelf, segment);
-    noteMark(shelf, segment, false);
+    if (!behindDamage.has(shelf)) noteMark(shelf, segment, false);
+    if (isDamaged) behindDamage.add(shelf);
     return segment.waiting;
+  }
+
+  /** Whoever wrote it may not have come to that. */
+  function syncAdopted({ counts }: Shelf, segment: Segment): void {
+    try {
+      syncFile(segment);
+    } catch (error) {
+      counts.unsynced++;
+      failed(error);
+    }
   }
 
   function syncAll(): void {
@@ -609,7 +645,10 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
       shelves[signal].readError ?? adopted.find((file) => file.signal === signal)?.error,
     acknowledge: acknowledgeOne,
     giveBack,
-    lastMark: (signal) => shelves[signal].mark?.bytes.slice() ?? null,
+    lastMark: (signal) => {
+      const bytes = shelves[signal].mark?.bytes;
+      return bytes !== undefined && bytes.length > 0 ? bytes.slice() : null;
+    },
     counts: {
       traces: shelves.traces.counts,
       metrics: shelves.metrics.counts,

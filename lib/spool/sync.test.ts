@@ -49,4 +49,15 @@ describe("a spool that waits for the disk", () => {
     assert.deepEqual(synced, all);
     assert.deepEqual(closed, CLOSED);
   });
+
+  it("waits for what somebody else has written and not waited for", async () => {
+    const adopted = (await steps("record"))[5];
+    const path = "killed/traces/N";
+    assert.deepEqual(adopted.slice(-4), [
+      `rename ${path}.tmp ${path}.seg`,
+      `open ${path}.seg`,
+      `sync ${path}.seg`,
+      "sync killed/traces",
+    ]);
+  });
 });
