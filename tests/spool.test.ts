@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { Buffer } from "node:buffer";
-import { readdirSync, statfsSync, unlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, statfsSync, unlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -65,6 +65,8 @@ function leave(directory: string, name: string, from: number, count: number): vo
 
 const COUNT = 500;
 const ALL = Array.from({ length: COUNT }, (_, i) => `span ${i}`);
+const holds = (directory: string, names: RegExp): boolean =>
+  existsSync(directory) && readdirSync(directory).some((name) => names.test(name));
 const isEmpty = (directory: string) => (): boolean => readdirSync(directory).length === 0;
 
 describe("collect with a spool", () => {
@@ -216,6 +218,81 @@ describe("collect with a spool", () => {
       assert.deepEqual(backend.names(), ALL.slice(0, 5));
     } finally {
       await first.stop("SIGKILL");
+      await backend.stop();
+    }
+  });
+
+  it("makes its folder again when somebody removes it, and goes on with what it has", async () => {
+    const [directory, spool] = [folder(), folder()];
+    const backend = await startBackend();
+    backend.state = "away";
+    const args = [directory, "--endpoint", backend.url, "--spool", spool];
+    const first = startCollector(args);
+    let second: Observed | undefined;
+    const writer = Writer.create(join(directory, "lives.otlp"));
+    try {
+      const scope = writer.scope({ name: "s" });
+      const open = scope.startSpan("open");
+      for (const name of ALL.slice(0, 5)) scope.startSpan(name).end();
+      await until("all was taken", () => writer.counters().spans.released === 11);
+      await until("some is stored", () => holds(join(spool, "traces"), /tmp$/));
+      rmSync(spool, { recursive: true });
+      await first.wrote(/error: the spool \S+ was removed or replaced .* 0 items so far/);
+      await first.wrote(/error: the journal in \S+ was removed or replaced/);
+      await until(
+        "both are there again",
+        () => ["traces", "journal"].every((name) => holds(join(spool, name), /\.(tmp|journal)$/)),
+      );
+      for (const name of ALL.slice(5, 10)) scope.startSpan(name).end();
+      await until("the others were taken", () => writer.counters().spans.released === 21);
+      await first.stop("SIGKILL");
+      assert.equal(first.text().match(/was removed or replaced/g)!.length, 2, "each said once");
+      assert.deepEqual(backend.names(), []);
+      backend.state = "there";
+      second = startCollector(args);
+      open.end();
+      await until("all are there", () => backend.names().length >= 11);
+      assert.equal((await second.stop()).code, 0, second.text());
+      assert.deepEqual(backend.names().sort(), [...ALL.slice(0, 10), "open"].sort());
+    } finally {
+      writer.close();
+      await first.stop("SIGKILL");
+      await second?.stop("SIGKILL");
+      await backend.stop();
+    }
+  });
+
+  it("says so and is not ready while its folder can't be made again", async () => {
+    const [directory, spool] = [folder(), folder()];
+    const backend = await startBackend();
+    const args = [directory, "--endpoint", backend.url, "--spool", spool, "--health", "0"];
+    const collector = startCollector(args);
+    try {
+      await collector.wrote(/served at http:\S+\/healthz/);
+      const url = /served at (http:\S+)\/healthz/.exec(collector.text())![1];
+      const ready = async (): Promise<string> => await (await fetch(`${url}/readyz`)).text();
+      const shows = async (what: RegExp): Promise<void> => {
+        const deadline = Date.now() + 20_000;
+        for (let page = await ready(); !what.test(page); page = await ready()) {
+          assert.ok(Date.now() < deadline, page);
+          await new Promise((resolve) => setTimeout(resolve, 50));
+        }
+      };
+      leave(directory, "a", 0, 5);
+      await until("the first are there", () => backend.names().length === 5);
+      rmSync(spool, { recursive: true });
+      writeFileSync(spool, "");
+      await shows(/^the spool \S+: .*\nthe journal in \S+: .*\n$/);
+      await collector.wrote(/error: the spool \S+ is gone, or can't be looked at: /);
+      leave(directory, "b", 5, 5);
+      unlinkSync(spool);
+      await shows(/^ok\n$/);
+      await collector.wrote(/error: the spool \S+ was removed or replaced/);
+      await until("the others are there", () => backend.names().length === 10);
+      assert.equal((await collector.stop()).code, 0, collector.text());
+      assert.deepEqual(backend.names(), ALL.slice(0, 10));
+    } finally {
+      await collector.stop("SIGKILL");
       await backend.stop();
     }
   });

@@ -1,7 +1,7 @@
 /** Spools of several endpoints, in the process of the test. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import type { Signal } from "../../lib/otlp/request.ts";
@@ -111,9 +111,11 @@ describe("spools of several endpoints", () => {
     };
     b.away = true;
     renameSync(place, `${place}.gone`);
+    writeFileSync(place, "not a folder, and in the way of one");
     for (let i = 0; i < 5; i++) push();
     assert.deepEqual([queue.running, queue.pending], [2, 3]);
     assert.match(lines.join(), /can't be stored/);
+    rmSync(place);
     renameSync(`${place}.gone`, place);
     await until("it is tried again", () => {
       push();

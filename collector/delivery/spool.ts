@@ -36,6 +36,7 @@ const DROPPED: Readonly<Record<DropReason, string>> = {
   age: "were too old (see --spool-max-age)",
   size: "had no room (see --spool-max-size)",
   corrupt: "were damaged on the disk",
+  gone: "were in files that somebody removed",
 };
 
 /**
@@ -58,7 +59,35 @@ export function createSpooling(
     said.add(what);
     log("warn", `${what}: ${consequence}`);
   };
+  let wasAway = false;
+  let vanished = 0;
+  /** Says when the folder is gone, and when it is there again. */
+  const checkFolder = (): void => {
+    const state = spool.check();
+    const isAway = state.error !== undefined;
+    if (isAway && !wasAway) {
+      log(
+        "error",
+        `the spool ${place}${forIt} is gone, or can't be looked at: ${state.error}; what is not stored is sent ` +
+          "without being stored; have it where it was (a disk may have to be mounted)",
+      );
+    } else if (!isAway && state.vanished > vanished) {
+      const lost = SIGNALS.reduce(
+        (sum, signal) => sum + spool.counts[signal].dropped.gone.items,
+        0,
+      );
+      log(
+        "error",
+        `the spool ${place}${forIt} was removed or replaced while it was used: it was made again, and what ` +
+          `was in open files is in it; ${lost} items so far were in others, and are lost; leave it ` +
+          "alone while a collector runs",
+      );
+    } else if (!isAway && wasAway) log("info", `the spool ${place}${forIt} can be used again`);
+    if (!isAway) ({ vanished } = state);
+    wasAway = isAway;
+  };
   const look = setInterval(() => {
+    checkFolder();
     for (const { pump } of drainers.values()) pump();
     for (const signal of SIGNALS) {
       const { dropped, unsynced } = spool.counts[signal];

@@ -6,6 +6,7 @@
 import type { Page } from "../serve/serve.ts";
 import { PLAIN } from "../serve/serve.ts";
 import { SIGNALS } from "../pipeline/signals.ts";
+import { printable } from "../text/text.ts";
 import type { Watched } from "./figures.ts";
 
 /** A collector whose last round is longer ago has got stuck. */
@@ -19,15 +20,18 @@ export function checkAlive({ pipeline }: Watched): Page {
 }
 
 /**
- * 200 when files are looked for, and each backend took the last request of each signal, if any. A
- * signal that a backend does not take, while it takes others, is named and no reason not to be ready.
+ * 200 when files are looked for, spool and journal are where they were, and each backend took the last
+ * request of each signal, if any. A signal that a backend does not take, while it takes others, is named and no
+ * reason not to be ready.
  */
-export function checkReady({ pipeline, sinks }: Watched): Page {
+export function checkReady({ pipeline, sinks, spool }: Watched): Page {
   const reasons = pipeline.looking ? [] : ["files are not looked for"];
+  const spools = new Set(spool ? [spool] : []);
   const notes: string[] = [];
   for (const signal of SIGNALS) {
     const { endpoints = [] } = sinks[signal];
-    endpoints.forEach(({ name, state }, index) => {
+    endpoints.forEach(({ name, state, spool }, index) => {
+      if (spool !== undefined) spools.add(spool);
       if (state === undefined || state.ok) return;
       const where = endpoints.length === 1 ? signal : `${signal} to ${name}`;
       const line = `${where}: ${state.lastError} (failed attempts: ${state.failures})`;
@@ -36,6 +40,11 @@ export function checkReady({ pipeline, sinks }: Watched): Page {
       (state.takes === false && isOfUse ? notes : reasons).push(line);
     });
   }
+  for (const spool of spools) {
+    const { error } = spool.check();
+    if (error !== undefined) reasons.push(`the spool ${printable(spool.folder, 200)}: ${error}`);
+  }
+  if (pipeline.journalProblem !== null) reasons.push(pipeline.journalProblem);
   return page(reasons, notes);
 }
 

@@ -69,7 +69,7 @@ export function spoolFigures(
     ),
     lost(
       "items.dropped",
-      "Spans, data points and log records dropped from the spool: too old, for want of room, damaged",
+      "Spans, data points and log records dropped from the spool: too old, for want of room, damaged, gone",
       ({ dropped }) => dropped,
       "items",
     ),

@@ -19,6 +19,7 @@ import { randomBytes } from "node:crypto";
 import { closeSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileSizeLimit, type HeldLock, lockFile } from "../../ffi/mod.ts";
+import { identityOf, isOpenAs } from "../../lib/spool/place.ts";
 import type { AggregatorOptions } from "../../lib/metrics/aggregate.ts";
 import type { View } from "../../lib/metrics/views.ts";
 import type { Request, Signal } from "../../lib/otlp/request.ts";
@@ -74,6 +75,8 @@ export const LOG_BYTES: number = 64 << 20;
 const LOG_TIMES = 4;
 /** A checkpoint that could not be written is tried again after this, milliseconds: it may be large. */
 const AGAIN_MS = 5000;
+/** How often is looked whether it is still where it was. */
+const LOOK_MS = 1000;
 /** So many bytes are written in the midst of a look at all rings. */
 const HEAVY_BYTES = 1 << 20;
 
@@ -108,7 +111,7 @@ export function openJournal(options: JournalOptions): Journal | null {
   const without = "this collector has none: what it holds in memory is lost when it is killed";
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const lock = lockFile(join(directory, "lock"));
+    const lock = lockFile(lockPath(directory));
     if (!("heldBy" in lock)) return new Journal(options, lock);
     const holder = lock.heldBy === null ? "another collector" : `process ${lock.heldBy}`;
     log("warn", `the journal in ${printable(directory)} is that of ${holder}; ${without}`);
@@ -117,6 +120,10 @@ export function openJournal(options: JournalOptions): Journal | null {
     log("warn", `the journal in ${printable(directory)} can't be used: ${message}; ${without}`);
   }
   return null;
+}
+
+function lockPath(directory: string): string {
+  return join(directory, "lock");
 }
 
 /** One journal. */
@@ -167,7 +174,14 @@ export class Journal implements RequestJournal, FilesJournal {
   /** As it was written last. */
   private written!: SettingsEntry;
 
-  private readonly lock: HeldLock;
+  private lock: HeldLock;
+  private lockIdentity: string | null;
+  /** When it was looked at whether that is still where it was, ms of `performance.now()`. */
+  private lookedAt = performance.now();
+  /** Somebody has removed or replaced it: it is to be made again. */
+  private isAway = false;
+  /** Why it can't be made again; null when it is where it was. */
+  problem: string | null = null;
 
   /**
    * @param options See JournalOptions.
@@ -176,6 +190,7 @@ export class Journal implements RequestJournal, FilesJournal {
   constructor(options: JournalOptions, lock: HeldLock) {
     this.options = options;
     this.lock = lock;
+    this.lockIdentity = identityOf(lockPath(options.directory));
     this.problems = createProblems(options.log, () => performance.now());
   }
 
@@ -394,6 +409,11 @@ export class Journal implements RequestJournal, FilesJournal {
     for (const file of this.journaled.values()) noteProgress(file, buffer);
     this.noteAnswered();
     if (this.segment === null) return this.begin();
+    if (!this.isInPlace()) {
+      // What is written comes to nothing: a checkpoint is to have it, in a directory that is made again.
+      this.isFull = true;
+      return false;
+    }
     if (buffer.bytes === 0) return true;
     try {
       const block = buffer.block();
@@ -407,8 +427,50 @@ export class Journal implements RequestJournal, FilesJournal {
     }
     this.isFull = false;
     buffer.clear();
-    this.problems.recovered(() => "the journal is written again");
+    this.recovered();
     return true;
+  }
+
+  /** Whether whoever comes next finds what is written. */
+  private isInPlace(): boolean {
+    const now = performance.now();
+    if (this.isAway || now - this.lookedAt < LOOK_MS) return !this.isAway;
+    this.lookedAt = now;
+    const { directory, log } = this.options;
+    const { fd, path } = this.segment!;
+    try {
+      if (identityOf(lockPath(directory)) === this.lockIdentity && isOpenAs(fd, path)) return true;
+    } catch (error) {
+      // It can't be looked at, which says nothing of what is open.
+      this.report(error);
+      return true;
+    }
+    this.isAway = true;
+    const place = `the journal in ${printable(directory)}`;
+    log(
+      "error",
+      `${place} was removed or replaced while it was used: it is made again of what is in memory; leave it ` +
+        "alone while a collector runs",
+    );
+    return false;
+  }
+
+  /** Has a directory of its own again. Throws where that can't be. */
+  private makeAgain(): void {
+    const { directory } = this.options;
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const path = lockPath(directory);
+    if (identityOf(path) !== this.lockIdentity) {
+      const lock = lockFile(path);
+      if ("heldBy" in lock) {
+        throw new Error(`it is that of ${lock.heldBy ?? "another collector"} now`);
+      }
+      this.lock.release();
+      this.lock = lock;
+      this.lockIdentity = identityOf(path);
+    }
+    const [newest = 0] = listSegments(directory);
+    this.nextNumber = Math.max(this.nextNumber, newest + 1);
   }
 
   /**
@@ -416,7 +478,7 @@ export class Journal implements RequestJournal, FilesJournal {
    * failed: then everything is to be written anew, since a disk says only once what it did not take.
    */
   secure(stored = false): boolean {
-    if (this.renewed || this.segment === null) return false;
+    if (this.renewed || this.isAway || this.segment === null) return false;
     try {
       if (stored) this.secureStored();
       if (!this.isSecure) syncSegment(this.segment);
@@ -526,6 +588,7 @@ export class Journal implements RequestJournal, FilesJournal {
     this.noteSettings();
     if (this.haveViewsChanged) this.applySettings();
     try {
+      if (this.isAway) this.makeAgain();
       // What was stored is not written once more.
       if (sync) this.secureStored();
       const settings = settingsOf(this.settings);
@@ -550,15 +613,22 @@ export class Journal implements RequestJournal, FilesJournal {
     this.isSecure = sync;
     this.renewed = false;
     this.isFull = false;
+    this.isAway = false;
     buffer.clear();
     if (before !== null) closeSync(before.fd);
-    this.problems.recovered(() => "the journal is written again");
+    this.recovered();
     return true;
+  }
+
+  private recovered(): void {
+    this.problem = null;
+    this.problems.recovered(() => "the journal is written again");
   }
 
   private report(error: unknown): void {
     const { directory } = this.options;
     const { code, message } = error as { code?: string; message: string };
+    if (this.isAway) this.problem = `the journal in ${printable(directory)}: ${message}`;
     this.problems.report(
       code ?? "failed",
       "error",

@@ -544,6 +544,11 @@ export class Pipeline {
     return journal.giveBefore() && requests.answeredAll && journal.checkpoint();
   }
 
+  /** Why the journal, which somebody removed, can't be made again: nothing is taken then. */
+  get journalProblem(): string | null {
+    return this.journal?.problem ?? null;
+  }
+
   /**
    * False while everything is to be stored, because the journal is to be written anew: then nothing
    * is taken.

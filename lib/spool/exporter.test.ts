@@ -1,9 +1,8 @@
 /** The spool behind the SDK of OpenTelemetry, with its own serializers and processors. */
 import assert from "node:assert/strict";
-import { renameSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
 import { diag, type DiagLogger } from "@opentelemetry/api";
 import { SeverityNumber } from "@opentelemetry/api-logs";
 import {
@@ -165,8 +164,13 @@ describe("an exporter with a spool", () => {
       if (failures-- > 0) throw new Error("EIO: i/o error, read");
       return spool.next(signal);
     };
+    let fails = false;
+    const adopt: Spool["adopt"] = () => {
+      if (fails) throw new Error("EIO: i/o error, scandir");
+      return spool.adopt();
+    };
     const { exporter, taken, put } = texts(
-      Object.create(spool, { next: { value: next } }),
+      Object.create(spool, { next: { value: next }, adopt: { value: adopt } }),
       () => "success",
     );
     const clock = Date.now;
@@ -175,7 +179,7 @@ describe("an exporter with a spool", () => {
       await until("it is taken", () => taken.length === 1);
       assert.equal(failures < 0, true);
       assert.deepEqual(warnings, [`what is stored in ${dir} (logs) can't be read`]);
-      renameSync(join(dir, "metrics"), join(dir, "gone"));
+      fails = true;
       for (const [i, minutes] of [2, 4].entries()) {
         Date.now = () => clock() + minutes * 60_000;
         await put("b");
@@ -183,6 +187,13 @@ describe("an exporter with a spool", () => {
       }
       assert.equal(warnings.length, 2);
       assert.equal(warnings[1], `what dead processes left in ${dir} can't be looked at`);
+      rmSync(dir, { recursive: true });
+      for (let i = 0; i < 2; i++) await exporter.forceFlush();
+      assert.equal(warnings.length, 3);
+      assert.match(
+        warnings[2],
+        /^the spool \S+ was removed or replaced while it was used: .*\(0 items/,
+      );
       await exporter.shutdown();
     } finally {
       Date.now = clock;

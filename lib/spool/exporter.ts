@@ -67,6 +67,8 @@ export function spoolExporter<T>(options: SpoolExporterOptions<T>): SpoolExporte
   let refused = 0;
   let adoptedAt = Date.now();
   const adopting = warner(`what dead processes left in ${spool.folder} can't be looked at`);
+  const missing = warner(`the spool ${spool.folder} is gone, and can't be made again`);
+  let vanished = 0;
   const syncing = warner(`what is stored in ${spool.folder} (${signal}) does not come to the disk`);
   const reading = warner(`what is stored in ${spool.folder} (${signal}) can't be read`);
 
@@ -74,6 +76,19 @@ export function spoolExporter<T>(options: SpoolExporterOptions<T>): SpoolExporte
   function drain(): Promise<void> {
     clearTimeout(timer);
     return draining ??= run();
+  }
+
+  function look(): void {
+    const state = spool.check();
+    missing(state.error);
+    if (state.error !== undefined || state.vanished === vanished) return;
+    vanished = state.vanished;
+    diag.warn(
+      `the spool ${spool.folder} was removed or replaced while it was used: it was made again, and what ` +
+        `was in closed files (${
+          spool.counts[signal].dropped.gone.items
+        } items of ${signal}) is lost`,
+    );
   }
 
   function adopt(): void {
@@ -92,6 +107,7 @@ export function spoolExporter<T>(options: SpoolExporterOptions<T>): SpoolExporte
     // It must not end before `draining` is set; what is stored once nothing was left needs another run.
     await Promise.resolve();
     try {
+      look();
       adopt();
       for (let stored = spool.next(signal); stored !== null; stored = spool.next(signal)) {
         const { status, retryInMillis = 0, error } = await attempt(stored);

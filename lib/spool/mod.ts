@@ -22,7 +22,16 @@
 export type { SpoolSignal } from "./names.ts";
 export { openSpool } from "./spool.ts";
 export type { SpoolBudget } from "./budget.ts";
-export type { Placed, PutOptions, Refused, Spool, SpoolOptions, Stored } from "./spool.ts";
-export type { DropReason, RefusalReason, ShelfCounts as SpoolCounts, Tally } from "./shelf.ts";
+export type {
+  FolderState,
+  Placed,
+  PutOptions,
+  Refused,
+  Spool,
+  SpoolOptions,
+  Stored,
+} from "./spool.ts";
+export type { DropReason } from "./segment.ts";
+export type { RefusalReason, ShelfCounts as SpoolCounts, Tally } from "./shelf.ts";
 export { postTo, spoolExporter } from "./exporter.ts";
 export type { Delivery, SpoolExporter, SpoolExporterOptions } from "./exporter.ts";

@@ -7,6 +7,7 @@
 import { existsSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { type HeldLock, isLocked, lockFile } from "../../ffi/mod.ts";
+import { identityOf } from "./place.ts";
 import {
   formatName,
   LOCK_ENDING,
@@ -22,6 +23,9 @@ import {
 export interface Owner {
   readonly name: string;
   readonly lock: HeldLock;
+  /** Its lock file, and which one that is. */
+  readonly path: string;
+  readonly identity: string | null;
 }
 
 /**
@@ -31,10 +35,11 @@ export interface Owner {
  */
 export function becomeOwner(folder: string): Owner {
   const name = newOwner();
-  const lock = lockFile(join(folder, name + LOCK_ENDING));
+  const path = join(folder, name + LOCK_ENDING);
+  const lock = lockFile(path);
   // Nobody else has this name.
   if ("heldBy" in lock) throw new Error(`${folder}: ${name} is locked by ${lock.heldBy}`);
-  return { name, lock };
+  return { name, lock, path, identity: identityOf(path) };
 }
 
 /** A file that was another owner's. */

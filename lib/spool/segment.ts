@@ -28,6 +28,9 @@ import {
   writeHeader,
 } from "./record.ts";
 
+/** Why something that was stored is not delivered. */
+export type DropReason = "age" | "size" | "corrupt" | "gone";
+
 /** A segment that this process owns. */
 export interface Segment {
   path: string;
@@ -64,8 +67,9 @@ export interface Segment {
   isUnsynced: boolean;
   /** The system does not let it be read now. */
   isPassedOver: boolean;
-  /** Its file was removed. */
+  /** Its file was removed, and why, where not everything in it was delivered. */
   isGone: boolean;
+  droppedFor: DropReason | null;
   /** Its neighbours in the order of storing. */
   before: Segment | null;
   next: Segment | null;
@@ -95,6 +99,7 @@ export function newSegment(path: string, number: number, salt: number, claimTo =
     isUnsynced: false,
     isPassedOver: false,
     isGone: false,
+    droppedFor: null,
     before: null,
     next: null,
   };

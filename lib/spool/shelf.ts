@@ -18,6 +18,7 @@ import { formatName, newSalt, type SpoolSignal } from "./names.ts";
 import {
   closeFile,
   createFile,
+  type DropReason,
   newReader,
   newSegment,
   type Reader,
@@ -29,8 +30,6 @@ import {
   trim,
 } from "./segment.ts";
 
-/** Why something that was stored is not delivered. */
-export type DropReason = "age" | "size" | "corrupt";
 /** Why something was not stored. */
 export type RefusalReason = "full" | "large" | "failed";
 
@@ -52,8 +51,8 @@ export interface ShelfCounts {
   readonly stored: Tally;
   readonly acknowledged: Tally;
   /**
-   * Dropped as older than the limit, for want of room, or as damaged. What can't be recognised any
-   * more counts as one request without items.
+   * Dropped as older than the limit, for want of room, as damaged, or since somebody has removed its file.
+   * What can't be recognised any more counts as one request without items.
    */
   readonly dropped: Readonly<Record<DropReason, Tally>>;
   /** Not stored since the disk is full, since it is larger than the limit, or for another reason. */
@@ -68,7 +67,7 @@ export interface ShelfCounts {
 export interface Shelf {
   readonly signal: SpoolSignal;
   readonly folder: string;
-  readonly owner: string;
+  owner: string;
   /** Marks are on the disk before what they were in is removed. */
   readonly syncsMarks: boolean;
   /** The list of segments. */
@@ -132,7 +131,7 @@ export function newShelf(
       running: tally(),
       stored: tally(),
       acknowledged: tally(),
-      dropped: { age: tally(), size: tally(), corrupt: tally() },
+      dropped: { age: tally(), size: tally(), corrupt: tally(), gone: tally() },
       refused: { full: tally(), large: tally(), failed: tally() },
       torn: 0,
       unsynced: 0,
@@ -260,6 +259,7 @@ export function drop(shelf: Shelf, segment: Segment, reason: DropReason): void {
   count(counts.dropped[reason], requests, items);
   count(counts.waiting, -requests, -items);
   segment.waiting = segment.waitingItems = 0;
+  segment.droppedFor = reason;
   unlink(shelf, segment);
   removeFile(segment);
 }
@@ -327,6 +327,15 @@ export function saveMark(shelf: Shelf, going: Segment): boolean {
   } catch {
     return false;
   }
+}
+
+/** Writes the file of the last mark again, in a folder that was made again. Throws the system's error. */
+export function remakeMark(shelf: Shelf): void {
+  const { mark } = shelf;
+  if (typeof mark?.in !== "string") return;
+  const before = mark.in;
+  mark.in = writeMark(shelf, mark.bytes, mark.number);
+  removePath(before);
 }
 
 /** Writes the file of a mark, and returns where it is. Throws the system's error. */

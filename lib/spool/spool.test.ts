@@ -9,6 +9,7 @@ import {
   statSync,
   symlinkSync,
   truncateSync,
+  unlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -495,6 +496,99 @@ describe(
     });
   },
 );
+
+describe("a folder that is gone while it is used", () => {
+  const record = HEADER_BYTES + 2;
+
+  for (
+    const [how, remove] of [
+      ["removed", (dir: string) => rmSync(dir, { recursive: true })],
+      ["emptied", (dir: string) => {
+        for (const name of readdirSync(dir)) rmSync(join(dir, name), { recursive: true });
+      }],
+      [
+        "robbed of one of its folders",
+        (dir: string) => rmSync(join(dir, "traces"), { recursive: true }),
+      ],
+      ["moved", (dir: string) => renameSync(dir, `${dir}-moved`)],
+    ] as const
+  ) {
+    it(`is made again when it was ${how}, with what is open`, () => {
+      const dir = folder();
+      const spool = openSpool(dir, { segmentBytes: 3 * record });
+      const mark = bytes("g");
+      put(spool, ..."abcdef");
+      spool.put("traces", bytes("g"), 1, { mark });
+      const first = spool.next("traces")!;
+      assert.deepEqual(spool.check(), { vanished: 0, error: undefined });
+      remove(dir);
+      // In that order: the first segment is being read, and the last one written.
+      assert.deepEqual(spool.check(), { vanished: 1, error: undefined });
+      assert.deepEqual(spool.check(), { vanished: 1, error: undefined });
+      const { dropped, waiting } = spool.counts.traces;
+      assert.deepEqual(dropped.gone, { requests: 3, items: 3 });
+      assert.equal(waiting.requests, 3);
+      spool.acknowledge(first.id);
+      put(spool, "h");
+      spool.close();
+      const next = openSpool(dir);
+      assert.equal(text(next.lastMark("traces")!), "g");
+      assert.deepEqual(drain(next), ["b", "c", "g", "h"]);
+      assert.equal(next.counts.traces.dropped.corrupt.requests, 0);
+      next.close();
+    });
+  }
+
+  it("refuses what is put while it can't be made, and works on when it can", () => {
+    const dir = folder();
+    const spool = openSpool(dir);
+    put(spool, "a", "b");
+    const one = spool.next("traces")!;
+    rmSync(dir, { recursive: true });
+    writeFileSync(dir, "a file");
+    for (let again = 0; again < 2; again++) {
+      const { vanished, error } = spool.check();
+      assert.equal(vanished, 1);
+      assert.match(error!, /EEXIST|ENOTDIR/);
+    }
+    assert.deepEqual(spool.put("traces", bytes("c"), 1), { refused: "failed" });
+    assert.match(spool.lastError!, /EEXIST|ENOTDIR/);
+    spool.acknowledge(one.id);
+    unlinkSync(dir);
+    assert.deepEqual(spool.check(), { vanished: 1, error: undefined });
+    put(spool, "d");
+    spool.close();
+    const next = openSpool(dir);
+    assert.deepEqual(drain(next), ["b", "d"]);
+    next.close();
+  });
+
+  it("is made again at once when a file can't be made in it", () => {
+    const dir = folder();
+    const spool = openSpool(dir);
+    rmSync(dir, { recursive: true });
+    put(spool, "a");
+    assert.equal(spool.counts.traces.refused.failed.requests, 0);
+    spool.close();
+    const next = openSpool(dir);
+    assert.deepEqual(drain(next), ["a"]);
+    next.close();
+  });
+
+  it("has files of no owner when its lock was removed, until it has another", () => {
+    const dir = folder();
+    const spool = openSpool(dir);
+    put(spool, "a");
+    for (const name of readdirSync(dir)) if (name.endsWith(".lock")) unlinkSync(join(dir, name));
+    assert.equal(spool.check().vanished, 1);
+    const other = openSpool(dir);
+    assert.equal(other.counts.traces.waiting.requests, 0, "not taken for a dead owner's");
+    put(spool, "b");
+    assert.deepEqual(drain(spool), ["a", "b"]);
+    spool.close();
+    other.close();
+  });
+});
 
 describe("damage", () => {
   it("of bytes that are gone or came in between costs the record that they are in", () => {

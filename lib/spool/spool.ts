@@ -12,6 +12,7 @@ import { sharing, type SpoolBudget } from "./budget.ts";
 import { makeFolder } from "../file/folder.ts";
 import { parseName, SPOOL_SIGNALS, type SpoolSignal } from "./names.ts";
 import { adopt, type Adopted, becomeOwner } from "./owners.ts";
+import { identityOf, isInPlace, putBack } from "./place.ts";
 import { HEADER_BYTES, MAX_BODY_BYTES, MAX_MARK_BYTES } from "./record.ts";
 import {
   acknowledge,
@@ -115,6 +116,14 @@ export interface Stored {
   readonly time: number;
 }
 
+/** Whether the folder is the one that was opened. */
+export interface FolderState {
+  /** How often it, or what is in it, was found to be removed or replaced by somebody. */
+  readonly vanished: number;
+  /** Why it can't be used, or looked at, now; undefined when it can. */
+  readonly error: string | undefined;
+}
+
 /** A spool that is open. All calls are synchronous. */
 export interface Spool {
   /** Where it is. */
@@ -164,6 +173,12 @@ export interface Spool {
    */
   adopt(): number;
   /**
+   * Looks whether the folder is still the one that was opened, which `put` does now and then as well. Where it
+   * was removed or replaced it is made again, and what is in files that are open is written there once more;
+   * the rest is counted as `gone`. Where it can't be made, `put` refuses until it can.
+   */
+  check(): FolderState;
+  /**
    * Waits until everything is on the disk.
    *
    * @throws Error of the system; what is not there is counted as `unsynced`.
@@ -179,6 +194,8 @@ const DEFAULT_SEGMENT_BYTES = 16 * MiB;
 const DEFAULT_AGE_MS = 24 * 3_600_000;
 /** Before segments that could not be read are tried again. */
 const AGAIN_MS = 30_000;
+/** Before `put` looks for the folder again. */
+const CHECK_MS = 1000;
 /** What the whole process is short of, for a moment, says nothing of a file. */
 const SHORTAGES: ReadonlySet<string | undefined> = new Set(["EMFILE", "ENFILE", "ENOMEM"]);
 const NO_MARK = new Uint8Array(0);
@@ -210,7 +227,7 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
   const segmentBytes = Math.min(options.segmentBytes ?? usual, fileLimit);
   const claimTo = segmentBytes >= 4 * CLAIM_BYTES ? segmentBytes : 0;
   for (const signal of SPOOL_SIGNALS) makeFolder(join(folder, signal), sync !== "none");
-  const owner = becomeOwner(folder);
+  let owner = becomeOwner(folder);
   const shelves = {} as Record<SpoolSignal, Shelf>;
   for (const signal of SPOOL_SIGNALS) {
     shelves[signal] = newShelf(signal, folder, owner.name, sync !== "none");
@@ -226,6 +243,12 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
   let lastId = 0;
   let lastError: string | undefined;
   let isClosed = false;
+  /** See {@linkcode FolderState}. */
+  let vanished = 0;
+  let folderError: string | undefined;
+  let isAway = false;
+  /** When that was looked at last, ms of `performance.now()`. */
+  let checkedAt = performance.now();
 
   const failed = (error: unknown): RefusalReason => {
     const { code, message } = error as { code?: string; message: string };
@@ -239,8 +262,10 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
     signal: SpoolSignal,
     body: Uint8Array,
     items: number,
-    { mark = NO_MARK, take = false }: PutOptions = {},
+    options: PutOptions = {},
+    isAgain = false,
   ): Placed | Refused {
+    const { mark = NO_MARK, take = false } = options;
     if (mark.length > MAX_MARK_BYTES) {
       throw new RangeError(`a mark of ${mark.length} bytes: at most ${MAX_MARK_BYTES}`);
     }
@@ -251,6 +276,11 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
       return { refused };
     };
     if (isClosed) return refuse("failed");
+    if (performance.now() - checkedAt >= CHECK_MS) check();
+    if (isAway) {
+      lastError = folderError;
+      return refuse("failed");
+    }
     const bytes = HEADER_BYTES + mark.length + body.length;
     if (bytes > Math.min(budget.maxBytes, fileLimit) || body.length > MAX_BODY_BYTES) {
       return refuse("large");
@@ -280,7 +310,54 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
       segment.readAt = segment.end;
       return { id: handOut(shelf, segment, at, items, null) };
     } catch (error) {
+      if ((error as { code?: string }).code === "ENOENT" && !isAgain) {
+        check();
+        return put(signal, body, items, options, true);
+      }
       return refuse(failed(error));
+    }
+  }
+
+  function check(): FolderState {
+    checkedAt = performance.now();
+    try {
+      if (!isClosed && (isAway || !isInPlace(owner, all))) {
+        if (!isAway) vanished++;
+        isAway = true;
+        makeAgain();
+      }
+      isAway = false;
+      folderError = undefined;
+    } catch (error) {
+      failed(error);
+      folderError = lastError;
+    }
+    return { vanished, error: folderError };
+  }
+
+  /** As far as it can be done; it is called again where it throws. */
+  function makeAgain(): void {
+    for (const { folder } of all) makeFolder(folder, sync !== "none");
+    if (identityOf(owner.path) !== owner.identity) {
+      const before = owner;
+      owner = becomeOwner(folder);
+      before.lock.release();
+    }
+    for (const shelf of all) {
+      shelf.owner = owner.name;
+      skipNumbers(shelf);
+      for (const segment of putBack(shelf)) drop(shelf, segment, "gone");
+      if (sync === "none") continue;
+      for (let segment = shelf.first; segment !== null; segment = segment.next) {
+        if (segment.fd >= 0 && !segment.isListed) syncOther(shelf, segment);
+      }
+    }
+  }
+
+  /** What is written comes also behind what others who live have stored. */
+  function skipNumbers(shelf: Shelf): void {
+    for (const file of readdirSync(shelf.folder)) {
+      shelf.nextNumber = Math.max(shelf.nextNumber, (parseName(file)?.number ?? 0) + 1);
     }
   }
 
@@ -366,7 +443,7 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
     const { code } = error as { code?: string };
     if (code === "ENOENT") {
       // Somebody has removed it.
-      drop(shelf, segment, "corrupt");
+      drop(shelf, segment, "gone");
       return true;
     }
     shelf.readError = lastError;
@@ -506,7 +583,7 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
     const { counts } = shelf;
     if (segment.isGone) {
       // Dropped meanwhile, with the others of its segment.
-      count(counts.dropped.size, 1, items);
+      count(counts.dropped[segment.droppedFor ?? "size"], 1, items);
       end(id, entry);
       return;
     }
@@ -580,7 +657,7 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
       if (found.isTorn) shelf.counts.torn++;
       // Its end may be lost: it was completed though it could not be brought to the disk.
       isDamaged = found.isDamaged || (isOpen && !isNewest);
-      if (isOpen && sync !== "none") syncAdopted(shelf, segment);
+      if (isOpen && sync !== "none") syncOther(shelf, segment);
     } finally {
       closeFile(segment);
     }
@@ -590,8 +667,8 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
     return segment.waiting;
   }
 
-  /** Whoever wrote it may not have come to that. */
-  function syncAdopted({ counts }: Shelf, segment: Segment): void {
+  /** One of another owner, who may not have come to that, or in another place. */
+  function syncOther({ counts }: Shelf, segment: Segment): void {
     try {
       syncFile(segment);
     } catch (error) {
@@ -613,12 +690,7 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
       dropOld(shelf, now());
       makeRoom(0, shelf);
     }
-    // Also behind what others who live have stored.
-    for (const shelf of all) {
-      for (const file of readdirSync(shelf.folder)) {
-        shelf.nextNumber = Math.max(shelf.nextNumber, (parseName(file)?.number ?? 0) + 1);
-      }
-    }
+    all.forEach(skipNumbers);
   } catch (error) {
     // Somebody else can have it, and it takes no room from others.
     for (const shelf of all) rivals.delete(shelf);
@@ -639,7 +711,7 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
   return {
     folder,
     budget,
-    put,
+    put: (signal, body, items, options) => put(signal, body, items, options),
     next,
     readError: (signal) =>
       shelves[signal].readError ?? adopted.find((file) => file.signal === signal)?.error,
@@ -658,6 +730,7 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
       return lastError;
     },
     adopt: adoptAll,
+    check,
     sync: syncAll,
     close() {
       if (isClosed) return;
