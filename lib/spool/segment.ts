@@ -57,6 +57,8 @@ export interface Segment {
   returnedItems: number;
   /** When its last record was stored, milliseconds since the Unix epoch. */
   lastTime: number;
+  /** With this, times of its records are those of a clock that nobody sets. */
+  shift: number;
   /** The last mark in it, of one that was read: the last before the first damage. */
   mark: Uint8Array | null;
   /** Places in it where no record could be read. */
@@ -93,6 +95,7 @@ export function newSegment(path: string, number: number, salt: number, claimTo =
     returned: 0,
     returnedItems: 0,
     lastTime: 0,
+    shift: 0,
     mark: null,
     damaged: 0,
     isListed: false,

@@ -194,26 +194,61 @@ describe("a spool", () => {
     assert.equal(files(dir).length, 1, "the segment, and no longer the mark");
   });
 
-  it("takes what its clock says for old by the time it was stored", () => {
-    let time = 1_000_000;
-    const spool = openSpool(folder(), { maxAgeMs: 1000, minReadAgeMs: 100, now: () => time });
+  it("hands out what is old enough, and drops what is too old, whatever its clock is set to", () => {
+    let [time, elapsed] = [1_000_000_000, 500.5];
+    const options = { maxAgeMs: 1000, minReadAgeMs: 100, now: () => time, elapsed: () => elapsed };
+    const pass = (ms: number): void => {
+      time += ms;
+      elapsed += ms;
+    };
+    const spool = openSpool(folder(), options);
     put(spool, "a");
     assert.equal(spool.next("traces"), null, "too young");
-    time += 100;
+    time += 3_600_000;
+    assert.equal(spool.next("traces"), null, "still");
     put(spool, "b");
+    pass(100);
     const a = spool.next("traces")!;
     assert.equal(text(a.body), "a");
     spool.giveBack(a.id);
-    // Set back by an hour: nothing is held back, and nothing is lost.
-    time -= 3_600_000;
+    time -= 7_200_000;
     put(spool, "c");
     assert.deepEqual([1, 2].map(() => text(spool.next("traces")!.body)), ["a", "b"]);
-    time += 3_600_000 + 1100;
+    assert.equal(spool.next("traces"), null, "too young");
+    pass(1001);
     put(spool, "d");
     assert.deepEqual(spool.counts.traces.dropped.age, { requests: 1, items: 1 });
-    time += 100;
+    pass(100);
     assert.deepEqual(drain(spool), ["d"]);
     spool.close();
+  });
+
+  it("knows how old something of earlier is by its clock alone, as it is when it is found", () => {
+    let [time, elapsed] = [1_000_000_000, 0];
+    const options = { maxAgeMs: 1000, now: () => time, elapsed: () => elapsed };
+    const found = (change: number): Spool => {
+      const dir = folder();
+      const spool = openSpool(dir, options);
+      put(spool, "a");
+      spool.close();
+      time += change;
+      return openSpool(dir, options);
+    };
+    // It is right after the start only.
+    const behind = found(-3_600_000);
+    time += 3_600_000 + 900;
+    elapsed += 900;
+    assert.equal(behind.counts.traces.dropped.age.requests, 0);
+    const stored = behind.next("traces")!;
+    behind.giveBack(stored.id);
+    elapsed += 101;
+    put(behind, "b");
+    assert.deepEqual(drain(behind), ["b"]);
+    assert.equal(behind.counts.traces.dropped.age.requests, 1);
+    behind.close();
+    const ahead = found(1001);
+    assert.equal(ahead.counts.traces.dropped.age.requests, 1);
+    ahead.close();
   });
 });
 

@@ -67,7 +67,10 @@ export interface SpoolOptions {
    * own. Default 16 MiB, at most an eighth of `maxBytes`.
    */
   readonly segmentBytes?: number;
-  /** What has waited for longer is dropped, and counted; milliseconds. Default 24 hours. */
+  /**
+   * What has waited for longer is dropped, and counted; milliseconds. Default 24 hours. Setting the clock does
+   * not make it older: how old it was is asked once, when the spool is opened, and from then on time is measured.
+   */
   readonly maxAgeMs?: number;
   /** What was stored is handed out after so many milliseconds at the earliest. Default 0. */
   readonly minReadAgeMs?: number;
@@ -81,6 +84,8 @@ export interface SpoolOptions {
   readonly sync?: "none" | "segment" | "record" | number;
   /** The clock, milliseconds since the Unix epoch. Default `Date.now`. */
   readonly now?: () => number;
+  /** A clock that nobody sets, milliseconds since whenever. Default `performance.now`. */
+  readonly elapsed?: () => number;
 }
 
 /** Options of one request. */
@@ -194,6 +199,8 @@ const DEFAULT_SEGMENT_BYTES = 16 * MiB;
 const DEFAULT_AGE_MS = 24 * 3_600_000;
 /** Before segments that could not be read are tried again. */
 const AGAIN_MS = 30_000;
+/** When the clock was set by more, what is put goes to another segment: each has one {@linkcode Segment.shift}. */
+const SET_MS = 1000;
 /** Before `put` looks for the folder again. */
 const CHECK_MS = 1000;
 /** What the whole process is short of, for a moment, says nothing of a file. */
@@ -220,7 +227,7 @@ interface Running {
 export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
   const { maxBytes = DEFAULT_BYTES, maxAgeMs = DEFAULT_AGE_MS, minReadAgeMs = 0 } = options;
   const { budget = { maxBytes } } = options;
-  const { sync = "segment", now = Date.now } = options;
+  const { sync = "segment", now = Date.now, elapsed = () => performance.now() } = options;
   // Writing past this would end the process.
   const fileLimit = fileSizeLimit();
   const usual = Math.min(DEFAULT_SEGMENT_BYTES, budget.maxBytes / 8);
@@ -287,13 +294,16 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
     }
     const time = now();
     try {
-      dropOld(shelf, time);
+      dropOld(shelf);
       const { writing } = shelf;
-      if (writing !== null && (writing.isUnsynced || writing.end + bytes > segmentBytes)) {
-        roll(shelf);
-      }
+      const shift = elapsed() - time;
+      if (
+        writing !== null && (writing.isUnsynced || writing.end + bytes > segmentBytes ||
+          Math.abs(writing.shift - shift) > SET_MS)
+      ) roll(shelf);
       makeRoom(bytes, shelf);
-      const segment = shelf.writing ?? begin(shelf, claimTo);
+      if (shelf.writing === null) begin(shelf, claimTo).shift = shift;
+      const segment = shelf.writing!;
       passOn(shelf);
       const isNext = shelf.cursor === segment && segment.readAt === segment.end;
       const at = segment.end;
@@ -387,10 +397,15 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
   }
 
   /** Segments of which even the last request is too old. */
-  function dropOld(shelf: Shelf, time: number): void {
-    while (shelf.first !== null && shelf.first.end > 0 && time - shelf.first.lastTime > maxAgeMs) {
-      drop(shelf, shelf.first, "age");
+  function dropOld(shelf: Shelf): void {
+    for (let { first } = shelf; first !== null && first.end > 0; { first } = shelf) {
+      if (ageOf(first, first.lastTime) <= maxAgeMs) return;
+      drop(shelf, first, "age");
     }
+  }
+
+  function ageOf({ shift }: Segment, time: number): number {
+    return elapsed() - shift - time;
   }
 
   // ------------------------------------------------------------------------------------ delivering
@@ -419,7 +434,7 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
     const shelf = shelves[signal];
     if (isClosed) return null;
     const time = now();
-    dropOld(shelf, time);
+    dropOld(shelf);
     if (shelf.passedOverAt === null) shelf.readError = undefined;
     else if (Math.abs(time - shelf.passedOverAt) >= AGAIN_MS) lookAgain(shelf);
     for (;;) {
@@ -492,15 +507,15 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
       return null;
     }
     const { time, items } = header;
-    const age = now() - time;
+    const age = ageOf(segment, time);
     if (header.acknowledged) {
       segment.readAt = step.body === null
         ? after(reader, segment, { ...step, header })
         : at + header.bytes;
       return null;
     }
-    // A clock that was set back holds back nothing.
-    if (age >= 0 && age < minReadAgeMs) return "later";
+    // One from a future holds back nothing.
+    if (Math.abs(age) < minReadAgeMs) return "later";
     if (step.body === null) {
       segment.readAt = after(reader, segment, { ...step, header });
       take(shelf, segment, items);
@@ -661,6 +676,8 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
     } finally {
       closeFile(segment);
     }
+    // Of a clock that is behind what it was, nothing is known.
+    segment.shift = elapsed() - Math.max(now(), segment.lastTime);
     insert(shelf, segment);
     if (!behindDamage.has(shelf)) noteMark(shelf, segment, false);
     if (isDamaged) behindDamage.add(shelf);
@@ -687,7 +704,7 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
   try {
     adoptAll();
     for (const shelf of all) {
-      dropOld(shelf, now());
+      dropOld(shelf);
       makeRoom(0, shelf);
     }
     all.forEach(skipNumbers);
