@@ -3,18 +3,23 @@
  * that can't have it. The power itself stays on: what is on a disk is taken from the words that say so.
  */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, afterEach, describe, it } from "node:test";
 import { diag, DiagLogLevel } from "@opentelemetry/api";
+import { openJournal } from "../collector/journal/journal.ts";
+import type { Pipeline } from "../collector/pipeline/pipeline.ts";
+import { accept, run as collect, TestSink } from "../collector/testing/run.ts";
 import { Mapping } from "../ffi/mod.ts";
 import { whyNoDisk } from "../lib/file/disk.ts";
 import { closes } from "../lib/file/ledger.ts";
 import { EXT_BOOT_ID, EXT_SYNCED } from "../lib/format/layout.ts";
 import { Reader } from "../lib/reader.ts";
 import { type Sdk, start, type StartOptions } from "../lib/sdk/start.ts";
+import { observe } from "./support/collector.ts";
+import { ownRuntime } from "./support/runtimes.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "otlp-mmap-durability-"));
 after(() => rmSync(directory, { recursive: true }));
@@ -48,6 +53,12 @@ async function until(what: string, isSo: () => boolean): Promise<void> {
     assert.ok(Date.now() < deadline, what);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
+}
+
+/** The only process is dead, and was read to its end. */
+function isOver({ files }: Pipeline): boolean {
+  const [process] = files.processes.values();
+  return process?.over === true;
 }
 
 const small = { slots: 16, slotBytes: 256 };
@@ -107,6 +118,44 @@ if (process.platform === "linux" && whyNoDisk(directory) === null) {
       assert.deepEqual([events.delivered, events.torn], [3, 2]);
       assert.ok(closes(events));
       reader.close();
+    });
+
+    it("has a collector sync once what is stored of the dead, whatever becomes of their file", async () => {
+      const files = join(directory, "collected");
+      const application = observe(ownRuntime, "tests/testdata/power-writer.ts", [files]);
+      await application.wrote(/\.otlp\n/);
+      const path = application.text().trim();
+      await until("some is synced", () => syncedOf(path)[1] > 10);
+      await application.stop("SIGKILL");
+      let syncs = 0;
+      const journal = openJournal({
+        directory: join(directory, "journal"),
+        lastMark: () => null,
+        syncStored: () => void syncs++,
+        log: () => {},
+      });
+      const sink = new TestSink();
+      let answer = (): void => {};
+      const answered = new Promise<void>((resolve) => answer = resolve);
+      sink.answer = (count) => answered.then(() => accept(count));
+      const { pipeline, ended } = collect([files], { journal }, sink);
+      const file = Mapping.open(path);
+      // As soon as nobody else has to look at it.
+      await until("all is taken", () => isOver(pipeline) && file.lock());
+      const before = syncs;
+      answer();
+      await until("it is stored", () => syncs > before);
+      for (let turns = 0, last = 0; turns < 10;) {
+        await until("the next turn", () => pipeline.turnedAt > last);
+        last = pipeline.turnedAt;
+        turns++;
+      }
+      assert.equal(syncs, before + 1);
+      assert.ok(existsSync(path));
+      file.close();
+      await until("it is removed", () => !existsSync(path));
+      pipeline.stop();
+      await ended;
     });
 
     it("can't be had in memory, nor while the oldest are discarded", async () => {

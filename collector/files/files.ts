@@ -296,6 +296,7 @@ export class Files {
       undelivered: forEachSignal(() => 0),
       collectedAt: 0n,
       over: false,
+      isSafe: false,
       missing: 0,
     };
     this.processes.set(key, process);

@@ -49,6 +49,7 @@ function flightRecorder(once: boolean): {
     undelivered: forEachSignal(() => 0),
     collectedAt: 0n,
     over: false,
+    isSafe: false,
     missing: 0,
   };
   aggregator.addProcess(process.state.index);

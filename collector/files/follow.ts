@@ -34,6 +34,8 @@ export interface FollowedProcess extends RoundProcess {
   collectedAt: bigint;
   /** Its open spans and its last points were sent; nothing more is expected. */
   over: boolean;
+  /** All that was stored of it is on the disk. */
+  isSafe: boolean;
   /** Files of it that an earlier run had, and that were not found yet. */
   missing: number;
 }

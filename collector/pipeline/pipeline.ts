@@ -601,9 +601,10 @@ export class Pipeline {
       if (process.unanswered > 0 || requests.assembler.isBatched(process.state)) continue;
       if (process.missing > 0) continue;
       if (SIGNALS.some((signal) => process.undelivered[signal] > 0)) continue;
-      // Nor before what was stored of them is on the disk.
-      const isSynced = process.files.some((file) => file.isSynced);
-      if (isSynced && this.journal?.secure(true) === false) continue;
+      // Nor before what was stored of them is on the disk, which is so once it was.
+      process.isSafe ||= !process.files.some((file) => file.isSynced) ||
+        this.journal?.secure(true) !== false;
+      if (!process.isSafe) continue;
       for (const file of [...process.files]) {
         if (file.owner !== "replaced") releaseRings(file);
         files.retire(file);
