@@ -55,6 +55,10 @@ export interface SpoolOptions {
   /**
    * Bytes of all files of this process in the folder at most; headers, marks and checksums count.
    * Beyond it the oldest segment of the signal that has most is dropped, and counted. Default 64 MiB.
+   *
+   * Each process that uses the folder has its own limit: two may together have twice as much there. What a
+   * dead one has left counts for who takes it over, which then drops the oldest of both beyond its limit. So
+   * give each its part of the room, or a folder of its own.
    */
   readonly maxBytes?: number;
   /**
