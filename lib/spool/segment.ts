@@ -424,16 +424,23 @@ function nextHeader(reader: Reader, segment: Segment, from: number): number {
   return segment.end;
 }
 
-/** Where to go on after a record: behind it, or where the next header is if there is none. */
+/**
+ * Where to go on after a record: behind it, or where the next header is if there is none.
+ *
+ * @param isBad Its message is: where bytes were lost, what is behind it may be the header after the next one.
+ */
 export function after(
   reader: Reader,
   segment: Segment,
   { at, header }: Step & { header: Header },
+  isBad: boolean,
 ): number {
   const next = at + header.bytes;
-  if (next >= segment.end) return segment.end;
-  const head = load(reader, segment, next, HEADER_BYTES + MAX_MARK_BYTES);
-  if (readHeader(head, 0, segment.salt) !== null) return next;
+  if (!isBad) {
+    if (next >= segment.end) return segment.end;
+    const head = load(reader, segment, next, HEADER_BYTES + MAX_MARK_BYTES);
+    if (readHeader(head, 0, segment.salt) !== null) return next;
+  }
   // Bytes were lost or came in between: then the next record is nearer, or farther.
   return nextHeader(reader, segment, at + HEADER_BYTES);
 }
@@ -470,7 +477,7 @@ export function scan(
       isBehindDamage = true;
       bad++;
       badItems += header.items;
-      at = after(reader, segment, { ...step, header });
+      at = after(reader, segment, { ...step, header }, true);
       continue;
     }
     segment.waiting += bad;
@@ -489,7 +496,7 @@ export function scan(
         bytes.subarray(HEADER_BYTES, HEADER_BYTES + header.markBytes),
       );
     }
-    at = after(reader, segment, { ...step, header });
+    at = after(reader, segment, { ...step, header }, verify && body === null);
     isBehindDamage ||= at !== step.at + header.bytes;
     last = step.at + header.bytes;
   }

@@ -647,6 +647,20 @@ describe("damage", () => {
     }
   });
 
+  it("of as many bytes as the next record has does not cost that one", () => {
+    const dir = folder();
+    const path = abandon(dir, {}, "first", "x".repeat(100), "third", "fourth");
+    const content = readFileSync(path);
+    const at = 2 * HEADER_BYTES + 5 + 10;
+    const lost = HEADER_BYTES + 5;
+    writeFileSync(path, Buffer.concat([content.subarray(0, at), content.subarray(at + lost)]));
+    const spool = openSpool(dir);
+    assert.deepEqual(drain(spool), ["first", "third", "fourth"]);
+    assert.equal(spool.counts.traces.dropped.corrupt.requests, 1);
+    assert.equal(spool.counts.traces.waiting.requests, 0);
+    spool.close();
+  });
+
   it("takes nothing inside of a message for a record", () => {
     const source = folder();
     const inner = readFileSync(abandon(source, {}, "hidden"));

@@ -514,14 +514,14 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
     const age = ageOf(segment, time);
     if (header.acknowledged) {
       segment.readAt = step.body === null
-        ? after(reader, segment, { ...step, header })
+        ? after(reader, segment, { ...step, header }, true)
         : at + header.bytes;
       return null;
     }
     // One from a future holds back nothing.
     if (Math.abs(age) < minReadAgeMs) return "later";
     if (step.body === null) {
-      segment.readAt = after(reader, segment, { ...step, header });
+      segment.readAt = after(reader, segment, { ...step, header }, true);
       take(shelf, segment, items);
       count(counts.dropped.corrupt, 1, items);
       return null;
