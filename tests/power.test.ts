@@ -21,6 +21,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, describe, it } from "node:test";
+import { formatInspection } from "../collector/inspect/format.ts";
+import { inspect } from "../collector/inspect/inspect.ts";
 import { until } from "../collector/testing/run.ts";
 import { Mapping } from "../ffi/mod.ts";
 import { whyNoDisk } from "../lib/file/disk.ts";
@@ -60,6 +62,8 @@ after(() => {
 /** The application's files on the disk. */
 function files(): string[] {
   const place = join(disk, "application");
+  // Not before the first sync.
+  if (!existsSync(place)) return [];
   return readdirSync(place).filter((name) => name.endsWith(".otlp")).map((name) =>
     join(place, name)
   );
@@ -140,6 +144,9 @@ if (isMounted) {
           // Of another boot.
           file.u8[EXT_BOOT_ID] ^= 1;
           file.close();
+          const inspection = inspect(path);
+          assert.match(inspection.notes.join(), /the system stopped after this was written/);
+          assert.doesNotMatch(formatInspection(inspection), /does not close/);
         }
         const backend = await startSink();
         const last = startCollector([
@@ -148,6 +155,7 @@ if (isMounted) {
         ]);
         try {
           await last.ended;
+          assert.doesNotMatch(last.text(), /does not close/);
           const arrived = new Set(receivedBy(backend).map(({ span }) => Number(span.name)));
           const missing = Array.from({ length: synced }, (_, n) => n).filter((n) =>
             !arrived.has(n)

@@ -28,6 +28,7 @@ import { forEachSignal } from "../pipeline/signals.ts";
 import { createProblems, type Log, type Problems } from "../send/problems.ts";
 import { printable } from "../text/text.ts";
 import { removeAbandoned } from "./abandoned.ts";
+import { describePowerLoss } from "./power.ts";
 import { explainOpenFailure, isShortage, Watchlist } from "./watchlist.ts";
 
 /** A file that could not be removed is tried again after this, milliseconds. */
@@ -239,6 +240,9 @@ export class Files {
         }
         this.watchlist.opened(path);
         options.log("debug", `${printable(path)}: opened`);
+        const { extension, file, geometry } = opened.followed;
+        const powerLoss = extension === null ? null : describePowerLoss(file, geometry);
+        if (powerLoss !== null) options.log("warn", `${printable(path)}: ${powerLoss}`);
       } else if ("unfinished" in opened) {
         this.watchlist.unfinishedFile(path, named, opened.unfinished, now);
       } else if ("foreign" in opened) {

@@ -142,10 +142,12 @@ export function recordFigures(files: Files): Figure[] {
         live(open()).flatMap(([file, labels]) => {
           if (file.extension === null) return [];
           return file.geometry.rings.flatMap((geometry): Sample[] => {
-            const { ring, refused, rejected, truncated: _, ...numbers } = readLedger(
-              file.file,
-              geometry,
-            );
+            // With a living owner nothing was lost with the power.
+            const { ring, refused, rejected, truncated: _, unknown: _none, ...numbers } =
+              readLedger(
+                file.file,
+                geometry,
+              );
             const entries = { ...numbers, refused: totalOf(refused), rejected: totalOf(rejected) };
             return Object.entries(entries)
               .map(([entry, value]): Sample => [{ ...labels, ring, entry }, value]);

@@ -5,6 +5,7 @@
  */
 import { fromBinary } from "@bufbuild/protobuf";
 import { DictionaryReader } from "../../lib/dictionary/read.ts";
+import { readExtension } from "../../lib/file/extension.ts";
 import type { Geometry } from "../../lib/file/geometry.ts";
 import {
   AVAILABILITY_BYTES,
@@ -22,6 +23,7 @@ import {
   ResourceSchema,
 } from "../../proto/gen/mmap_pb.ts";
 import { loadIndex } from "../../lib/ring/index.ts";
+import { untrustedRecords } from "../files/power.ts";
 import type { FileImage } from "./image.ts";
 
 /** One ring. */
@@ -37,18 +39,20 @@ export interface RingContents {
   readonly released: number;
   /** The difference: in the ring, and not read, or not delivered yet. */
   readonly inRing: number;
-  /** How many of these are claimed and not published. */
+  /** How many of these are claimed and not published, or were not synced before the power was lost. */
   readonly unpublished: number;
 }
 
 /** The rings by ring number. */
 export function readRings(image: FileImage, geometry: Geometry): RingContents[] {
+  const isCounted = readExtension(image, geometry.rings[0].offset) !== null;
   return geometry.rings.map((geometry) => {
     const { ring, offset, slots, slotBytes, availability, firstSlot } = geometry;
     const released = loadIndex(image.i64, geometry).sequence + 1;
     const claimed = Number(image.i64[(offset + RING_WRITER_INDEX) / 8]) + 1;
-    let unpublished = 0;
-    for (let sequence = released; sequence < claimed; sequence++) {
+    const untrusted = isCounted ? untrustedRecords(image, geometry) : 0;
+    let unpublished = untrusted;
+    for (let sequence = released; sequence < claimed - untrusted; sequence++) {
       const word = image.i32[availability / AVAILABILITY_BYTES + sequence % slots];
       // A slot that was used again since the indexes were read is ahead.
       if (((word - Math.floor(sequence / slots)) | 0) < 0) unpublished++;
@@ -97,7 +101,8 @@ const SERVICE_NAME = "service.name";
 export function readDictionary(image: FileImage, geometry: Geometry): DictionaryContents {
   const { dictionary } = geometry;
   const first = dictionary + DICTIONARY_HEADER_BYTES;
-  const end = Number(wordAt(image, dictionary + DICTIONARY_END));
+  // Longer than the file where the power was lost.
+  const end = Math.min(image.size, Number(wordAt(image, dictionary + DICTIONARY_END)));
   const claimed = Number(wordAt(image, dictionary + DICTIONARY_NUM_ENTRIES));
   const reader = new DictionaryReader(image, dictionary);
   const resources: { [key: string]: PlainValue }[] = [];

@@ -26,6 +26,7 @@ import {
 } from "../../lib/format/layout.ts";
 import { READER_SILENT_NS } from "../../lib/file/attached.ts";
 import { printable } from "../text/text.ts";
+import { describePowerLoss } from "../files/power.ts";
 import {
   type DictionaryContents,
   readDictionary,
@@ -79,6 +80,8 @@ export interface FileFacts {
   readonly ledger: readonly RingLedger[] | null;
   readonly losses: readonly LossFacts[];
   readonly dictionary: DictionaryContents;
+  /** What a loss of power has cost it; null where there was none. */
+  readonly powerLoss: string | null;
   /** null when nobody reads it, and nobody left in the middle of reading it. */
   readonly reader: ReaderFacts | null;
 }
@@ -151,6 +154,7 @@ function factsOf(path: string, image: FileImage, geometry: Geometry, now: number
         })
       ),
     dictionary: readDictionary(image, geometry),
+    powerLoss: extension === null ? null : describePowerLoss(image, geometry),
     reader: readerOf(path, image, extension, now),
   };
 }

@@ -24,6 +24,7 @@ export function judge(path: string, facts: FileFacts): Judgement {
   const problems: string[] = [];
   const notes: string[] = [];
   judgeOwner(path, facts, problems, notes);
+  if (facts.powerLoss !== null) notes.push(facts.powerLoss);
   judgeReader(facts, problems);
   judgeRings(facts, problems, notes);
   for (const loss of facts.losses) problems.push(explainLoss(loss));
@@ -124,13 +125,13 @@ function judgeReader({ reader }: FileFacts, problems: string[]): void {
 }
 
 function judgeRings(
-  { owner, reader, rings }: FileFacts,
+  { owner, powerLoss, reader, rings }: FileFacts,
   problems: string[],
   notes: string[],
 ): void {
   const over = owner.state === "dead" || owner.state === "clean" || owner.state === "superseded";
   for (const { name, slots, inRing, unpublished } of rings) {
-    if (over && unpublished > 0) {
+    if (over && unpublished > 0 && powerLoss === null) {
       notes.push(
         `${plural(unpublished, "record")} of the ${name} ring ${
           unpublished === 1 ? "was" : "were"

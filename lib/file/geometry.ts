@@ -24,6 +24,8 @@ import {
   VERSION_DISCARDS,
 } from "../format/layout.ts";
 import { unpackIndex } from "../ring/index.ts";
+import { hasLostPower } from "./boot.ts";
+import { hasExtension } from "./extension.ts";
 
 /** Where one ring is. Offsets and sizes in bytes from the start of the file. */
 export interface RingGeometry {
@@ -156,8 +158,9 @@ export function readGeometry(path: string, file: Uint8Array, size: number): Geom
   if (end < BigInt(dictionary + DICTIONARY_HEADER_BYTES)) {
     throw new FormatError(path, `dictionary.end ${end} is before the first entry`);
   }
-  // A writer claims room before it makes the file longer, so this too can be a passing state.
-  if (end > BigInt(size)) {
+  // A writer claims room before it makes the file longer, so this too can be a passing state. Where the power
+  // went, the file's length may be that of an earlier moment: what was synced is in it.
+  if (end > BigInt(size) && !(hasExtension(file) && hasLostPower(file))) {
     return { unfinished: `dictionary.end ${end} is past the end of the file (${size} bytes)` };
   }
   return Object.freeze({

@@ -18,6 +18,7 @@ import {
 import { readCounts } from "../ring/counts.ts";
 import { loadIndex, type ReaderIndex } from "../ring/index.ts";
 import type { FileViews } from "../ring/write.ts";
+import { hasLostPower } from "./boot.ts";
 import { readLoss } from "./extension.ts";
 import type { RingGeometry } from "./geometry.ts";
 
@@ -32,7 +33,7 @@ export type RejectReason = (typeof REJECT_NAMES)[number];
 /**
  * The records of one ring over the life of its file:
  * `offered = claimed + refused`, and
- * `claimed = delivered + torn + rejected + discarded + uncounted + pending`.
+ * `claimed = delivered + torn + rejected + discarded + unknown + uncounted + pending`.
  */
 export interface RingLedger {
   readonly ring: (typeof RING_NAMES)[number];
@@ -52,6 +53,8 @@ export interface RingLedger {
   readonly rejected: Readonly<Record<RejectReason, number>>;
   /** Given up unread for newer ones. */
   readonly discarded: number;
+  /** Released, but what became of them was lost with the system's power (durability "power"). */
+  readonly unknown: number;
   /** Released by a reader that does not count. */
   readonly uncounted: number;
   /** In the ring. */
@@ -94,6 +97,8 @@ export function readLedger(file: FileViews, geometry: RingGeometry): RingLedger 
   const torn = words[READ_TORN];
   const counted = delivered + torn + discarded +
     sumOf(words.slice(READ_REJECTED, READ_REJECTED + REJECT_REASONS));
+  const rest = Math.max(0, released - counted);
+  const isLost = hasLostPower(file.u8);
   return {
     ring: RING_NAMES[ring],
     offered: claimed + sumOf(Object.values(refused)),
@@ -104,7 +109,8 @@ export function readLedger(file: FileViews, geometry: RingGeometry): RingLedger 
     torn,
     rejected,
     discarded,
-    uncounted: Math.max(0, released - counted),
+    unknown: isLost ? rest : 0,
+    uncounted: isLost ? 0 : rest,
     pending: claimed - released,
   };
 }
@@ -116,9 +122,10 @@ export function totalOf(byReason: Readonly<Record<string, number>>): number {
 
 /** Do both equations hold, and did everybody who released records count them? */
 export function closes(ledger: RingLedger): boolean {
-  const { claimed, delivered, discarded, offered, pending, refused, rejected, torn } = ledger;
+  const { claimed, delivered, discarded, offered, pending, refused, rejected, torn, unknown } =
+    ledger;
   return offered === claimed + totalOf(refused) &&
-    claimed === delivered + torn + totalOf(rejected) + discarded + pending;
+    claimed === delivered + torn + totalOf(rejected) + discarded + unknown + pending;
 }
 
 /** The ledger of several files. */
@@ -139,12 +146,15 @@ export function addLedgers(a: RingLedger, b: RingLedger): RingLedger {
 
 /** Both equations in words, "7 offered = 6 claimed + 1 refused (1 ring_full)" and so on. */
 export function describeLedger(ledger: RingLedger): [offered: string, claimed: string] {
-  const { claimed, delivered, discarded, offered, pending, torn, uncounted } = ledger;
+  const { claimed, delivered, discarded, offered, pending, torn, uncounted, unknown } = ledger;
+  const lost = unknown > 0
+    ? ` + ${unknown} released, and what became of them lost with the power`
+    : "";
   const rest = uncounted > 0 ? ` + ${uncounted} released by a reader that does not count` : "";
   return [
     `${offered} offered = ${claimed} claimed + ${withReasons(ledger.refused, "refused")}`,
     `${claimed} claimed = ${delivered} delivered + ${torn} torn + ` +
-    `${withReasons(ledger.rejected, "rejected")} + ${discarded} discarded${rest} + ` +
+    `${withReasons(ledger.rejected, "rejected")} + ${discarded} discarded${lost}${rest} + ` +
     `${pending} pending`,
   ];
 }

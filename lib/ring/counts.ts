@@ -39,32 +39,49 @@ function wordOf(ring: number, copy: number): number {
   return EXT_READ / 8 + (ring * READ_COPIES + copy) * READ_WORDS;
 }
 
+/** How many released records a copy belongs to. */
+function releasedOf(file: FileViews, ring: number, copy: number): number {
+  // Pairs with the store of the reader: the counters of this copy are there.
+  return Number(Atomics.load(file.i64, wordOf(ring, copy) + READ_RELEASED));
+}
+
 /**
  * Which copy counts while readers have released `released` records: the one that belongs to the most records
  * of those that belong to no more. A version 1 reader may have gone on without counting.
  */
 export function currentCopy(file: FileViews, ring: number, released: number): number {
   let current = 0;
-  let most = -1;
+  let best = -Infinity;
   for (let copy = 0; copy < READ_COPIES; copy++) {
-    // Pairs with the store of the reader: the counters of this copy are there.
-    const of = Number(Atomics.load(file.i64, wordOf(ring, copy) + READ_RELEASED));
-    if (of > most && of <= released) {
+    const of = releasedOf(file, ring, copy);
+    // Where both belong to more, that which belongs to the least.
+    const rank = of <= released ? of : -of;
+    if (rank > best) {
       current = copy;
-      most = of;
+      best = rank;
     }
   }
   return current;
 }
 
-/** The counters that count while readers have released `released` records, by word. */
+/**
+ * The counters that count while readers have released `released` records, by word.
+ *
+ * After a loss of power they may be of a later moment than reader_index, which is on another page: both copies
+ * may belong to more records. The rest of these will be read, and counted, again, so that many are taken off
+ * each counter: what remains was counted before, whatever it was that came last.
+ */
 export function readCounts(file: FileViews, ring: number, released: number): number[] {
   const first = wordOf(ring, currentCopy(file, ring, released));
   const words: number[] = [];
+  let counted = 0;
   for (let word = 0; word < READ_REJECTED + REJECT_REASONS; word++) {
     words.push(Number(file.i64[first + word]));
+    if (word >= READ_DELIVERED) counted += words[word];
   }
-  return words;
+  const more = Math.max(words[READ_RELEASED], counted) - released;
+  if (more <= 0) return words;
+  return words.map((count) => Math.max(0, count - more));
 }
 
 /** Goes on counting where the last reader of the file stopped. */
@@ -102,6 +119,10 @@ export function countReleased(
   before: number,
 ): void {
   const { file, ring, words, bad, more } = counts;
+  // Only after a loss of power: neither copy may come to count as what it is.
+  const current = currentCopy(file, ring, before);
+  const isAhead = releasedOf(file, ring, current) > before;
+  if (isAhead) store(counts, 1 - current, before);
   let good = count;
   for (const [sequence, word] of bad) {
     if (sequence > to) continue;
@@ -111,15 +132,20 @@ export function countReleased(
   }
   if (bad.size === 0) good = countMore(words, more, good);
   words[READ_DELIVERED] += good;
-  words[READ_RELEASED] = before + count;
-  const first = wordOf(ring, 1 - currentCopy(file, ring, before));
+  store(counts, isAhead ? current : 1 - current, before + count);
+}
+
+/** Stores the counters in a copy that does not count: they belong to so many released records. */
+function store({ file, ring, words }: ReadCounts, copy: number, released: number): void {
+  words[READ_RELEASED] = released;
+  const first = wordOf(ring, copy);
   const { i64 } = file;
   for (let word = READ_DELIVERED; word < words.length; word++) {
     const value = BigInt(words[word]);
     if (i64[first + word] !== value) i64[first + word] = value;
   }
   // Pairs with whoever looks for the copy that counts: the counters above are stored before.
-  Atomics.store(i64, first + READ_RELEASED, BigInt(before + count));
+  Atomics.store(i64, first + READ_RELEASED, BigInt(released));
 }
 
 /** Those without a sequence, as many as were released; returns how many records remain. */

@@ -481,6 +481,7 @@ function ledgerOf(number: number, ring: ModelRing): ReturnType<typeof readLedger
       fault: 0,
     },
     discarded: 0,
+    unknown: 0,
     uncounted: 0,
     pending: records.length - released,
   };
