@@ -1,10 +1,10 @@
-/** Records spans, logs and measurements, says `ready`, and lives on: DIRECTORY ROUNDS|forever. */
+/** Records spans, logs and measurements, says `ready`, and lives on: DIRECTORY ROUNDS|forever [AT-A-TIME]. */
 import process from "node:process";
 import { context, metrics, trace } from "@opentelemetry/api";
 import { logs } from "@opentelemetry/api-logs";
 import { start } from "../../lib/sdk/start.ts";
 
-const [directory, rounds] = process.argv.slice(2);
+const [directory, rounds, atATime = "20"] = process.argv.slice(2);
 const sdk = start({
   env: {},
   directory,
@@ -40,7 +40,7 @@ function round(i: number): void {
 if (rounds === "forever") {
   let i = 0;
   setInterval(() => {
-    for (let k = 0; k < 20; k++) round(i++);
+    for (let k = 0; k < Number(atATime); k++) round(i++);
   }, 2);
 } else {
   for (let i = 0; i < Number(rounds); i++) round(i);
