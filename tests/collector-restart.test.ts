@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   statSync,
+  truncateSync,
   unlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -389,6 +390,36 @@ describe("a collector that is started again", () => {
     const names = new Set(stored.spans.map(({ span }) => span.name));
     for (let i = before.number; i < after.number; i++) assert.ok(names.has(`load ${i}`), `${i}`);
     assert.deepEqual(readFileSync(`${path}.unread-1`), bytes);
+  });
+
+  it("says what was given back behind the end of a log whose last blocks are gone", async () => {
+    const place = newPlace();
+    const first = await startJournaled(place);
+    const load = await startLoad(place, "load");
+    await load.ask({ run: 2 });
+    await sleep(300);
+    await load.ask({ stop: true });
+    await load.ask({ flush: true });
+    await first.stop("SIGKILL");
+    const path = join(place.journal, segments(place)[0]);
+    truncateSync(path, Math.floor(sizeOfJournal(place) * 0.7));
+    const before = await load.ask({});
+    const taken = takenOf(path);
+    const lost = releasedOf(before.path).map((released, ring) => released - taken[ring]);
+    assert.ok(lost.every((count) => count > 0), `${lost}`);
+    const list = RING_NAMES.map((ring, i) => `${lost[i]} of the ${ring} ring`).join(", ");
+
+    const second = await startJournaled(place);
+    await second.wrote(/warn .* records were given back that are not in the journal/);
+    assert.ok(second.text().includes(`not in the journal: ${list};`), second.text());
+    await load.ask({ run: 2 });
+    await sleep(100);
+    await second.stop();
+    const after = await load.kill(0);
+    const { stored, text } = await finish(place);
+    assert.doesNotMatch(text, /error|warn/);
+    const names = new Set(stored.spans.map(({ span }) => span.name));
+    for (let i = before.number; i < after.number; i++) assert.ok(names.has(`load ${i}`), `${i}`);
   });
 
   it("says nothing of a block that a kill has cut off", async () => {

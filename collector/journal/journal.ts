@@ -22,6 +22,7 @@ import { fileSizeLimit, type HeldLock, lockFile } from "../../ffi/mod.ts";
 import { identityOf, isOpenAs } from "../../lib/spool/place.ts";
 import type { AggregatorOptions } from "../../lib/metrics/aggregate.ts";
 import type { View } from "../../lib/metrics/views.ts";
+import { RING_NAMES } from "../../lib/format/layout.ts";
 import type { Request, Signal } from "../../lib/otlp/request.ts";
 import type { RecordCopy } from "../../lib/ring/read.ts";
 import { describeForgotten, type Files, type FilesJournal } from "../files/files.ts";
@@ -239,6 +240,7 @@ export class Journal implements RequestJournal, FilesJournal {
       const found = openSegment(directory, number);
       if ("fd" in found) return found;
       log("error", this.dropSegment(found, found.reason));
+      this.isDamaged ||= found.isDamaged;
     }
     return null;
   }
@@ -335,6 +337,23 @@ export class Journal implements RequestJournal, FilesJournal {
       // Not those that its writer has discarded.
       forgotten[ring] += Math.max(0, Math.min(given, behind));
     }
+  }
+
+  /** Of a journal that ends with a whole block: what was given back after that is not in it. */
+  private sayBehind({ drain, path }: FollowedFile, known: JournaledFile): void {
+    const behind = drain.rings.flatMap(({ geometry: { discards, ring }, released }) => {
+      const count = released - known.sequences[ring];
+      // Some writers give back themselves.
+      return count > 0 && !discards ? [`${count} of the ${RING_NAMES[ring]} ring`] : [];
+    });
+    if (behind.length === 0) return;
+    this.options.log(
+      "warn",
+      `${printable(path)}: records were given back that are not in the journal: ${
+        behind.join(", ")
+      }; ` +
+        "another reader had them, or the end of the journal is lost, and they are but for what was sent of them",
+    );
   }
 
   /** Requests that were made again, and had been answered. */
@@ -723,6 +742,7 @@ export class Journal implements RequestJournal, FilesJournal {
   opened(file: FollowedFile): void {
     const known = this.missing.get(file.identity);
     if (this.isDamaged) this.countForgotten(file, known);
+    else if (known !== undefined) this.sayBehind(file, known);
     if (known === undefined) {
       const added = newFile(entryOf(file), file.process);
       added.followed = file;

@@ -72,6 +72,8 @@ export interface FoundSegment extends Segment {
 export interface BadSegment {
   readonly path: string;
   readonly reason: string;
+  /** Not only of another version. */
+  readonly isDamaged: boolean;
 }
 
 /** A file would become larger than files of this process may be. */
@@ -108,9 +110,9 @@ export function segmentPath(directory: string, number: number): string {
 export function openSegment(directory: string, number: number): FoundSegment | BadSegment {
   const path = segmentPath(directory, number);
   const fd = openSync(path, "r+");
-  const bad = (reason: string): BadSegment => {
+  const bad = (reason: string, isDamaged = true): BadSegment => {
     closeSync(fd);
-    return { path, reason };
+    return { path, reason, isDamaged };
   };
   const { size: length } = fstatSync(fd);
   if (length < HEADER_BYTES) return bad("has no header");
@@ -121,7 +123,7 @@ export function openSegment(directory: string, number: number): FoundSegment | B
   }
   const version = new DataView(header.buffer).getUint32(HEADER_VERSION, true);
   if (version !== VERSION) {
-    return bad(`has version ${version}, and ${VERSION} is what this collector reads`);
+    return bad(`has version ${version}, and ${VERSION} is what this collector reads`, false);
   }
   let settings: SettingsEntry | null = null;
   let checkpoint = 0;
