@@ -27,6 +27,21 @@ export interface Recorded {
 /** A record whose keys are known: nothing before the claim, torn until it is published. */
 const RECORD: readonly Row[] = [["slot", 0, 0], ["writer_index", 0, 1], ["availability", 1, 0]];
 
+/** The oldest is given up and counted by the same store. */
+const RECORD_THAT_DISCARDS: readonly Row[] = [
+  ["reader_index", -1, 0, 0, 1],
+  ["slot", -1, 0, 0, 1],
+  ["writer_index", -1, 1, 0, 1],
+  ["availability", 0, 0, 0, 1],
+];
+
+/** With several producers the slot is claimed before it is filled. */
+const RECORD_OF_MANY: readonly Row[] = [
+  ["writer_index", 0, 1],
+  ["slot", 0, 1],
+  ["availability", 1, 0],
+];
+
 /** Entries of the dictionary, as many as there are: bytes, end, number of entries. */
 export const ENTRIES = "dictionary entries";
 const entries = (delivered: number): Row => [ENTRIES, delivered, 0];
@@ -67,17 +82,9 @@ export const KILL_TABLE: readonly Recorded[] = [
   { operation: "cut log", before: BEFORE, rows: [["slot", 0, 0], ["loss", 0, 0], ...RECORD] },
   { operation: "measurement", before: BEFORE + 1, rows: RECORD },
   { operation: "refused log", before: BEFORE + 14, rows: [["loss", 0, 0, 1]] },
-  {
-    // The oldest is given up and counted by the same store.
-    operation: "log that discards",
-    before: BEFORE + 14,
-    rows: [
-      ["reader_index", -1, 0, 0, 1],
-      ["slot", -1, 0, 0, 1],
-      ["writer_index", -1, 1, 0, 1],
-      ["availability", 0, 0, 0, 1],
-    ],
-  },
+  { operation: "log that discards", before: BEFORE + 14, rows: RECORD_THAT_DISCARDS },
+  { operation: "attribute that discards", before: BEFORE + 12, rows: RECORD_THAT_DISCARDS },
+  { operation: "measurement that discards", before: BEFORE + 14, rows: RECORD_THAT_DISCARDS },
   {
     operation: "new generation",
     before: BEFORE,
@@ -89,12 +96,11 @@ export const KILL_TABLE: readonly Recorded[] = [
     before: BEFORE,
     rows: [["time", 0, 0], ["state", 0, 0], ["close", 0, 0]],
   },
-  // With several producers the slot is claimed before it is filled.
-  {
-    operation: "span start, many producers",
-    before: BEFORE_MANY,
-    rows: [["writer_index", 0, 1], ["slot", 0, 1], ["availability", 1, 0]],
-  },
+  { operation: "span start, many producers", before: BEFORE_MANY, rows: RECORD_OF_MANY },
+  { operation: "event, many producers", before: BEFORE_MANY + 2, rows: RECORD_OF_MANY },
+  { operation: "link, many producers", before: BEFORE_MANY + 1, rows: RECORD_OF_MANY },
+  { operation: "rename, many producers", before: BEFORE_MANY + 1, rows: RECORD_OF_MANY },
+  { operation: "end, many producers", before: BEFORE_MANY + 1, rows: RECORD_OF_MANY },
   {
     operation: "attribute of a new key, many producers",
     before: BEFORE_MANY + 1,
@@ -102,7 +108,7 @@ export const KILL_TABLE: readonly Recorded[] = [
       ["dictionary end", 0, 0],
       ["dictionary entry", 0, 0],
       ["dictionary num_entries", 0, 0],
-      ...[["writer_index", 0, 1], ["slot", 0, 1], ["availability", 1, 0]] as const,
+      ...RECORD_OF_MANY,
     ],
   },
 ];

@@ -126,6 +126,17 @@ const OPERATIONS: Record<string, () => () => void | Promise<void>> = {
     for (let i = 1; i < RING.slots - 1; i++) logger.emit({ body: "fill" });
     return () => logger.emit({ body: "last" });
   },
+  "attribute that discards": () => {
+    const { span } = prepare("oldest");
+    for (let i = 3; i < RING.slots - 1; i++) span.setAttribute("known", i);
+    return () => void span.setAttribute("known", 2);
+  },
+  "measurement that discards": () => {
+    const { sdk } = prepare("oldest");
+    const counter = sdk.meterProvider!.getMeter("app").createCounter("calls");
+    for (let i = 1; i < RING.slots - 1; i++) counter.add(1, WARM.attributes);
+    return () => counter.add(2, WARM.attributes);
+  },
   "new generation": () => {
     const { span, recorder } = prepare();
     recorder.file!.spans.sequenceLimit = recorder.file!.spans.claimed + 1;
@@ -138,6 +149,23 @@ const OPERATIONS: Record<string, () => () => void | Promise<void>> = {
   "span start, many producers": () => {
     const scope = manyProducers();
     return () => void scope.startSpan("warm", WARM);
+  },
+  "event, many producers": () => {
+    const span = manyProducers().startSpan("warm", WARM);
+    span.addEvent("warm");
+    return () => void span.addEvent("warm");
+  },
+  "link, many producers": () => {
+    const span = manyProducers().startSpan("warm", WARM);
+    return () => void span.addLink(linked.context);
+  },
+  "rename, many producers": () => {
+    const span = manyProducers().startSpan("warm", WARM);
+    return () => void span.rename("renamed");
+  },
+  "end, many producers": () => {
+    const span = manyProducers().startSpan("warm", WARM);
+    return () => void span.end();
   },
   "attribute of a new key, many producers": () => {
     const scope = manyProducers();
