@@ -139,6 +139,9 @@ export function inspectFile(path: string, bytes: Uint8Array): string {
   return `${inspection.verdict} ${inspection.problems.map(kindOf).join("; ")}`;
 }
 
+/** What `lookAt` says of a file whose writer does not say whether it lives. */
+export const OF_A_STRANGER = "of a stranger";
+
 /** What `inspect` reads of a file, which is written to a path first. */
 export function lookAt(path: string, bytes: Uint8Array): string {
   writeFileSync(path, bytes);
@@ -148,8 +151,9 @@ export function lookAt(path: string, bytes: Uint8Array): string {
   const contents = readRings(image, geometry);
   const dictionary = readDictionary(image, geometry);
   const extension = readExtension(image, geometry.rings[0].offset);
-  if (extension !== null) { for (const ring of geometry.rings) readLedger(image, ring); }
-  return `${contents.length} ${Object.keys(dictionary).length} ${extension === null}`;
+  if (extension === null) return OF_A_STRANGER;
+  for (const ring of geometry.rings) readLedger(image, ring);
+  return `${contents.length} ${Object.keys(dictionary).length}`;
 }
 
 /** As the receiver takes a request: what it lets pass, everybody else must be able to read. */
