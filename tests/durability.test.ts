@@ -12,9 +12,11 @@ import { diag, DiagLogLevel } from "@opentelemetry/api";
 import { openJournal } from "../collector/journal/journal.ts";
 import type { Pipeline } from "../collector/pipeline/pipeline.ts";
 import { accept, run as collect, TestSink } from "../collector/testing/run.ts";
+import { inspect } from "../collector/inspect/inspect.ts";
 import { Mapping } from "../ffi/mod.ts";
 import { whyNoDisk } from "../lib/file/disk.ts";
 import { closes } from "../lib/file/ledger.ts";
+import { FileWriter } from "../lib/file/write.ts";
 import { EXT_BOOT_ID, EXT_SYNCED } from "../lib/format/layout.ts";
 import { Reader } from "../lib/reader.ts";
 import { type Sdk, start, type StartOptions } from "../lib/sdk/start.ts";
@@ -106,9 +108,14 @@ if (process.platform === "linux" && whyNoDisk(directory) === null) {
       await sdk!.shutdown();
       // As it would be found after two more were written, another boot ago.
       const file = Mapping.open(path!);
-      Atomics.store(file.i64, EXT_SYNCED / 8, 3n);
       file.u8[EXT_BOOT_ID] ^= 1;
+      assert.doesNotMatch(inspect(path!).notes.join(), /the system stopped/);
+      Atomics.store(file.i64, EXT_SYNCED / 8, 3n);
       file.close();
+      assert.match(
+        inspect(path!).notes.join(),
+        /the system stopped after this .*; 2 records of the events ring can't be trusted/,
+      );
       const reader = Reader.open(path!);
       assert.equal(reader.owner(), "clean");
       const bodies = reader.poll().map((record) => "body" in record ? record.body : record);
@@ -156,6 +163,23 @@ if (process.platform === "linux" && whyNoDisk(directory) === null) {
       await until("it is removed", () => !existsSync(path));
       pipeline.stop();
       await ended;
+    });
+
+    it("says that it has ended once all is on the disk", async () => {
+      const { loggerProvider, path } = run({ directory, durability: "power" });
+      for (let i = 0; i < 3; i++) loggerProvider!.getLogger("l").emit({ body: i });
+      const { finish } = FileWriter.prototype;
+      let synced: number[] = [];
+      FileWriter.prototype.finish = function (state) {
+        synced = syncedOf(path!);
+        finish.call(this, state);
+      };
+      try {
+        await sdk!.shutdown();
+      } finally {
+        FileWriter.prototype.finish = finish;
+      }
+      assert.deepEqual(synced, [3, 0]);
     });
 
     it("can't be had in memory, nor while the oldest are discarded", async () => {

@@ -174,7 +174,7 @@ class Life {
 
   close(): void {
     this.reader.close();
-    this.syncer.end();
+    this.syncer.end(() => {});
     this.writer.close({ clean: false });
   }
 }

@@ -4,9 +4,10 @@
  * @module
  */
 import { hasLostPower, trustedRecords } from "../../lib/file/boot.ts";
+import { readState } from "../../lib/file/extension.ts";
 import type { Geometry, RingGeometry } from "../../lib/file/geometry.ts";
 import { readLedger } from "../../lib/file/ledger.ts";
-import { RING_NAMES, RING_WRITER_INDEX } from "../../lib/format/layout.ts";
+import { RING_NAMES, RING_WRITER_INDEX, STATE_OPEN } from "../../lib/format/layout.ts";
 import { loadIndex } from "../../lib/ring/index.ts";
 import type { FileViews } from "../../lib/ring/write.ts";
 import { plural } from "../inspect/units.ts";
@@ -18,7 +19,7 @@ export function untrustedRecords(file: FileViews, ring: RingGeometry): number {
   return Math.max(0, claimed - Math.max(released, trustedRecords(file, ring.ring)));
 }
 
-/** In a sentence; null where the system has not stopped since. The extension block must be there. */
+/** In a sentence; null where it has cost nothing. The extension block must be there. */
 export function describePowerLoss(file: FileViews, { rings }: Geometry): string | null {
   if (!hasLostPower(file.u8)) return null;
   const costs = rings.flatMap((ring) => {
@@ -37,6 +38,8 @@ export function describePowerLoss(file: FileViews, { rings }: Geometry): string 
         : "",
     ];
   }).filter((cost) => cost !== "");
+  // The state is stored last: every other word of its page is that of the end, too.
+  if (costs.length === 0 && readState(file) !== STATE_OPEN) return null;
   return [
     "the system stopped after this was written, and what was not synced then is lost, uncounted",
     ...costs,

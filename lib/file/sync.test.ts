@@ -42,7 +42,7 @@ if (process.platform === "linux" && whyNoDisk(directory) === null) {
       assert.ok(written() - again >= file.mapping.size, `${written() - again} bytes`);
       assert.equal(syncer.count, 3);
     } finally {
-      syncer.end();
+      syncer.end(() => {});
       file.mapping.close();
     }
   });

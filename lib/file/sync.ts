@@ -69,8 +69,12 @@ export class FileSyncer {
     return this.again;
   }
 
-  /** Syncs once more, in this thread, and nothing more: the file is given up. Waits for the disk. */
-  end(): void {
+  /**
+   * Syncs once more, in this thread, and nothing more: the file is given up. Waits for the disk.
+   *
+   * @param finish Says so in the file: once all that was recorded is on the disk, and the file says that.
+   */
+  end(finish: () => void): void {
     this.ended = true;
     clearInterval(this.timer);
     const noted = this.note();
@@ -78,6 +82,11 @@ export class FileSyncer {
       this.touch();
       this.file.mapping.sync();
       this.store(noted);
+    } catch (error) {
+      this.onError(error as Error);
+    }
+    finish();
+    try {
       this.file.mapping.sync();
       this.count++;
     } catch (error) {

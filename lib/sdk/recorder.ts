@@ -192,10 +192,15 @@ export class Recorder {
   finish(): FileWriter | null {
     const { file } = this;
     this.file = null;
-    file?.finish(STATE_CLEAN);
-    this.syncer?.end();
-    this.syncer = null;
+    if (file !== null) this.endFile(file, STATE_CLEAN);
     return file;
+  }
+
+  private endFile(file: FileWriter, state: number): void {
+    const finish = (): void => file.finish(state);
+    if (this.syncer === null) finish();
+    else this.syncer.end(finish);
+    this.syncer = null;
   }
 
   /** Marks the file as complete and lets go of it. */
@@ -262,8 +267,7 @@ export class Recorder {
       return false;
     }
     next.open = last.open;
-    last.finish(STATE_SUPERSEDED);
-    this.syncer?.end();
+    this.endFile(last, STATE_SUPERSEDED);
     this.startSyncing(next);
     this.previous?.close();
     this.previous = last;
