@@ -25,9 +25,9 @@ export function createActiveSpan(): ActiveSpan {
 export function readActiveSpan(context: Context, into: ActiveSpan): void {
   into.hasSpan = false;
   if (context === ROOT_CONTEXT) return;
-  const span = context instanceof SpanContextLayer ? context.span : spanOf(context);
+  const span = spanOf(context);
   if (span === undefined) return;
-  if (!(span instanceof Span)) return readForeign(span, into);
+  if (!isOurs(span)) return readForeign(span, into);
   into.t0 = span.t0;
   into.t1 = span.t1;
   into.t2 = span.t2;
@@ -40,9 +40,18 @@ export function readActiveSpan(context: Context, into: ActiveSpan): void {
 
 function spanOf(context: Context): ApiSpan | undefined {
   try {
-    return trace.getSpan(context);
+    return context instanceof SpanContextLayer ? context.span : trace.getSpan(context);
   } catch {
     return undefined;
+  }
+}
+
+function isOurs(span: ApiSpan): span is Span {
+  try {
+    return span instanceof Span;
+  } catch {
+    // A proxy that was revoked, or whose traps throw.
+    return false;
   }
 }
 

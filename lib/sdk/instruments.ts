@@ -148,7 +148,7 @@ export class SynchronousInstrument extends Instrument
       typeof value !== "number" || !(value >= 0 && value < MAX_LONG) ||
       (this.isInt && Math.floor(value) !== value)
     ) {
-      if (this.isNonNegative && value < 0) {
+      if (this.isNonNegative && typeof value === "number" && value < 0) {
         this.refuse("a negative value can't be recorded");
         return;
       }

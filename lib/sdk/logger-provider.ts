@@ -3,20 +3,18 @@
  *
  * @module
  */
-import {
-  type Attributes,
-  type Context,
-  diag,
-  type Logger as ApiLogger,
-  type LoggerOptions,
-  type LoggerProvider as ApiProvider,
+import type {
+  Context,
+  Logger as ApiLogger,
+  LoggerOptions,
+  LoggerProvider as ApiProvider,
 } from "@opentelemetry/api";
 import { cleanSimpleAttributes } from "@opentelemetry/core";
 import { Logger, type LoggerSettings, type LogRecordHook } from "./logger.ts";
 import type { ResolvedLogLimits } from "./limits.ts";
-import { DEFAULT_FLUSH_MS } from "./provider.ts";
+import { flushTimeout } from "./provider.ts";
 import type { Recorder, ScopeIdentity } from "./recorder.ts";
-import { asText } from "./span.ts";
+import { scopeOf } from "./scope.ts";
 
 /** How a logger provider is made. */
 export interface LoggerProviderSettings {
@@ -55,7 +53,10 @@ export class LoggerProvider implements ApiProvider {
    * Attributes that are neither strings, numbers, booleans nor arrays of one of them are left out.
    */
   getLogger(name: string, version?: string, options?: LoggerOptions): ApiLogger {
-    const scope = this.scopeOf(name, version, options);
+    const scope = scopeOf("getLogger", name, version, options, (given) => {
+      const { attributes } = cleanSimpleAttributes(given?.attributes, this.settings.limits);
+      return attributes && Object.keys(attributes).length > 0 ? { attributes } : {};
+    });
     const key = keyOf(scope);
     let logger = this.loggers.get(key);
     if (logger === undefined) {
@@ -68,34 +69,13 @@ export class LoggerProvider implements ApiProvider {
 
   /** Resolves true when the collector has taken all that is written now; see `Sdk.forceFlush`. */
   forceFlush(options?: { timeout?: number }): Promise<boolean> {
-    return this.settings.recorder.taken(options?.timeout ?? DEFAULT_FLUSH_MS);
+    return this.settings.recorder.taken(flushTimeout(options));
   }
 
   /** Log records emitted afterwards go nowhere. The file belongs to the SDK, which ends it. */
   shutdown(): Promise<void> {
     this.settings.isShutDown = true;
     return Promise.resolve();
-  }
-
-  private scopeOf(
-    name: unknown,
-    version: unknown,
-    options: LoggerOptions | undefined,
-  ): ScopeIdentity {
-    let schemaUrl: string | undefined;
-    let attributes: Attributes | undefined;
-    try {
-      if (options?.schemaUrl) schemaUrl = asText(options.schemaUrl);
-      attributes = cleanSimpleAttributes(options?.attributes, this.settings.limits).attributes;
-    } catch (error) {
-      diag.warn("getLogger: its options could not be read", error);
-    }
-    return {
-      name: name === undefined || name === null ? "" : asText(name),
-      version: version === undefined || version === null ? undefined : asText(version),
-      schemaUrl,
-      attributes: attributes && Object.keys(attributes).length > 0 ? attributes : undefined,
-    };
   }
 }
 

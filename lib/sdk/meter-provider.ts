@@ -5,19 +5,18 @@
  */
 import process from "node:process";
 import { clearInterval, clearTimeout, setInterval, setTimeout } from "node:timers";
-import {
-  type Context,
-  diag,
-  type Meter as ApiMeter,
-  type MeterOptions,
-  type MeterProvider as ApiProvider,
+import type {
+  Context,
+  Meter as ApiMeter,
+  MeterOptions,
+  MeterProvider as ApiProvider,
 } from "@opentelemetry/api";
 import type { ExemplarFilter, Temporality } from "./config.ts";
 import { Meter, type MeterSettings } from "./meter.ts";
 import { ask } from "./observables.ts";
-import { DEFAULT_FLUSH_MS } from "./provider.ts";
-import type { Recorder, ScopeIdentity } from "./recorder.ts";
-import { asText } from "./span.ts";
+import { flushTimeout } from "./provider.ts";
+import type { Recorder } from "./recorder.ts";
+import { scopeOf } from "./scope.ts";
 import { checkViews, type View } from "./views.ts";
 
 /** How a meter provider is made. */
@@ -66,7 +65,7 @@ export class MeterProvider implements ApiProvider {
 
   /** The meter of a name, version and schema URL: the same one for the same three. */
   getMeter(name: string, version?: string, options?: MeterOptions): ApiMeter {
-    const scope = scopeOf(name, version, options);
+    const scope = scopeOf("getMeter", name, version, options);
     const key = `${scope.name}\0${scope.version ?? ""}\0${scope.schemaUrl ?? ""}`;
     let meter = this.meters.get(key);
     if (meter === undefined) {
@@ -96,7 +95,7 @@ export class MeterProvider implements ApiProvider {
 
   /** Collects, and resolves true when the collector has taken all that is written then. */
   async forceFlush(options?: { timeout?: number }): Promise<boolean> {
-    const timeout = options?.timeout ?? DEFAULT_FLUSH_MS;
+    const timeout = flushTimeout(options);
     const deadline = performance.now() + timeout;
     await this.collect(timeout);
     return this.recorder.taken(Math.max(0, deadline - performance.now()));
@@ -132,23 +131,4 @@ export class MeterProvider implements ApiProvider {
   private callbacks(): ReturnType<Meter["callbacks"]> {
     return [...this.meters.values()].flatMap((meter) => meter.callbacks());
   }
-}
-
-/** Never throws. */
-function scopeOf(
-  name: unknown,
-  version: unknown,
-  options: MeterOptions | undefined,
-): ScopeIdentity {
-  let schemaUrl: string | undefined;
-  try {
-    if (options?.schemaUrl) schemaUrl = asText(options.schemaUrl);
-  } catch (error) {
-    diag.warn("getMeter: its options could not be read", error);
-  }
-  return {
-    name: asText(name ?? ""),
-    version: version === undefined || version === null ? undefined : asText(version),
-    schemaUrl,
-  };
 }

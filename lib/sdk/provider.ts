@@ -8,6 +8,7 @@ import type {
   TracerOptions,
   TracerProvider as ApiProvider,
 } from "@opentelemetry/api";
+import { scopeOf } from "./scope.ts";
 import { Tracer, type TracerSettings } from "./tracer.ts";
 
 /** The tracer provider that `start()` makes and registers. */
@@ -21,10 +22,10 @@ export class TracerProvider implements ApiProvider {
 
   /** The tracer of a name, version and schema URL: the same one for the same three. */
   getTracer(name: string, version?: string, options?: TracerOptions): ApiTracer {
-    const key = `${name}\0${version ?? ""}\0${options?.schemaUrl ?? ""}`;
+    const scope = scopeOf("getTracer", name, version, options);
+    const key = `${scope.name}\0${scope.version ?? ""}\0${scope.schemaUrl ?? ""}`;
     let tracer = this.tracers.get(key);
     if (tracer === undefined) {
-      const scope = { name: String(name ?? ""), version, schemaUrl: options?.schemaUrl };
       tracer = new Tracer(this.settings, scope);
       this.settings.recorder.follow(tracer);
       this.tracers.set(key, tracer);
@@ -34,7 +35,7 @@ export class TracerProvider implements ApiProvider {
 
   /** Resolves true when the collector has taken all that is written now; see `Sdk.forceFlush`. */
   forceFlush(options?: { timeout?: number }): Promise<boolean> {
-    return this.settings.recorder.taken(options?.timeout ?? DEFAULT_FLUSH_MS);
+    return this.settings.recorder.taken(flushTimeout(options));
   }
 
   /** Ends the file; spans recorded afterwards go nowhere. */
@@ -45,4 +46,15 @@ export class TracerProvider implements ApiProvider {
 }
 
 /** How long `forceFlush` waits when nothing else is said, ms. */
-export const DEFAULT_FLUSH_MS = 5000;
+const DEFAULT_FLUSH_MS = 5000;
+
+/** The timeout that `forceFlush` was given, ms; the default for what is none. Never throws. */
+export function flushTimeout(options: unknown): number {
+  try {
+    const { timeout } = options as { timeout?: unknown };
+    if (typeof timeout === "number" && timeout >= 0) return timeout;
+  } catch {
+    // Nothing was given, or nothing that can be read.
+  }
+  return DEFAULT_FLUSH_MS;
+}

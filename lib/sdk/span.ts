@@ -17,11 +17,7 @@ import {
   type TimeInput,
   type TraceState,
 } from "@opentelemetry/api";
-import {
-  ATTR_EXCEPTION_MESSAGE,
-  ATTR_EXCEPTION_STACKTRACE,
-  ATTR_EXCEPTION_TYPE,
-} from "@opentelemetry/semantic-conventions";
+import { ATTR_EXCEPTION_MESSAGE, ATTR_EXCEPTION_TYPE } from "@opentelemetry/semantic-conventions";
 import { attributesOf } from "../record/attributes.ts";
 import {
   type RecordFile,
@@ -38,6 +34,7 @@ import { RING_EVENTS } from "../format/layout.ts";
 import type { Shape } from "../record/shape.ts";
 import { type IdWords, readIds, wordToHex } from "../record/ids.ts";
 import { setTimeFromInput, setTimeNow, timeWords } from "../record/time.ts";
+import { addException } from "./log-exception.ts";
 import type { Tracer } from "./tracer.ts";
 
 /** OTLP span flags: it is known whether the parent is remote, and it is. */
@@ -137,7 +134,7 @@ export class Span implements ApiSpan, SpanState {
       if (recorder.moved(result)) {
         result = recorder.again(writeAttributes(recorder.file!, this, attributes, limit));
       }
-      if (result !== WRITTEN) this.droppedAttributes += Object.keys(attributes).length;
+      if (result !== WRITTEN) this.droppedAttributes += keyCount(attributes);
     }
     return this;
   }
@@ -200,15 +197,22 @@ export class Span implements ApiSpan, SpanState {
   }
 
   addLinks(links: Link[]): this {
-    if (this.cannotRecord() || !Array.isArray(links)) return this;
-    for (const link of links) this.writeLink(link);
+    if (!this.cannotRecord()) this.writeLinks(links);
     return this;
   }
 
   setStatus(status: SpanStatus): this {
     // "Set Status" of the trace API: Ok is final, Unset is ignored, only Error has a message.
-    if (this.cannotRecord() || !isObject(status)) return this;
-    const { code, message } = status;
+    if (this.cannotRecord()) return this;
+    let code: SpanStatusCode;
+    let message: unknown;
+    try {
+      if (!isObject(status)) return this;
+      ({ code, message } = status);
+    } catch {
+      diag.warn("setStatus: the status could not be read");
+      return this;
+    }
     if (code !== SpanStatusCode.OK && code !== SpanStatusCode.ERROR) return this;
     if (this.statusCode === SpanStatusCode.OK) return this;
     this.statusCode = code;
@@ -285,32 +289,53 @@ export class Span implements ApiSpan, SpanState {
     recorder.file!.open--;
   }
 
-  /** Writes a link within the limits; also for the links given at start. */
-  writeLink(link: Link): void {
-    const { recorder, limits } = this.tracer;
-    if (recorder.file === null || this.silent) return;
-    const context = link?.context;
-    if (
-      this.links >= limits.linkCountLimit || !readIds(linked, context?.traceId, context?.spanId)
-    ) {
+  /** Writes links within the limits; also those given at start. */
+  writeLinks(links: unknown): void {
+    try {
+      if (!Array.isArray(links)) return;
+      for (const link of links) this.writeLink(link);
+    } catch {
+      // A list that throws when it is read; those read before stay.
       this.droppedLinks++;
-      return;
     }
-    const flags = (context.traceFlags & TRACE_FLAGS) | FLAG_HAS_IS_REMOTE |
-      (context.isRemote ? FLAG_IS_REMOTE : 0);
-    const attributes = attributesOf(link.attributes);
+  }
+
+  private writeLink(link: Link): void {
+    const { recorder } = this.tracer;
+    if (recorder.file === null || this.silent) return;
+    let isWritten = false;
+    try {
+      isWritten = this.tryLink(link);
+    } catch {
+      // What can't be read is no link.
+    }
+    if (isWritten) this.links++;
+    else this.droppedLinks++;
+  }
+
+  /** False for a link too many, one that is none, or that found no room. */
+  private tryLink(link: Link): boolean {
+    const { recorder, limits } = this.tracer;
+    const { file, linkShape } = recorder;
+    if (file === null || this.links >= limits.linkCountLimit) return false;
+    const context = link?.context;
+    const { traceId, spanId, traceFlags, isRemote, traceState } = context ?? {};
+    const attributes = attributesOf(link?.attributes);
+    const state = traceState ? serialized(traceState) : undefined;
+    const dropped = typeof link?.droppedAttributesCount === "number"
+      ? link.droppedAttributesCount
+      : 0;
+    // Nothing of the caller's runs between here and the record, for `linked` is there only once.
+    if (!readIds(linked, traceId, spanId)) return false;
+    const flags = (traceFlags & TRACE_FLAGS) | FLAG_HAS_IS_REMOTE | (isRemote ? FLAG_IS_REMOTE : 0);
     const limit = limits.attributePerLinkCountLimit;
-    const { linkShape } = recorder;
-    const state = context.traceState?.serialize();
-    const dropped = link.droppedAttributesCount ?? 0;
     const write = (file: RecordFile) =>
       writeLink(file, this, linked, flags, state, attributes, limit, linkShape, dropped);
-    let result = write(recorder.file);
+    let result = write(file);
     if (result !== WRITTEN && recorder.moved(result)) {
-      result = recorder.again(write(recorder.file));
+      result = recorder.again(write(recorder.file!));
     }
-    if (result === WRITTEN) this.links++;
-    else this.droppedLinks++;
+    return result === WRITTEN;
   }
 
   private cannotRecord(): boolean {
@@ -325,14 +350,8 @@ export class Span implements ApiSpan, SpanState {
 /** `exception.*` attributes; null for something that has neither type nor message. */
 export function exceptionAttributes(exception: unknown): Attributes | null {
   const attributes: Attributes = {};
-  if (typeof exception === "string") {
-    attributes[ATTR_EXCEPTION_MESSAGE] = exception;
-  } else if (typeof exception === "object" && exception !== null) {
-    const { code, name, message, stack } = exception as Record<string, unknown>;
-    if (code) attributes[ATTR_EXCEPTION_TYPE] = String(code);
-    else if (name) attributes[ATTR_EXCEPTION_TYPE] = String(name);
-    if (message) attributes[ATTR_EXCEPTION_MESSAGE] = String(message);
-    if (stack) attributes[ATTR_EXCEPTION_STACKTRACE] = String(stack);
+  if (typeof exception === "string" || typeof exception === "object") {
+    addException(attributes, exception);
   }
   return attributes[ATTR_EXCEPTION_TYPE] || attributes[ATTR_EXCEPTION_MESSAGE] ? attributes : null;
 }
@@ -340,8 +359,12 @@ export function exceptionAttributes(exception: unknown): Attributes | null {
 /** Sets `timeWords` to what the caller gave, or now where that is nothing or no time. */
 export function setTime(time: TimeInput | undefined, call: string): void {
   if (time !== undefined && time !== null) {
-    if (setTimeFromInput(time)) return;
-    diag.warn(`${call}: ${String(time)} is not a time; taking the time now`);
+    try {
+      if (setTimeFromInput(time)) return;
+    } catch {
+      // A date of the caller's class, or a proxy.
+    }
+    diag.warn(`${call}: ${asText(time)} is not a time; taking the time now`);
   }
   setTimeNow();
 }
@@ -353,6 +376,25 @@ export function asText(name: unknown): string {
     return String(name);
   } catch {
     return "";
+  }
+}
+
+/** What a trace state says; undefined where it does not say it. */
+export function serialized(state: TraceState): string | undefined {
+  try {
+    const text: unknown = state.serialize();
+    return typeof text === "string" ? text : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** 0 for a proxy that does not say its keys. */
+function keyCount(attributes: Attributes): number {
+  try {
+    return Object.keys(attributes).length;
+  } catch {
+    return 0;
   }
 }
 
@@ -373,6 +415,6 @@ function isObject(value: unknown): value is Record<string, never> {
 
 function isKey(key: unknown): key is string {
   if (typeof key === "string" && key.length > 0) return true;
-  diag.warn(`setAttribute: the key must be a string that is not empty, not ${String(key)}`);
+  diag.warn(`setAttribute: the key must be a string that is not empty, not ${asText(key)}`);
   return false;
 }

@@ -39,7 +39,7 @@ import { type LogLimits, resolveLogLimits, resolveSpanLimits, type SpanLimits } 
 import type { LogRecordHook } from "./logger.ts";
 import { LoggerProvider } from "./logger-provider.ts";
 import { MeterProvider } from "./meter-provider.ts";
-import { DEFAULT_FLUSH_MS, TracerProvider } from "./provider.ts";
+import { flushTimeout, TracerProvider } from "./provider.ts";
 import { Recorder } from "./recorder.ts";
 import { buildResource, type ResourceDetector } from "./resource.ts";
 import { compileSampler, type Sampler } from "./sampler.ts";
@@ -262,7 +262,8 @@ function startUnguarded(options: StartOptions): Sdk {
     tracerProvider,
     meterProvider,
     loggerProvider,
-    forceFlush: async ({ timeout = DEFAULT_FLUSH_MS } = {}) => {
+    forceFlush: async (options) => {
+      const timeout = flushTimeout(options);
       const deadline = performance.now() + timeout;
       await meterProvider?.collect(timeout);
       return recorder.taken(Math.max(0, deadline - performance.now()));

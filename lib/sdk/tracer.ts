@@ -36,7 +36,7 @@ import {
   RECORD_AND_SAMPLE,
   type SamplingResult,
 } from "./sampler.ts";
-import { asText, FLAG_HAS_IS_REMOTE, FLAG_IS_REMOTE, setTime, Span } from "./span.ts";
+import { asText, FLAG_HAS_IS_REMOTE, FLAG_IS_REMOTE, serialized, setTime, Span } from "./span.ts";
 import { setTimeNow, timeWords } from "../record/time.ts";
 
 /** Makes ids, for those who need their own (for example with a prefix that a backend wants). */
@@ -90,8 +90,24 @@ export class Tracer implements ApiTracer {
   }
 
   startSpan(name: string, options?: SpanOptions, context?: Context): ApiSpan {
+    const { settings } = this;
+    name = asText(name);
+    context = isContext(context) ? context : settings.activeContext();
+    try {
+      return this.make(name, options, context);
+    } catch (error) {
+      // A getter of the caller's, say: what can be read counts.
+      diag.warn(`startSpan: options or context of ${name} could not be read`, error);
+      return this.make(
+        name,
+        readableOptions(options),
+        isReadable(context) ? context : ROOT_CONTEXT,
+      );
+    }
+  }
+
+  private make(name: string, options: SpanOptions | undefined, context: Context): ApiSpan {
     const { settings, recorder } = this;
-    context ??= settings.activeContext();
     let parent: ApiSpan | undefined;
     // The root context holds nothing: no need to look.
     if (context !== ROOT_CONTEXT) {
@@ -103,7 +119,6 @@ export class Tracer implements ApiTracer {
         return trace.wrapSpanContext(INVALID_SPAN_CONTEXT);
       }
     }
-    name = asText(name);
     const span = new Span(this, this.shape(name));
     const compiled = settings.sampler;
     let rule: number;
@@ -126,7 +141,7 @@ export class Tracer implements ApiTracer {
     } else {
       const parentContext = parent.spanContext();
       if (
-        isSpanContextValid(parentContext) &&
+        isSpanContextValid(parentContext) && typeof parentContext.traceFlags === "number" &&
         readIds(span, parentContext.traceId, parentContext.spanId)
       ) {
         parent0 = span.s0;
@@ -156,7 +171,7 @@ export class Tracer implements ApiTracer {
       const result = this.ask(span, context, name, kind, attributes, options?.links);
       if (result.decision === DROP) return notRecording(span, result.traceState);
       if (result.traceState !== undefined) span.traceState = result.traceState;
-      if (result.attributes !== undefined) attributes = { ...attributes, ...result.attributes };
+      if (result.attributes !== undefined) attributes = result.attributes;
       if (result.decision === RECORD_AND_SAMPLE) span.flags |= 1;
       else span.silent = true;
     } else if (rule === NEVER || !ratioKeeps(span.t0, span.t1, span.t2, span.t3, rule)) {
@@ -179,8 +194,8 @@ export class Tracer implements ApiTracer {
       return span;
     }
     // OTLP numbers the kinds from 1 on, the API from 0.
-    const otlpKind = kind >= 0 && kind <= 4 ? kind + 1 : 1;
-    const state = span.traceState?.serialize();
+    const otlpKind = typeof kind === "number" && kind >= 0 && kind <= 4 ? kind + 1 : 1;
+    const state = span.traceState ? serialized(span.traceState) : undefined;
     const limit = this.limits.attributeCountLimit;
     let result = writeStart(
       file,
@@ -214,7 +229,7 @@ export class Tracer implements ApiTracer {
       return span;
     }
     recorder.file!.open++;
-    if (Array.isArray(options?.links)) { for (const link of options.links) span.writeLink(link); }
+    if (options?.links !== undefined) span.writeLinks(options.links);
     if (settings.onStart !== null) callHook(settings.onStart, span, context);
     return span;
   }
@@ -239,9 +254,7 @@ export class Tracer implements ApiTracer {
   ): ReturnType<F> {
     const run = (fourth ?? third ?? second) as (span: ApiSpan) => ReturnType<F>;
     const options = typeof second === "function" ? undefined : second;
-    const parent = fourth === undefined
-      ? this.settings.activeContext()
-      : (third as Context | undefined) ?? this.settings.activeContext();
+    const parent = fourth !== undefined && isContext(third) ? third : this.settings.activeContext();
     const span = this.startSpan(name, options, parent);
     return this.settings.runIn(withSpan(parent, span), run, span);
   }
@@ -289,14 +302,9 @@ export class Tracer implements ApiTracer {
   ): SamplingResult {
     const { traceId } = span.spanContext();
     try {
-      return this.settings.sampler.sampler.shouldSample(
-        context,
-        traceId,
-        name,
-        kind,
-        attributes ?? {},
-        links ?? [],
-      );
+      const { decision, attributes: added, traceState } = this.settings.sampler.sampler
+        .shouldSample(context, traceId, name, kind, attributes ?? {}, links ?? []);
+      return { decision, traceState, attributes: added && { ...attributes, ...added } };
     } catch (error) {
       diag.error("the sampler threw; the span is not sampled", error);
       return { decision: DROP };
@@ -304,6 +312,44 @@ export class Tracer implements ApiTracer {
       span.forgetContext();
     }
   }
+}
+
+/** Whether something may be a context; never throws. */
+function isContext(value: unknown): value is Context {
+  try {
+    return value instanceof SpanContextLayer ||
+      typeof (value as Context | undefined)?.getValue === "function";
+  } catch {
+    // A proxy that was revoked, or whose traps throw.
+    return false;
+  }
+}
+
+/** Whether all that a span needs of its context can be read. */
+function isReadable(context: Context): boolean {
+  try {
+    isTracingSuppressed(context);
+    const span = trace.getSpan(context);
+    // A proxy may throw here, and any getter.
+    if (span === undefined || span instanceof Span) return true;
+    const { traceId, spanId, traceFlags, isRemote, traceState } = span.spanContext();
+    return [traceId, spanId, traceFlags, isRemote, traceState].length > 0;
+  } catch {
+    return false;
+  }
+}
+
+/** A copy of what can be read of options. */
+function readableOptions(options: unknown): SpanOptions {
+  const readable: Record<string, unknown> = {};
+  for (const key of ["root", "kind", "attributes", "links", "startTime"]) {
+    try {
+      readable[key] = (options as Record<string, unknown>)[key];
+    } catch {
+      // As if it were not there.
+    }
+  }
+  return readable;
 }
 
 /** A span that only carries its context on. */
