@@ -117,7 +117,7 @@ describe("readEnvironment", () => {
       OTEL_METRIC_EXPORT_INTERVAL: "5000",
       OTEL_METRIC_EXPORT_TIMEOUT: "0",
     });
-    assert.deepEqual([unlimited.metricTimeoutMs, unlimited.warnings], [5000, []]);
+    assert.deepEqual([unlimited.metricTimeoutMs, unlimited.warnings], [Infinity, []]);
     for (
       const [name, value] of [
         ["OTEL_METRIC_EXPORT_INTERVAL", "0"],

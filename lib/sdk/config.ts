@@ -68,7 +68,7 @@ export interface EnvironmentSettings {
   logLimits: LogLimits;
   /** OTEL_METRIC_EXPORT_INTERVAL: how often observables are asked, ms. */
   metricIntervalMs: number;
-  /** OTEL_METRIC_EXPORT_TIMEOUT: how long their callbacks may take, ms; for 0 the interval. */
+  /** OTEL_METRIC_EXPORT_TIMEOUT: how long their callbacks may take, ms; for 0 Infinity. */
   metricTimeoutMs: number;
   /** OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE. */
   temporality: Temporality;
@@ -107,7 +107,6 @@ export function readEnvironment(env: Environment): EnvironmentSettings {
   const get = getter(env, warnings);
   const limits = readLimits(get, warnings);
   const sampler = readSampler(get, warnings);
-  const metricIntervalMs = readMilliseconds("OTEL_METRIC_EXPORT_INTERVAL", 60_000, get, warnings);
   return {
     disabled: readBoolean("OTEL_SDK_DISABLED", get, warnings),
     traces: readExporter("OTEL_TRACES_EXPORTER", "spans", get, warnings),
@@ -120,14 +119,14 @@ export function readEnvironment(env: Environment): EnvironmentSettings {
     propagators: readPropagators(get, warnings),
     limits,
     logLimits: readLogLimits(get, warnings),
-    metricIntervalMs,
+    metricIntervalMs: readMilliseconds("OTEL_METRIC_EXPORT_INTERVAL", 60_000, get, warnings),
     metricTimeoutMs: readMilliseconds(
       "OTEL_METRIC_EXPORT_TIMEOUT",
       30_000,
       get,
       warnings,
-      // No limit (the specification's meaning of 0) but that the next turn comes.
-      metricIntervalMs,
+      // No limit: the specification's meaning of 0.
+      Infinity,
     ),
     temporality: readChoice(
       "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",

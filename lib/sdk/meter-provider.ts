@@ -13,6 +13,7 @@ import type {
 } from "@opentelemetry/api";
 import type { ExemplarFilter, Temporality } from "./config.ts";
 import { Meter, type MeterSettings } from "./meter.ts";
+import { MAX_TIMER_MS } from "./metric-options.ts";
 import { ask } from "./observables.ts";
 import { flushTimeout } from "./provider.ts";
 import type { Recorder } from "./recorder.ts";
@@ -30,7 +31,7 @@ export interface MeterProviderSettings {
   readonly exemplars: ExemplarFilter;
   /** How often callbacks are asked, ms. */
   readonly exportIntervalMs: number;
-  /** How long they may take, ms. */
+  /** How long they may take, ms; Infinity for no limit. */
   readonly exportTimeoutMs: number;
   readonly views: readonly View[];
   /** The active context. */
@@ -78,15 +79,18 @@ export class MeterProvider implements ApiProvider {
 
   /**
    * Asks the callbacks of all observable instruments and writes what they observe within `timeout`
-   * ms. The process stays alive for them unless `isAside`.
+   * ms, and within the time that they may take at all. The process stays alive for them unless
+   * `isAside`.
    */
   async collect(timeout: number = this.timeoutMs, isAside = false): Promise<void> {
     if (this.settings.isShutDown) return;
     const callbacks = this.callbacks();
     if (callbacks.length === 0) return;
     let timer: ReturnType<typeof setTimeout> | undefined;
+    const limit = Math.min(timeout, this.timeoutMs);
     const deadline = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, Math.min(timeout, this.timeoutMs));
+      if (limit > MAX_TIMER_MS) return;
+      timer = setTimeout(resolve, limit);
       if (isAside) timer.unref();
     });
     await ask(callbacks, deadline);
@@ -104,7 +108,8 @@ export class MeterProvider implements ApiProvider {
   /** Collects once more; afterwards nothing is recorded. The file belongs to the SDK, which ends it. */
   async shutdown(): Promise<void> {
     if (this.settings.isShutDown) return;
-    await this.collect();
+    // A callback that never answers must not keep the program from ending.
+    await this.collect(this.timeoutMs === Infinity ? this.intervalMs : this.timeoutMs);
     this.settings.isShutDown = true;
     if (this.timer !== null) clearInterval(this.timer);
     process.removeListener("uncaughtExceptionMonitor", this.observeNow);

@@ -9,6 +9,7 @@ import {
   context,
   diag,
   DiagLogLevel,
+  logs,
   type Meter,
   metrics,
   type Observable,
@@ -982,6 +983,63 @@ describe("observable instruments", () => {
     });
     assert.equal(asked.never, 1);
     assert.equal(lines.filter((line) => line.includes("failed")).length, 2, lines.join("\n"));
+  });
+
+  it("may take any time with a limit of 0, but do not keep a program from ending", async () => {
+    for (
+      const options of [{ metrics: { timeoutMs: 0 } }, { env: { OTEL_METRIC_EXPORT_TIMEOUT: "0" } }]
+    ) {
+      const file = await recorded(async (meter, sdk) => {
+        const gauge = meter.createObservableGauge("g");
+        gauge.addCallback(async (result) => {
+          await new Promise((wake) => setTimeout(wake, 20));
+          result.observe(1);
+        });
+        await sdk.meterProvider!.collect();
+        meter.createObservableGauge("never").addCallback(() => new Promise(() => {}));
+        // Where the limit is not the caller's, either.
+        void sdk.meterProvider!.collect(2 ** 40);
+      }, { ...options, metrics: { intervalMs: 100, ...options.metrics } });
+      assert.deepEqual(valuesOf(file), [1]);
+    }
+  });
+
+  it("are asked by options that can be used, the others are warned of", async () => {
+    const odd = [0, -1, NaN, Infinity, 2 ** 31, "5000", {}] as number[];
+    for (const intervalMs of odd) {
+      let asked = 0;
+      const lines = await warnings(async () => {
+        await recorded(async (meter) => {
+          meter.createObservableGauge("g").addCallback(() => void asked++);
+          await new Promise((wake) => setTimeout(wake, 20));
+          assert.equal(asked, 0, String(intervalMs));
+        }, { metrics: { intervalMs, timeoutMs: intervalMs === 0 ? -1 : 10 } });
+      });
+      assert.match(
+        lines[0],
+        /^start\(\{ metrics.intervalMs: .* not a number from 1 .* using 60000$/,
+      );
+      assert.equal(lines.length, intervalMs === 0 ? 2 : 1, lines.join("\n"));
+    }
+    const lines = await warnings(async () => {
+      const file = await recorded((meter) => {
+        meter.createHistogram("h").record(1);
+        logs.getLogger("l").emit({ severityNumber: 1, body: "kept" });
+      }, {
+        metrics: { temporality: "Delta", histograms: "none", exemplars: 5 } as never,
+        logs: { minimumSeverity: "warn" as never },
+      });
+      const { aggregation } = file.metric(file.measurements()[0].metricRef);
+      assert.ok(aggregation.case === "histogram");
+      assert.equal(aggregation.value.aggregationTemporality, 2);
+      assert.equal(file.events().length, 1);
+    });
+    assert.deepEqual(lines.map((line) => line.split(":")[0].replace("start({ ", "")), [
+      "metrics.temporality",
+      "metrics.histograms",
+      "metrics.exemplars",
+      "logs.minimumSeverity",
+    ]);
   });
 
   it("are asked at intervals, and once more at shutdown", async () => {

@@ -39,6 +39,7 @@ import { type LogLimits, resolveLogLimits, resolveSpanLimits, type SpanLimits } 
 import type { LogRecordHook } from "./logger.ts";
 import { LoggerProvider } from "./logger-provider.ts";
 import { MeterProvider } from "./meter-provider.ts";
+import { resolveMetricOptions } from "./metric-options.ts";
 import { flushTimeout, TracerProvider } from "./provider.ts";
 import { Recorder } from "./recorder.ts";
 import { buildResource, type ResourceDetector } from "./resource.ts";
@@ -101,7 +102,7 @@ export interface MetricOptions {
   exemplars?: ExemplarFilter;
   /** How often the callbacks of observable instruments are asked, ms. Default 60,000. */
   intervalMs?: number;
-  /** How long they may take, ms. Default 30,000. */
+  /** How long they may take, ms; 0 is no limit. Default 30,000. */
   timeoutMs?: number;
   /** Changes to what instruments become: names, aggregations, attributes. */
   views?: readonly View[];
@@ -219,23 +220,18 @@ function startUnguarded(options: StartOptions): Sdk {
       ? (active, run, span) => manager.with(active, run, undefined, span)
       : (active, run, span) => context.with(active, run, undefined, span),
   });
-  const { temporality, histograms, exemplars, metricIntervalMs, metricTimeoutMs } = env;
+  const warn = (message: string): void => diag.warn(message);
   const meterProvider = !env.metrics ? undefined : new MeterProvider({
     recorder,
     activeContext,
-    temporality: options.metrics?.temporality ?? temporality,
-    histograms: options.metrics?.histograms ?? histograms,
-    exemplars: options.metrics?.exemplars ?? exemplars,
-    exportIntervalMs: options.metrics?.intervalMs ?? metricIntervalMs,
-    exportTimeoutMs: options.metrics?.timeoutMs ?? metricTimeoutMs,
-    views: options.metrics?.views ?? [],
+    ...resolveMetricOptions(options.metrics, env, warn),
   });
   const loggerProvider = !env.logs ? undefined : new LoggerProvider({
     recorder,
     activeContext,
     limits: logLimits.limits,
     onEmit: options.logs?.onEmit ?? null,
-    minimumSeverity: options.logs?.minimumSeverity ?? 0,
+    minimumSeverity: severityOf(options.logs?.minimumSeverity, warn),
   });
   const { path } = recorder.file!.mapping;
   const giveBack = registerProviders({ tracerProvider, meterProvider, loggerProvider });
@@ -308,6 +304,14 @@ function guaranteesOf(
   const reason = whyNotPower(place, overflow);
   if (reason !== null) diag.error(reason);
   return { overflow, synced: reason === null };
+}
+
+/** The least severity that is recorded; 0 for all. */
+function severityOf(given: unknown, warn: (message: string) => void): number {
+  if (given === undefined || given === null) return 0;
+  if (typeof given === "number" && given >= 0 && given <= 24) return given;
+  warn(`start({ logs.minimumSeverity: ${String(given)} }): not a number from 0 to 24; using 0`);
+  return 0;
 }
 
 const PROPAGATORS: Record<PropagatorName, () => TextMapPropagator> = {
