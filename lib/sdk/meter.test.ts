@@ -693,6 +693,39 @@ describe("views", () => {
     assert.equal(lines.filter((line) => /boundaries/.test(line)).length, 4, lines.join("\n"));
   });
 
+  it("that make a histogram of what is observed are as if they were not there", async () => {
+    const views: View[] = [
+      { instrumentName: "*", aggregation: { type: "exponential_histogram" }, attributeKeys: ["a"] },
+      { instrumentName: "c", aggregation: { type: "explicit_bucket_histogram" }, name: "renamed" },
+      { instrumentName: "g", description: "another view" },
+    ];
+    let lines: string[] = [];
+    const file = await recorded(async (meter, sdk) => {
+      lines = await warnings(async () => {
+        meter.createObservableCounter("c").addCallback((it) => it.observe(1));
+        meter.createObservableGauge("g").addCallback((it) => it.observe(1));
+        meter.createCounter("told").add(1);
+        await sdk.meterProvider!.collect();
+      });
+    }, { metrics: { views } });
+    assert.deepEqual(lines.map((line) => line.slice(0, 45)), [
+      "instrument c: a view makes it a histogram, bu",
+      "instrument c: a view makes it a histogram, bu",
+      "instrument g: a view makes it a histogram, bu",
+    ]);
+    const found = file.measurements().map(({ metricRef }) => file.metric(metricRef));
+    assert.deepEqual(
+      found.map((
+        { name, description, aggregation, filtersAttributes },
+      ) => [name, description, aggregation.case, filtersAttributes]),
+      [
+        ["told", "", "exponentialHistogram", true],
+        ["c", "", "sum", false],
+        ["g", "another view", "gauge", false],
+      ],
+    );
+  });
+
   it("that are none are said and passed over, each by itself", async () => {
     const throwing = {
       get instrumentName(): string {

@@ -68,6 +68,7 @@ export interface View {
   readonly name?: string;
   /** The stream's description. Default: the instrument's. */
   readonly description?: string;
+  /** What is observed can't become a histogram: such a view is not applied. */
   readonly aggregation?: ViewAggregation;
   /** Attributes that are kept. Default: all. */
   readonly attributeKeys?: readonly string[];
@@ -109,7 +110,9 @@ export function definitionsOf(
   views: readonly View[],
   defaults: MetricDefaults,
 ): MetricDefinition[] {
-  const matching = views.filter((view) => selects(view, instrument, scope));
+  const matching = views.filter((view) =>
+    selects(view, instrument, scope) && isApplicable(view, instrument)
+  );
   if (matching.length === 0) matching.push({});
   const definitions = new Map<string, MetricDefinition>();
   for (const view of matching) {
@@ -118,6 +121,18 @@ export function definitionsOf(
     if (definition !== null) definitions.set(JSON.stringify(definition), definition);
   }
   return [...definitions.values()];
+}
+
+/** Metrics SDK, "View": what makes no sense of an instrument is as if it were not there. */
+function isApplicable({ aggregation }: View, { name, instrument }: InstrumentIdentity): boolean {
+  const isHistogram = aggregation?.type === "explicit_bucket_histogram" ||
+    aggregation?.type === "exponential_histogram";
+  if (!isHistogram || instrument < INSTRUMENT_OBSERVABLE_COUNTER) return true;
+  diag.warn(
+    `instrument ${name}: a view makes it a histogram, but what is observed has no distribution; the ` +
+      `view is not applied to it`,
+  );
+  return false;
 }
 
 function define(

@@ -43,6 +43,18 @@ function altered(): void {
   m.createObservableGauge("observed.to.drop").addCallback((result) => result.observe(1));
 }
 
+/** What is observed has no distribution. */
+async function observedAsHistogram(collect: () => Promise<unknown>): Promise<void> {
+  const m = metrics.getMeter("observed");
+  let round = 1;
+  m.createObservableCounter("counter").addCallback((it) => it.observe(10 * round, { a: 1, b: 2 }));
+  m.createObservableUpDownCounter("up.down").addCallback((it) => it.observe(10 - round));
+  m.createObservableGauge("gauge").addCallback((it) => it.observe(round));
+  m.createObservableGauge("twice").addCallback((it) => it.observe(round));
+  await collect();
+  round = 2;
+}
+
 /** A view that says nothing of boundaries still takes the place of the advice. */
 function advised(): void {
   metrics.getMeter("advised").createHistogram("advised", {
@@ -135,6 +147,22 @@ export const programs: Readonly<Record<string, Program>> = {
       }],
     },
     run: advised,
+  },
+  "views that make histograms of what is observed": {
+    settings: {
+      views: [
+        {
+          instrumentName: "counter",
+          name: "renamed",
+          aggregation: { type: "explicit_bucket_histogram", boundaries: [1, 5] },
+          attributeKeys: ["a"],
+        },
+        { instrumentName: "up.down", aggregation: { type: "exponential_histogram" } },
+        { instrumentType: "observable_gauge", aggregation: { type: "explicit_bucket_histogram" } },
+        { instrumentName: "twice", description: "another view of it" },
+      ],
+    },
+    run: observedAsHistogram,
   },
   "views that change": { settings: CHANGES, run: altered },
   "views that change, delta": { settings: { ...CHANGES, temporality: "delta" }, run: altered },
