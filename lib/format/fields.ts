@@ -153,6 +153,8 @@ export const MetricRef = {
   cardinalityLimit: 505,
   /** bool, ours: points of histograms carry neither minimum nor maximum. */
   omitsMinMax: 506,
+  /** repeated string, ours: attributes that are left out. */
+  excludedAttributeKeys: 507,
 } as const;
 
 /** What `MetricRef.instrument` says. */

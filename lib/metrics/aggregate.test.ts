@@ -275,6 +275,25 @@ describe("aggregation", () => {
     assert.deepEqual(numbers(bench.collect().c), { "a=intValue:1": 3n });
   });
 
+  it("leaves out the attributes that the definition excludes", () => {
+    const bench = new Bench();
+    const c = bench.define({ ...COUNTER, excludedAttributeKeys: ["b", "none"] });
+    const d = bench.define({
+      ...COUNTER,
+      name: "d",
+      filtersAttributes: true,
+      attributeKeys: ["a", "b"],
+      excludedAttributeKeys: ["b"],
+    });
+    for (const metric of [c, d]) {
+      bench.measure(metric, 1n, [["a", int(1)], ["b", int(1)], ["e", int(1)]]);
+      bench.measure(metric, 2n, [["e", int(1)], ["b", int(2)], ["a", int(1)]]);
+    }
+    const found = bench.collect();
+    assert.deepEqual(numbers(found.c), { "a=intValue:1,e=intValue:1": 3n });
+    assert.deepEqual(numbers(found.d), { "a=intValue:1": 3n });
+  });
+
   it("goes on with the same series in the next file of a process", () => {
     const bench = new Bench();
     bench.measure(bench.define(COUNTER), 1n, [["a", int(1)]]);

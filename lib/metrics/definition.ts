@@ -54,6 +54,8 @@ export interface Definition {
   readonly created: bigint;
   /** Only these attributes are kept; null for all. */
   readonly attributeKeys: readonly string[] | null;
+  /** These are left out; undefined for none, as in state that was saved before there were such. */
+  readonly excludedAttributeKeys: readonly string[] | undefined;
   /** Series at most; 0 for the default. */
   readonly cardinalityLimit: number;
   readonly omitsMinMax: boolean;
@@ -79,6 +81,9 @@ export function readDefinition(dictionary: DictionaryReader, ref: number): Defin
     isInt: metric.valueType === 0 ? null : metric.valueType === VALUE_INT,
     created: metric.createdTimeUnixNano,
     attributeKeys: metric.filtersAttributes ? metric.attributeKeys : null,
+    excludedAttributeKeys: metric.excludedAttributeKeys.length > 0
+      ? metric.excludedAttributeKeys
+      : undefined,
     cardinalityLimit: metric.cardinalityLimit,
     omitsMinMax: metric.omitsMinMax,
     isMonotonic: false,

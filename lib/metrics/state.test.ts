@@ -169,6 +169,7 @@ function randomDefinition(random: Random, scope: bigint): Definition {
     aggregation: random.below(40) === 0 ? undefined : aggregations[kind],
     filtersAttributes,
     attributeKeys: filtersAttributes ? ["a"] : [],
+    excludedAttributeKeys: random.below(4) === 0 ? ["b"] : [],
     cardinalityLimit: random.pick([0, 0, 3, 6]),
     omitsMinMax: random.below(4) === 0,
   };

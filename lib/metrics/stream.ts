@@ -231,12 +231,14 @@ function temporalityOf(
 }
 
 function filterOf(
-  { attributeKeys }: Definition,
+  { attributeKeys, excludedAttributeKeys: excluded = [] }: Definition,
   chosen: AttributeKeys | undefined,
 ): KeyFilter | null {
   const choices: AttributeKeys[] = [];
   if (chosen !== undefined) choices.push(chosen);
-  if (attributeKeys !== null) choices.push({ included: attributeKeys, excluded: [] });
+  if (attributeKeys !== null || excluded.length > 0) {
+    choices.push({ included: attributeKeys ?? undefined, excluded });
+  }
   return choices.length === 0 ? null : new KeyFilter(choices);
 }
 

@@ -55,6 +55,8 @@ export interface MetricDefinition {
   readonly createdHigh: number;
   /** Only these attributes are kept; null for all. */
   readonly attributeKeys: readonly string[] | null;
+  /** These are left out. */
+  readonly excludedAttributeKeys: readonly string[];
   /** Series at most; 0 for the default. */
   readonly cardinalityLimit: number;
   readonly omitsMinMax: boolean;
@@ -71,10 +73,10 @@ const FIXED_BYTES = 80;
 
 /** True when the definition fits an entry of the dictionary. */
 export function fitsEntry(definition: MetricDefinition): boolean {
-  const { name, description, unit, aggregation, attributeKeys } = definition;
+  const { name, description, unit, aggregation, attributeKeys, excludedAttributeKeys } = definition;
   let bytes = FIXED_BYTES + (name.length + description.length + unit.length) * 3;
   if (aggregation.type === "histogram") bytes += aggregation.boundaries.length * 8;
-  for (const key of attributeKeys ?? []) bytes += 5 + key.length * 3;
+  for (const key of [...attributeKeys ?? [], ...excludedAttributeKeys]) bytes += 5 + key.length * 3;
   return bytes <= MAX_ENTRY_BYTES;
 }
 
@@ -108,6 +110,9 @@ export function metricMessage(
     }
     at = putNumber(at, MetricRef.cardinalityLimit, definition.cardinalityLimit);
     at = putNumber(at, MetricRef.omitsMinMax, definition.omitsMinMax ? 1 : 0);
+    for (const key of definition.excludedAttributeKeys) {
+      at = putText(at, MetricRef.excludedAttributeKeys, key);
+    }
     return dictionary.append(scratch.subarray(0, at));
   });
 }
@@ -170,7 +175,8 @@ function putNumber(at: number, field: number, value: number): number {
 
 /** A string field, nothing for "". */
 function putText(at: number, field: number, text: string): number {
-  if (text === "" && field !== MetricRef.attributeKeys) return at;
+  const isKey = field === MetricRef.attributeKeys || field === MetricRef.excludedAttributeKeys;
+  if (text === "" && !isKey) return at;
   const wide = tag(field, BYTES);
   // Of a tag of two bytes the first is written here, the other with the text.
   if (wide > 0x7f) scratch[at++] = (wide & 0x7f) | 0x80;

@@ -611,7 +611,12 @@ describe("views", () => {
             aggregation: { type: "explicit_bucket_histogram", boundaries: [] },
           },
           { instrumentName: "both", name: "both.sum", aggregation: { type: "sum" } },
-          { instrumentName: "limited", attributeKeys: ["keep"], aggregationCardinalityLimit: 7 },
+          {
+            instrumentName: "limited",
+            attributeKeys: ["keep"],
+            excludedAttributeKeys: ["y", "x", "x"],
+            aggregationCardinalityLimit: 7,
+          },
           { instrumentName: "renamed", meterName: "other", name: "never" },
         ],
       },
@@ -639,6 +644,10 @@ describe("views", () => {
       [found[4].filtersAttributes, found[4].attributeKeys, found[4].cardinalityLimit],
       [true, ["keep"], 7],
     );
+    assert.deepEqual(found.map(({ excludedAttributeKeys }) => excludedAttributeKeys), [
+      ...[[], [], [], []],
+      ["x", "y"],
+    ]);
     assert.equal(
       lines.filter((line) => line.startsWith("metrics view")).length,
       2,
@@ -765,6 +774,7 @@ describe("views", () => {
       [{ instrumentName: "*", attributeKeys: 5 }, /attributeKeys is not a list of texts/],
       [{ instrumentName: "*", attributeKeys: { keep: true } }, /attributeKeys is not a list/],
       [{ instrumentName: "*", attributeKeys: [1, null] }, /attributeKeys is not a list/],
+      [{ instrumentName: "*", excludedAttributeKeys: "a" }, /excludedAttributeKeys is not a list/],
       [{ instrumentName: /.*/ }, /instrumentName is not a text/],
       [{ instrumentName: "c", name: 5 }, /name is not a text/],
       [{ instrumentName: "c", name: "" }, /name is not a text, not empty/],

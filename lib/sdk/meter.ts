@@ -59,7 +59,7 @@ const UNIT = /^[\x00-\x7f]{0,63}$/;
 /** What tells streams of one name apart. */
 const COMPARED = [
   ...["instrument", "unit", "description", "valueType"],
-  ...["aggregation", "attributeKeys", "cardinalityLimit", "omitsMinMax"],
+  ...["aggregation", "attributeKeys", "excludedAttributeKeys", "cardinalityLimit", "omitsMinMax"],
 ] as Array<keyof MetricDefinition>;
 
 /** Makes the instruments of one instrumentation scope. */

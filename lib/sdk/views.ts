@@ -72,6 +72,8 @@ export interface View {
   readonly aggregation?: ViewAggregation;
   /** Attributes that are kept. Default: all. */
   readonly attributeKeys?: readonly string[];
+  /** Attributes that are left out, also of those that are kept. Default: none. */
+  readonly excludedAttributeKeys?: readonly string[];
   /** Series at most, 1 to 2,147,483,647, and one of the overflow. Default: the collector's, 2,000. */
   readonly aggregationCardinalityLimit?: number;
 }
@@ -154,6 +156,7 @@ function define(
     createdHigh,
     // In any order, and said twice, they are the same.
     attributeKeys: view.attributeKeys ? [...new Set(view.attributeKeys)].sort() : null,
+    excludedAttributeKeys: [...new Set(view.excludedAttributeKeys)].sort(),
     cardinalityLimit: view.aggregationCardinalityLimit ?? 0,
     omitsMinMax: wanted !== undefined && "recordMinMax" in wanted && wanted.recordMinMax === false,
   };
@@ -282,6 +285,7 @@ const FIELDS: Readonly<Record<keyof View, Rule>> = {
   description: TEXT,
   aggregation: [`an object with a type, ${oneOf(AGGREGATIONS)[0]}`, readAggregation],
   attributeKeys: TEXTS,
+  excludedAttributeKeys: TEXTS,
   aggregationCardinalityLimit: integer(1, MAX_CARDINALITY),
 };
 

@@ -21,6 +21,7 @@ import { BatchLogRecordProcessor, LoggerProvider } from "@opentelemetry/sdk-logs
 import {
   AggregationType,
   createAllowListAttributesProcessor,
+  createDenyListAttributesProcessor,
   InstrumentType,
   MeterProvider,
   PeriodicExportingMetricReader,
@@ -108,7 +109,11 @@ function viewOptions(view: View): ViewOptions {
     explicit_bucket_histogram: AggregationType.EXPLICIT_BUCKET_HISTOGRAM,
     exponential_histogram: AggregationType.EXPONENTIAL_HISTOGRAM,
   } as const;
-  const { aggregation, attributeKeys, instrumentType, ...rest } = view;
+  const { aggregation, attributeKeys, excludedAttributeKeys, instrumentType, ...rest } = view;
+  const processors = [
+    ...attributeKeys ? [createAllowListAttributesProcessor([...attributeKeys])] : [],
+    ...excludedAttributeKeys ? [createDenyListAttributesProcessor([...excludedAttributeKeys])] : [],
+  ];
   const { type = "default", ...options } = aggregation ?? {};
   return {
     ...rest,
@@ -119,7 +124,6 @@ function viewOptions(view: View): ViewOptions {
       // Given, they must be whole there.
       options: Object.keys(options).length > 0 ? options : undefined,
     } as never,
-    attributesProcessors: attributeKeys &&
-      [createAllowListAttributesProcessor([...attributeKeys])],
+    attributesProcessors: processors.length > 0 ? processors : undefined,
   };
 }

@@ -30,6 +30,11 @@ function altered(): void {
     result.observe(2, { keep: 2, lose: 2 });
   });
   m.createCounter("emptied").add(1, { lose: 1 });
+  for (const name of ["denied", "denied.none", "kept.and.denied"]) {
+    const counter = m.createCounter(name);
+    for (let i = 0; i < 6; i++) counter.add(1, { keep: i % 2, lose: i, other: true });
+  }
+  m.createObservableGauge("denied.observed").addCallback((it) => it.observe(1, { a: 1, lose: 1 }));
   m.createHistogram("twice").record(3, { a: 1, b: 2 });
   m.createHistogram("advised", { advice: { explicitBucketBoundaries: [7, 8] } }).record(7.5);
   const advice = { explicitBucketBoundaries: [7, 8] };
@@ -67,6 +72,14 @@ const CHANGES: NonNullable<Program["settings"]> = {
     { instrumentName: "merged", attributeKeys: ["keep"] },
     { instrumentName: "observed", attributeKeys: ["keep"], name: "observed.renamed" },
     { instrumentName: "emptied", attributeKeys: [] },
+    { instrumentName: "denied", excludedAttributeKeys: ["lose", "lose", ""] },
+    { instrumentName: "denied.observed", excludedAttributeKeys: ["lose"] },
+    { instrumentName: "denied.none", excludedAttributeKeys: [] },
+    {
+      instrumentName: "kept.and.denied",
+      attributeKeys: ["keep", "lose"],
+      excludedAttributeKeys: ["lose", "other"],
+    },
     { instrumentName: "twice", name: "twice.first", attributeKeys: ["a"] },
     {
       instrumentName: "twice",
