@@ -977,6 +977,55 @@ describe("observable instruments", () => {
     assert.deepEqual(valuesOf(file), [2, 10, 1, 0]);
   });
 
+  it("that are slow write nothing over what was observed after they were asked", async () => {
+    let total = 100;
+    const answers: (() => void)[] = [];
+    const file = await recorded(async (meter, sdk) => {
+      const counter = meter.createObservableCounter("c");
+      const gauge = meter.createObservableGauge("g");
+      const ask = (result: BatchObservableResult, value: number): void => {
+        result.observe(counter, value, { of: "both" });
+        result.observe(gauge, value);
+      };
+      const slow = async (result: BatchObservableResult): Promise<void> => {
+        const now = total;
+        result.observe(counter, 1, { of: "slow" });
+        await new Promise<void>((done) => answers.push(done));
+        ask(result, now);
+      };
+      meter.addBatchObservableCallback(slow, [counter, gauge]);
+      meter.addBatchObservableCallback((result) => ask(result, total), [counter, gauge]);
+      const first = sdk.meterProvider!.collect();
+      total = 105;
+      await sdk.meterProvider!.collect();
+      answers[0]();
+      await first;
+      total = 106;
+      const third = sdk.meterProvider!.collect();
+      answers[1]();
+      await third;
+      // What runs already answers no more when the process ends.
+      void sdk.meterProvider!.collect();
+      total = 110;
+      sdk.meterProvider!.observeNow();
+      answers[2]();
+      await Promise.resolve();
+    });
+    const found = file.measurements().map((record) => {
+      const { name } = file.metric(record.metricRef);
+      return `${name} ${attributesOf(file, record).of ?? ""} ${record.value.value}`;
+    });
+    assert.deepEqual(found.slice(0, 6), [
+      ...["c both 105", "g  105"],
+      ...["c slow 1", "c slow 0"],
+      ...["c both 1", "g  106"],
+    ]);
+    const of = (which: string): number =>
+      found.filter((each) => each.startsWith(`c ${which}`))
+        .reduce((sum, each) => sum + Number(each.split(" ")[2]), 0);
+    assert.deepEqual([of("both"), of("slow")], [110, 1]);
+  });
+
   it("heal what a full ring refused", async () => {
     let value = 0;
     const file = await recorded(async (meter, sdk) => {

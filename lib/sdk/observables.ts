@@ -21,11 +21,11 @@ import { Instrument, type Stream, writeObservation } from "./instruments.ts";
 /** Beyond this many attribute sets, those that were not observed the last time are forgotten. */
 const MAX_REMEMBERED = 10_000;
 
-/** What was observed and is not written, by attribute set: the last value counts. */
+/** What a collection observed, by attribute set: the last value counts. */
 type Observations = Map<string, { value: number; attributes: MetricAttributes }>;
 
-/** What was last written of an attribute set, for each stream. */
-type LastWritten = Map<string, number[]>;
+/** What was last written of an attribute set, for each stream, and by which collection. */
+type LastWritten = Map<string, { readonly values: number[]; collection: number }>;
 
 /** An instrument whose callbacks are asked. */
 export class ObservableInstrument extends Instrument implements Observable {
@@ -36,7 +36,6 @@ export class ObservableInstrument extends Instrument implements Observable {
   private readonly sets = new AttributeSets();
   private readonly shape = new Shape("");
   private last: LastWritten = new Map();
-  private observations: Observations = new Map();
 
   addCallback(callback: ObservableCallback): void {
     if (typeof callback !== "function") return this.warn("a callback must be a function");
@@ -49,27 +48,32 @@ export class ObservableInstrument extends Instrument implements Observable {
   }
 
   /** Takes a value, which `write` writes unless another one follows for the same attributes. */
-  observe(value: unknown, attributes: unknown): void {
+  observe(value: unknown, attributes: unknown, into: Observations): void {
     const accepted = this.accept(value);
     if (Number.isNaN(accepted)) return;
     const given = attributesOf(attributes) as MetricAttributes | undefined;
     try {
       // A copy: the value is written later, and the callback may go on changing its object.
       const copy = { ...given };
-      this.observations.set(keyOf(copy), { value: accepted, attributes: copy });
+      into.set(keyOf(copy), { value: accepted, attributes: copy });
     } catch {
       this.refuse("attributes of an observation could not be read");
     }
   }
 
-  /** Writes what was observed since the last time. */
-  write(): void {
-    const { observations } = this;
+  /**
+   * Writes what a collection observed, but what a later one has written: that of the earlier one is
+   * older, whenever its callbacks answered, and would look as if a counter had begun anew.
+   */
+  write(observations: Observations, collection: number): void {
     if (observations.size === 0) return;
-    this.observations = new Map();
     for (const [key, { value, attributes }] of observations) {
-      let last = this.last.get(key);
-      if (last === undefined) this.last.set(key, last = this.streams.map(() => 0));
+      let known = this.last.get(key);
+      if (known === undefined) {
+        this.last.set(key, known = { values: this.streams.map(() => 0), collection });
+      } else if (known.collection > collection) continue;
+      known.collection = collection;
+      const last = known.values;
       const set = this.sets.find(attributes);
       for (let i = 0; i < this.streams.length; i++) {
         const stream = this.streams[i];
@@ -125,6 +129,9 @@ export interface Asked {
   hasFailed: boolean;
 }
 
+/** Counts collections. */
+let collections = 0;
+
 /**
  * Asks callbacks, but those that have not answered yet. What they observe before they return, or
  * before the promises they return are settled, is written as soon as all callbacks of an instrument
@@ -135,31 +142,42 @@ export function ask(
   callbacks: readonly Asked[],
   deadline: Promise<unknown> | null,
 ): Promise<unknown> {
+  const collection = ++collections;
   const asked = callbacks.filter(({ isRunning }) => !isRunning);
-  const unanswered = new Map<ObservableInstrument, number>();
+  const all = new Map<ObservableInstrument, Collected>();
   for (const instrument of asked.flatMap(({ instruments }) => instruments)) {
-    unanswered.set(instrument, (unanswered.get(instrument) ?? 0) + 1);
+    const collected = all.get(instrument);
+    if (collected === undefined) all.set(instrument, { unanswered: 1, observations: new Map() });
+    else collected.unanswered++;
   }
   const answer = ({ instruments }: Asked): void => {
     for (const instrument of instruments) {
-      const others = unanswered.get(instrument)! - 1;
-      unanswered.set(instrument, others);
-      if (others === 0) instrument.write();
+      const collected = all.get(instrument)!;
+      collected.unanswered--;
+      if (collected.unanswered === 0) instrument.write(collected.observations, collection);
     }
   };
-  return Promise.all(asked.map((each) => askOne(each, deadline, answer)));
+  return Promise.all(asked.map((each) => askOne(each, all, deadline, answer)));
+}
+
+/** What a collection has of an instrument, and how many of its callbacks have not answered. */
+interface Collected {
+  unanswered: number;
+  readonly observations: Observations;
 }
 
 /** Asks one callback; calls `onAnswer` once. */
 function askOne(
   asked: Asked,
+  all: ReadonlyMap<ObservableInstrument, Collected>,
   deadline: Promise<unknown> | null,
   onAnswer: (asked: Asked) => void,
 ): Promise<void> | null {
   let isOpen = true;
   const observe = (instrument: unknown, value: unknown, attributes: unknown): void => {
     if (!isOpen || !asked.instruments.includes(instrument as ObservableInstrument)) return;
-    (instrument as ObservableInstrument).observe(value, attributes);
+    const own = instrument as ObservableInstrument;
+    own.observe(value, attributes, all.get(own)!.observations);
   };
   const finish = (): void => {
     if (!isOpen) return;
