@@ -97,6 +97,8 @@ export const Measurement = {
   spanContext: 6,
   /** bool, ours: attributes were cut or left out to fit the slot. */
   truncated: 500,
+  /** double, ours: an observable counter began anew, so much of the sum before counts no more. */
+  replacedTotal: 501,
 } as const;
 
 export const SpanContext = { spanId: 1, traceId: 2, flags: 3 } as const;

@@ -82,6 +82,70 @@ describe("points", () => {
     }
   });
 
+  it("begin anew where an observable counter did", () => {
+    for (const isInt of [true, false]) {
+      for (const temporality of ["cumulative", "delta"] as const) {
+        const value = (number: number): number | bigint => isInt ? BigInt(number) : number;
+        const bench = new Bench({ temporality });
+        const observed = bench.define({
+          ...COUNTER,
+          name: "o",
+          instrument: Instrument.OBSERVABLE_COUNTER,
+          valueType: isInt ? ValueType.INT : ValueType.DOUBLE,
+          filtersAttributes: true,
+          attributeKeys: ["a"],
+        });
+        const measure = (a: number, b: number, number: number, replaced = 0): void =>
+          bench.measure(
+            observed,
+            value(number),
+            [["a", int(a)], ["b", int(b)]],
+            undefined,
+            replaced,
+          );
+        const collect = () => pointsOf(bench.collect().o) as NumberDataPoint[];
+        measure(1, 1, 10);
+        // What a view made one series of several is still there.
+        measure(1, 2, 2 ** 40);
+        measure(2, 1, 7);
+        const before = collect();
+        measure(1, 1, 3, 10);
+        measure(1, 1, 1);
+        measure(2, 1, 1);
+        // A series that is new keeps its start, a reader that came later has not seen the total.
+        measure(3, 1, 5, 1000);
+        const after = collect();
+        const isDelta = temporality === "delta";
+        assert.deepEqual(
+          [before, after].map((points) => points.map((point) => Number(point.value.value))),
+          [[2 ** 40 + 10, 7], isDelta ? [4, 1, 5] : [2 ** 40 + 4, 8, 5]],
+        );
+        if (isDelta) continue;
+        assert.equal(after[0].value.case, isInt ? "asInt" : "asDouble");
+        const starts = after.map((point) => point.startTimeUnixNano);
+        assert.ok(starts[0] > before[0].startTimeUnixNano && starts[0] < after[0].timeUnixNano);
+        assert.deepEqual(starts.slice(1), [
+          before[1].startTimeUnixNano,
+          before[1].startTimeUnixNano,
+        ]);
+        measure(1, 1, 1, 2 ** 60);
+        assert.deepEqual(Number(collect()[0].value.value), 1);
+      }
+    }
+  });
+
+  it("pass over what no counter can have said before it began anew", () => {
+    const bench = new Bench();
+    const c = bench.define({ ...COUNTER, instrument: Instrument.OBSERVABLE_COUNTER });
+    for (const total of [NaN, Infinity, -1, -Infinity]) {
+      bench.measure(c, 2n, [], undefined, total);
+    }
+    assert.deepEqual(numbers(bench.collect().c), { "": 8n });
+    const gauge = bench.define({ name: "g", aggregation: { case: "gauge", value: {} } });
+    bench.measure(gauge, 5n, [], undefined, 3);
+    assert.deepEqual(numbers(bench.collect().g), { "": 5n });
+  });
+
   it("keep integers of absolute sums exact", () => {
     const bench = new Bench();
     const absolute = bench.define(ABSOLUTE);

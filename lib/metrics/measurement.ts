@@ -49,6 +49,8 @@ export const measurement = {
   traceIdAt: -1,
   spanIdAt: -1,
   flags: 0,
+  /** What a counter that began anew said before; 0 for all others. */
+  replaced: 0,
   /**
    * The attributes as they came, each with its tag, from `start` to `end` of `attributes`; `start` is
    * a multiple of 4.
@@ -65,6 +67,7 @@ const M = {
   asLong: tag(Measurement.asLong, VARINT),
   asDouble: tag(Measurement.asDouble, FIXED64),
   spanContext: tag(Measurement.spanContext, BYTES),
+  replaced: tag(Measurement.replacedTotal, FIXED64),
 } as const;
 
 const f64 = new Float64Array(1);
@@ -121,6 +124,7 @@ function readHead(copy: RecordCopy): boolean {
   }
   // Only attributes may follow (and the mark of a cut record, which is none of them).
   if (at < end && copy.u8[at] !== M.attributes) return false;
+  m.replaced = 0;
   m.metricRef = groups(i32[1]);
   m.timeLow = i32[3];
   m.timeHigh = i32[4];
@@ -182,6 +186,7 @@ function readFields(copy: RecordCopy): void {
   m.traceIdAt = -1;
   m.spanIdAt = -1;
   m.flags = 0;
+  m.replaced = 0;
   let hasValue = false;
   let to = 0;
   if (gathered.u8.length < u8.length) gathered = createBytes(u8.length);
@@ -212,6 +217,11 @@ function readFields(copy: RecordCopy): void {
         m.hasContext = true;
         readContext(copy, cursor.at, stop);
         break;
+      case M.replaced: {
+        const total = view.getFloat64(at, true);
+        m.replaced = total > 0 && total < Infinity ? total : 0;
+        break;
+      }
       case M.attributes:
         copyBytes(copy, field, stop - field, gathered, to);
         to += stop - field;

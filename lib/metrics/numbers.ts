@@ -16,7 +16,7 @@ import {
   TIME,
   VALUE,
 } from "./series.ts";
-import { GAUGE, type Stream } from "./stream.ts";
+import { GAUGE, type Stream, SUM } from "./stream.ts";
 
 /** The last total of integers as words: the same memory as `ABSOLUTE`. */
 const ABSOLUTE_INT = 2 * ABSOLUTE;
@@ -27,6 +27,7 @@ export function addNumber(pool: SeriesPool, stream: Stream, series: number): voi
   const { words, doubles } = pool;
   const row = series * ROW_WORDS;
   const value = series * ROW_DOUBLES + VALUE;
+  if (measurement.replaced > 0 && !stream.isDelta) replace(pool, stream, series);
   if (stream.mayBeAbsolute && !measurement.hasContext) {
     addAbsolute(pool, stream, series);
   } else if (stream.isInt !== true) {
@@ -37,6 +38,29 @@ export function addNumber(pool: SeriesPool, stream: Stream, series: number): voi
   } else {
     addInt(words, row + INT, measurement.low, measurement.high);
   }
+}
+
+/**
+ * A counter began anew: what the sum has of it goes, but not what it has of others that views made the
+ * same series. A reader that came later does not have all of it.
+ */
+function replace(pool: SeriesPool, stream: Stream, series: number): void {
+  if (stream.kind !== SUM) return;
+  const { words, doubles } = pool;
+  const row = series * ROW_WORDS;
+  const value = series * ROW_DOUBLES + VALUE;
+  const { replaced, timeLow, timeHigh } = measurement;
+  if (stream.isInt !== true) doubles[value] = Math.max(doubles[value] - replaced, 0);
+  else {
+    const sum = BigInt(words[row + INT + 1]) << 32n | BigInt(words[row + INT] >>> 0);
+    const rest = sum - BigInt(Math.trunc(replaced));
+    words[row + INT] = rest > 0n ? Number(BigInt.asIntN(32, rest)) : 0;
+    words[row + INT + 1] = rest > 0n ? Number(BigInt.asIntN(32, rest >> 32n)) : 0;
+  }
+  // A series that is new has its start.
+  if ((words[row + TIME] | words[row + TIME + 1]) === 0) return;
+  words[row + START] = timeLow;
+  words[row + START + 1] = timeHigh;
 }
 
 /**

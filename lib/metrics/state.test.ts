@@ -234,6 +234,7 @@ class Twins {
       create(MeasurementSchema, {
         metricRef: random.pick(file.metrics),
         timeUnixNano: this.now += BigInt(random.below(1000)),
+        replacedTotal: random.below(20) === 0 ? random.below(100) : 0,
         value: random.below(2) === 0
           ? { case: "asLong", value: BigInt(random.below(20)) - 1n + (random.bits64() >> 3n) }
           : { case: "asDouble", value: random.pick(numbers) },

@@ -10,13 +10,13 @@
  * +12  time
  * +20  tag of the value in four bytes
  * +24  as_double, or as_long as a varint of eight bytes (ten for a negative one)
- * +32  span_context, 44 bytes, where there is one
+ * +32  span_context, 44 bytes, or replaced_total, 12 bytes, where there is one
  *      attributes
  * ```
  *
  * @module
  */
-import { BYTES, Measurement, tag } from "../format/fields.ts";
+import { BYTES, FIXED64, Measurement, tag } from "../format/fields.ts";
 import { RING_MEASUREMENTS } from "../format/layout.ts";
 import type { AttributeSet } from "./attribute-sets.ts";
 import { type AttributeSource, listDropped, putAttributeList } from "./attributes.ts";
@@ -36,6 +36,7 @@ import { wasCut } from "./value.ts";
 const FIRST = 0x0088;
 /** Tag of `attributes`. */
 const ATTRIBUTES = tag(Measurement.attributes, BYTES);
+const REPLACED = tag(Measurement.replacedTotal, FIXED64);
 /** Where the attributes start at the latest: a negative integer and a span context. */
 const LONGEST_HEAD = 80;
 /** From here on a whole number has no varint of eight bytes. */
@@ -55,7 +56,8 @@ export interface MeasurementSpan extends IdWords {
 /**
  * A measurement at the time `lo`, `hi` (halves of ns since the epoch). `isInt` writes as_long:
  * `value` is a whole number within 64 bits then. The attributes are those of `set`, or with null
- * `attributes`, whose keys `shape` remembers.
+ * `attributes`, whose keys `shape` remembers. `replaced` is what a counter that began anew said before,
+ * and 0 for all others; such a measurement has no span.
  */
 export function writeMeasurement(
   file: RecordFile,
@@ -68,6 +70,7 @@ export function writeMeasurement(
   set: AttributeSet | null,
   attributes: AttributeSource | undefined,
   shape: Shape,
+  replaced: number,
 ): number {
   const ring = file.measurements;
   const slot = begin(file, metricRef, RING_MEASUREMENTS, ring, 0, CUT_MARK_BYTES);
@@ -123,6 +126,18 @@ export function writeMeasurement(
     i32[context + 8] = 0x0080809d;
     i32[context + 9] = span.flags;
     at += 40;
+  } else if (replaced > 0) {
+    // The tag up to the next word, in two bytes or four; the double is at +36 then.
+    u8[at++] = (REPLACED & 0x7f) | 0x80;
+    u8[at++] = REPLACED >> 7 | (isOff ? 0 : 0x80);
+    if (!isOff) {
+      u8[at++] = 0x80;
+      u8[at++] = 0;
+    }
+    f64[0] = replaced;
+    i32[at >> 2] = f64Words[0];
+    i32[(at >> 2) + 1] = f64Words[1];
+    at += 8;
   }
   let isCut: boolean;
   if (set === null) {

@@ -194,6 +194,7 @@ export class SynchronousInstrument extends Instrument
       set,
       attributes,
       shape,
+      0,
     );
     if (result !== WRITTEN && recorder.moved(result, RING_MEASUREMENTS)) {
       result = writeMeasurement(
@@ -207,13 +208,17 @@ export class SynchronousInstrument extends Instrument
         set,
         attributes,
         shape,
+        0,
       );
       recorder.again(result, RING_MEASUREMENTS);
     }
   }
 }
 
-/** Writes a measurement that belongs to no span; true when it is in the file. */
+/**
+ * Writes a measurement that belongs to no span; true when it is in the file. `replaced` is what a
+ * counter that began anew said before, else 0.
+ */
 export function writeObservation(
   recorder: Recorder,
   stream: Stream,
@@ -222,12 +227,25 @@ export function writeObservation(
   set: AttributeSet | null,
   attributes: MetricAttributes,
   shape: Shape,
+  replaced: number,
 ): boolean {
   setTimeNow();
   const low = timeWords[0];
   const high = timeWords[1];
   const write = (file: RecordFile): number =>
-    writeMeasurement(file, stream.ref, value, isInt, low, high, NO_SPAN, set, attributes, shape);
+    writeMeasurement(
+      file,
+      stream.ref,
+      value,
+      isInt,
+      low,
+      high,
+      NO_SPAN,
+      set,
+      attributes,
+      shape,
+      replaced,
+    );
   if (recorder.file === null) return false;
   let result = write(recorder.file);
   if (result !== WRITTEN && recorder.moved(result, RING_MEASUREMENTS)) {

@@ -885,6 +885,38 @@ describe("views", () => {
 });
 
 describe("observable instruments", () => {
+  it("that count and went down write what they had said before", async () => {
+    const ints = [5, 3, 2 ** 60, 1, -2];
+    const doubles = [1.5, 0.5, 1e300, 7, 7];
+    let round = 0;
+    const file = await recorded(async (meter, sdk) => {
+      const int = meter.createObservableCounter("int", { valueType: ValueType.INT });
+      const double = meter.createObservableCounter("double");
+      const upDown = meter.createObservableUpDownCounter("up down");
+      meter.addBatchObservableCallback((result) => {
+        result.observe(int, ints[round]);
+        result.observe(int, ints[round], { a: "text", list: ["x"] });
+        result.observe(double, doubles[round], { a: 1 });
+        result.observe(upDown, doubles[round]);
+      }, [int, double, upDown]);
+      for (; round < ints.length - 1; round++) await sdk.meterProvider!.collect();
+      await sdk.meterProvider!.collect();
+    });
+    const found: Record<string, unknown[]> = { int: [], double: [], "up down": [] };
+    for (const record of file.measurements()) {
+      const attributes = attributesOf(file, record);
+      const { name } = file.metric(record.metricRef);
+      if (name === "int" && Object.keys(attributes).length > 0) {
+        assert.deepEqual(attributes, { a: "text", list: ["x"] });
+      } else found[name].push([Number(record.value.value), record.replacedTotal]);
+    }
+    assert.deepEqual(found, {
+      int: [[5, 0], [3, 5], [2 ** 60 - 3, 0], [1, 2 ** 60], [-2, 1]],
+      double: [[1.5, 0], [0.5, 1.5], [1e300 - 0.5, 0], [7, 1e300], [0, 0]],
+      "up down": [[1.5, 0], [-1, 0], [1e300 - 0.5, 0], [7 - 1e300, 0], [0, 0]],
+    });
+  });
+
   it("write sums as increments and gauges as they are, the last value of a set in a round", async () => {
     let round = 0;
     const file = await recorded(async (meter, sdk) => {

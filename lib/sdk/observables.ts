@@ -78,10 +78,22 @@ export class ObservableInstrument extends Instrument implements Observable {
       for (let i = 0; i < this.streams.length; i++) {
         const stream = this.streams[i];
         // What is not written this time is in the difference of the next.
-        const amount = isIncremental(stream) ? this.increment(value, last[i]) : value;
+        const isSum = isIncremental(stream);
+        const began = isSum && this.began(value, last[i]);
+        const amount = isSum && !began ? value - last[i] : value;
+        const replaced = began ? last[i] : 0;
         const { recorder } = this.settings;
         if (
-          writeObservation(recorder, stream, amount, this.isInt, set, attributes, this.shape)
+          writeObservation(
+            recorder,
+            stream,
+            amount,
+            this.isInt,
+            set,
+            attributes,
+            this.shape,
+            replaced,
+          )
         ) last[i] = value;
       }
     }
@@ -91,9 +103,8 @@ export class ObservableInstrument extends Instrument implements Observable {
   }
 
   /** A counter that went down has begun anew: all that it says was added since. */
-  private increment(value: number, last: number): number {
-    const began = this.identity.instrument === INSTRUMENT_OBSERVABLE_COUNTER && value < last;
-    return began ? value : value - last;
+  private began(value: number, last: number): boolean {
+    return this.identity.instrument === INSTRUMENT_OBSERVABLE_COUNTER && value < last;
   }
 }
 

@@ -91,6 +91,7 @@ export class Bench {
     value: number | bigint,
     attributes: readonly (readonly [string, Value])[] = [],
     span?: { number: number; flags: number },
+    replacedTotal: number = 0,
   ): void {
     this.time++;
     this.file.measurement({
@@ -102,6 +103,7 @@ export class Bench {
         value,
       })),
       spanContext: span === undefined ? undefined : { ...idsOf(span.number), flags: span.flags },
+      replacedTotal,
     });
   }
 
