@@ -4,7 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { fromBinary } from "@bufbuild/protobuf";
-import { ExportTraceServiceRequestSchema, Status_StatusCode } from "../proto/gen/otlp_pb.ts";
+import {
+  ExportMetricsServiceRequestSchema,
+  ExportTraceServiceRequestSchema,
+  Status_StatusCode,
+} from "../proto/gen/otlp_pb.ts";
 import { startSink } from "./peers/sink.ts";
 import { type CollectedSpan, spansOf } from "./support/collect.ts";
 import { hex, RawFile } from "./support/records.ts";
@@ -78,6 +82,31 @@ describe("Workers with a file each", () => {
           assert.equal(whole.span.status?.code, Status_StatusCode.ERROR);
         }
       }
+    });
+  }
+
+  for (const runtime of runtimes) {
+    it(`count together where their resource is the same (${runtime})`, async () => {
+      const place = mkdtempSync(join(directory, "place-"));
+      await run(runtime, "one-resource.ts", place).output;
+      assert.equal(readdirSync(place).length, 2);
+      const sink = await startSink();
+      const { output, child } = runCollector(runtime, place, "--once", "--endpoint", sink.url);
+      let said = "";
+      child.stderr!.on("data", (chunk) => said += chunk);
+      await output.finally(() => sink.stop());
+      const found = sink.metrics.flatMap((body) =>
+        fromBinary(ExportMetricsServiceRequestSchema, body).resourceMetrics
+          .flatMap(({ scopeMetrics }) => scopeMetrics.flatMap((scope) => scope.metrics))
+      ).flatMap(({ name, data }) => {
+        assert.ok(data.case === "sum" || data.case === "histogram");
+        return data.value.dataPoints.map((point) =>
+          `${name} ${"value" in point ? point.value.value : `${point.count} ${point.sum}`}`
+        );
+      });
+      // What is observed is a total of each thread's own.
+      assert.deepEqual(found.sort(), ["counted 7", "observed 1", "observed 2", "spread 2 3"]);
+      assert.match(said, /metric observed: is observed by several threads/);
     });
   }
 });

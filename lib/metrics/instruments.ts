@@ -11,7 +11,7 @@ import type { ResourceEntry, ScopeEntry } from "../otlp/scopes.ts";
 import type { Source } from "../otlp/source.ts";
 import { BAD_REF, Rejection } from "../record/wire.ts";
 import { Handles } from "./blocks.ts";
-import { type Definition, readDefinition } from "./definition.ts";
+import { type Definition, isObservable, readDefinition } from "./definition.ts";
 import { KnownRecords } from "./known.ts";
 import { createStream, doubleOf, type Stream, type StreamOptions } from "./stream.ts";
 import { matchViews, type View } from "./views.ts";
@@ -48,8 +48,10 @@ export interface ScopeStreams {
 
 /** What is kept of a process. */
 export interface ProcessMetrics {
-  /** By what their definitions say. */
+  /** By their keys. */
   readonly instruments: Map<string, Instrument>;
+  /** What definitions of observable instruments say, but for when these were created. */
+  readonly observed: Set<string>;
   /** UTF-16 units of these. */
   length: number;
   readonly resources: Map<ResourceEntry, ScopeStreams[]>;
@@ -83,6 +85,8 @@ export class Instruments {
   private readonly scopeOf: (source: Source, ref: number) => ScopeEntry;
   private readonly options: InstrumentOptions;
   private readonly sources = new WeakMap<Source, SourceMetrics>();
+  /** Processes of which it was said that their threads contradict each other. */
+  private readonly warned = new WeakSet<ProcessMetrics>();
   private lastSource: Source | null = null;
   private last: SourceMetrics | null = null;
 
@@ -99,6 +103,7 @@ export class Instruments {
   addProcess(process: number): void {
     const metrics = {
       instruments: new Map(),
+      observed: new Set<string>(),
       length: 0,
       resources: new Map(),
       renewed: new Set<string>(),
@@ -181,7 +186,7 @@ export class Instruments {
     const scope = this.scopeOf(source, read.scopeRef);
     const process = this.processes.get(scope.process)!;
     const { scopeRef: _, created, ...said } = read;
-    const key = `${scope.index} ${created} ${JSON.stringify(said)}`;
+    const key = keyOf(scope.index, created, said);
     const known = process.instruments.get(key);
     if (known !== undefined) return known;
     if (process.instruments.size >= MAX_INSTRUMENTS) throw TOO_MANY;
@@ -203,8 +208,27 @@ export class Instruments {
       inScope.streams.push(index);
     }
     const instrument = { streams };
-    process.instruments.set(key, instrument);
+    this.enter(process, key, instrument);
     return instrument;
+  }
+
+  /** Adds an instrument to those of a process. */
+  enter(process: ProcessMetrics, key: string, instrument: Instrument): void {
+    process.instruments.set(key, instrument);
+    const { scope, created, said } = partsOf(key);
+    if (created === TOLD) return;
+    const observed = `${scope} ${said}`;
+    if (process.observed.has(observed) && !this.warned.has(process)) {
+      this.warned.add(process);
+      this.options.warn?.(
+        `metric ${
+          JSON.parse(said).name
+        }: is observed by several threads, or SDKs, of one process ` +
+          `under one resource: their points contradict each other. Give each thread a ` +
+          `service.instance.id of its own, or observe it in one of them`,
+      );
+    }
+    process.observed.add(observed);
   }
 
   /** The streams that views and options make of an instrument. */
@@ -232,10 +256,37 @@ export class Instruments {
 
   /** The streams of the instrument with a key of `ProcessMetrics.instruments`, all new. */
   streamsOfKey(key: string, scope: ScopeEntry, warn: (message: string) => void): Stream[] {
-    const [index, created] = key.split(" ", 2);
-    const said = JSON.parse(key.slice(index.length + created.length + 2));
-    return this.streamsOf({ ...said, scopeRef: 0, created: BigInt(created) }, scope, warn);
+    const { created, said } = partsOf(key);
+    return this.streamsOf(
+      { ...JSON.parse(said), scopeRef: 0, created: BigInt(created) },
+      scope,
+      warn,
+    );
   }
+}
+
+/** In a key, of an instrument that is told. */
+const TOLD = "0";
+
+/**
+ * The key of an instrument: its scope, when it was created, and what its definition says. What is told
+ * may come from several threads of one resource and is one stream then, whenever each of them has
+ * created it; what is observed is a total of one thread.
+ */
+function keyOf(scope: number, created: bigint, said: { readonly instrument: number }): string {
+  const when = isObservable(said.instrument) ? created : TOLD;
+  return `${scope} ${when} ${JSON.stringify(said)}`;
+}
+
+/** The key, which keys of earlier versions were not, of those that are told. */
+export function keyOfSaved(key: string): string {
+  const { scope, created, said } = partsOf(key);
+  return keyOf(Number(scope), BigInt(created), JSON.parse(said));
+}
+
+function partsOf(key: string): { scope: string; created: string; said: string } {
+  const [scope, created] = key.split(" ", 2);
+  return { scope, created, said: key.slice(scope.length + created.length + 2) };
 }
 
 /** What views look at in a scope. */

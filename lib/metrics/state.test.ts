@@ -410,6 +410,43 @@ describe("a saved aggregator", () => {
     assert.equal(after.aggregator.series, 4);
   });
 
+  it("goes on with one of the streams that earlier versions told apart by thread", () => {
+    const before = new Side(AGGREGATION);
+    const process = before.addProcess();
+    const builder = new FileBuilder({ slots: 1 });
+    const scope = builder.simpleScope("s");
+    const [c, other] = [COUNTER, { ...COUNTER, description: "as if of another thread" }]
+      .map((definition, i) => {
+        const created = { createdTimeUnixNano: T + BigInt(i) };
+        const message = { ...definition, ...created, instrumentationScopeRef: scope };
+        return builder.entry(toBinary(MetricRefSchema, create(MetricRefSchema, message)));
+      });
+    const file = { number: 1, process, wasMeasured: false, builder, metrics: [] };
+    before.addSource(file);
+    const measure = (side: Side, metricRef: bigint, value: bigint): void => {
+      const init = { metricRef, timeUnixNano: T + 5n, value: { case: "asLong", value } };
+      const record = create(MeasurementSchema, init as MeasurementInit);
+      side.take(file, toBinary(MeasurementSchema, record));
+    };
+    measure(before, c, 1n);
+    measure(before, other, 2n);
+    const { instruments } = before.aggregator["instruments"].processes.get(process)!;
+    const [[key, one], [, two]] = [...instruments];
+    instruments.clear();
+    instruments.set(key.replace(" 0 ", ` ${T} `), one);
+    instruments.set(key.replace(" 0 ", ` ${T + 1n} `), two);
+    // Saved again, it is another state: keys have changed.
+    const after = new Side({ ...AGGREGATION });
+    after.restore([file], before);
+    measure(after, c, 4n);
+    const values = (now: bigint): string[] =>
+      pointsIn(after, process, now).map((each) => each.split(" ").at(-1)!);
+    assert.deepEqual(values(T + 10n), ["5", "2"]);
+    measure(after, c, 8n);
+    assert.deepEqual(values(T + 20n), ["13"]);
+    assert.equal(after.aggregator.series, 1);
+  });
+
   it("has nothing when nothing was there", () => {
     const side = new Side(AGGREGATION);
     side.restore([], new Side(AGGREGATION));

@@ -17,7 +17,7 @@ import { type StateKind, StateReader, StateWriter } from "../state/bytes.ts";
 import type { Accumulator } from "./accumulate.ts";
 import { MAX_BLOCK } from "./blocks.ts";
 import { MAX_BUCKETS, MAX_SCALE, MIN_BUCKETS, MIN_SCALE } from "./exponential.ts";
-import type { Instruments, ProcessMetrics } from "./instruments.ts";
+import { type Instruments, keyOfSaved, type ProcessMetrics } from "./instruments.ts";
 import { restoreSeries, saveSeries } from "./series-state.ts";
 import { ATTRIBUTE_TAGS, EXPONENTIAL, GAUGE, type Stream } from "./stream.ts";
 import { NO_SERIES } from "./series.ts";
@@ -256,17 +256,29 @@ function restoreProcess(
   }
   const changed: string[] = [];
   for (let left = from.count(8); left > 0; left--) {
-    const key = from.text();
+    const key = readKey(from);
     const streams = [...from.words()];
     const own = streams.map(streamAt);
     const scope = scopeOf(Number(key.split(" ", 1)[0]));
-    if (adopt(from, instruments, key, scope, own)) {
-      process.instruments.set(key, { streams });
+    if (process.instruments.has(key)) {
+      // Two threads of one resource, which earlier versions told apart.
+      for (const each of own) each.isEnding = true;
+    } else if (adopt(from, instruments, key, scope, own)) {
+      instruments.enter(process, key, { streams });
       process.length += key.length;
     } else changed.push(key);
   }
-  for (let left = from.count(4); left > 0; left--) process.renewed.add(from.text());
+  for (let left = from.count(4); left > 0; left--) process.renewed.add(readKey(from));
   for (const key of changed) process.renewed.add(key);
+}
+
+function readKey(from: StateReader): string {
+  const text = from.text();
+  try {
+    return keyOfSaved(text);
+  } catch {
+    return from.fail("an instrument that nobody defined");
+  }
 }
 
 /**
