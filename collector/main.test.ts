@@ -145,7 +145,10 @@ describe("collect", () => {
       assert.deepEqual([logs.bodies, logs.metrics], [[], []]);
       const warnings = lines.filter((line) => line.includes("there is no endpoint for"));
       assert.equal(warnings.length, 2, lines.join("\n"));
-      assert.match(lines.join("\n"), /set --endpoint or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT/);
+      assert.match(
+        lines.join("\n"),
+        /set --endpoint, --traces-endpoint or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT/,
+      );
     } finally {
       await logs.stop();
     }

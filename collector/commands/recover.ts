@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Command } from "commander";
 import { isLocked, runtime } from "../../ffi/mod.ts";
 import { INTERRUPTIONS } from "../../lib/otlp/marks.ts";
 import { chooseAggregation } from "../options/aggregation.ts";
@@ -12,6 +13,7 @@ import { startProgress } from "../text/progress.ts";
 import { readViewsOf } from "../config/file.ts";
 import { chooseDestinations, type SendFlags } from "../options/destinations.ts";
 import { breathe, Ending } from "../ending.ts";
+import { givenTo } from "../options/given.ts";
 import { log } from "../text/log.ts";
 import { addSendFlags, DEFAULT_BATCH_SIZE, ONCE_GIVES_UP_AFTER_MS } from "../options/options.ts";
 import { openOutput, type Output } from "../text/output.ts";
@@ -19,6 +21,7 @@ import type { AddCommand } from "../program.ts";
 import { ReadOut, type ReadProcess } from "../files/readout.ts";
 import { readRegular } from "../files/regular.ts";
 import { type RepairedFile, repairFile } from "../repair/file.ts";
+import { SIGNALS } from "../pipeline/signals.ts";
 import { createJsonSinks, createSinks } from "../delivery/sinks.ts";
 import { firstLine, printable, whyNotRead } from "../text/text.ts";
 
@@ -67,11 +70,14 @@ export const recover: AddCommand = (program, env, choose) => {
     )
     .option("--config <file>", "a YAML file with views of metrics")
     .addHelpText("after", helpText)
-    .action((files: string[], flags: Flags) => {
-      if (flags.output !== undefined && flags.endpoint !== undefined) {
+    .action((files: string[], flags: Flags, command: Command) => {
+      const given = givenTo(command);
+      const endpoint = ["endpoint", ...SIGNALS.map((signal) => `${signal}-endpoint`)]
+        .find((option) => given.where(option) !== null);
+      if (flags.output !== undefined && endpoint !== undefined) {
         throw new ArgumentsExit(
           2,
-          "--output and --endpoint: only one of them can be had at a time",
+          `--output and --${endpoint}: only one of them can be had at a time`,
         );
       }
       const destinations = flags.output === undefined ? chooseDestinations(flags, env) : null;

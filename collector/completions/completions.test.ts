@@ -75,6 +75,7 @@ describe("completions", () => {
     assert.deepEqual(complete(ours, "collect", "--compression", ""), ["gzip", "none"]);
     assert.deepEqual(complete(ours, "collect", "--compression", "=", "g"), ["gzip"]);
     assert.deepEqual(complete(ours, "collect", "--compression", "="), ["gzip", "none"]);
+    assert.deepEqual(complete(ours, "collect", "--logs-protocol", "g"), ["grpc"]);
     assert.deepEqual(complete(other, "collect", "--protocol", "h"), ["http/json"]);
     assert.deepEqual(complete(other, "collect", "--level", ""), ["debug", "info"]);
   });

@@ -5,6 +5,7 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { parse } from "yaml";
+import type { Signal } from "../../lib/otlp/request.ts";
 import { ArgumentsExit } from "../options/arguments.ts";
 import { addCollect, type CollectOptions } from "../options/options.ts";
 import { parseWith } from "../program.ts";
@@ -115,6 +116,63 @@ describe("a configuration file", () => {
     assert.equal(read(WHOLE, [], env).destinations!.logs[0].url, "http://localhost:4318/v1/logs");
   });
 
+  it("says of one signal what flags say of it; a flag for all of them wins over it", () => {
+    const yaml = `
+collect:
+  endpoint: [http://a, http://b]
+  header: h=all
+  logs_endpoint: http://logs/exactly
+  logs_protocol: http/json
+  logs_header: [H=logs, x=1]
+`;
+    const env = { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "http://env" };
+    const said = (signal: Signal, ...args: string[]): string[] =>
+      read(yaml, args, env).destinations![signal].map(({ protocol, url, headers }) =>
+        [protocol, url, ...headers.map(({ name, value }) => `${name}=${value}`)].join(" ")
+      );
+    const [a, b] = ["http://a", "http://b"].map((url) => `http/protobuf ${url}/v1/traces h=all`);
+    assert.deepEqual(said("traces"), [a, b]);
+    assert.deepEqual(said("logs"), ["http/json http://logs/exactly H=logs x=1"]);
+    assert.deepEqual(
+      said("logs", "--endpoint=http://flag", "--header=h=flag", "--protocol=http/protobuf"),
+      ["http/protobuf http://flag/v1/logs h=flag x=1"],
+    );
+    assert.deepEqual(
+      said("logs", "--endpoint=http://flag", "--logs-endpoint=http://own", "--logs-header=x=2"),
+      ["http/json http://own/ h=all x=2"],
+    );
+    const validate = new Ajv2020({ allowUnionTypes: true }).compile(configurationSchema());
+    assert.ok(validate(parse(yaml)), JSON.stringify(validate.errors));
+  });
+
+  it("is named where a header in it is bad", () => {
+    const endpoint = "endpoint: http://h, logs_protocol: grpc, logs_endpoint: 'http://h'";
+    assert.deepEqual(problemsOf(`collect: {header: [a=1, hunter2]}`), [
+      "1:25: collect.header[1] is invalid. It is not NAME=VALUE.",
+    ]);
+    assert.deepEqual(problemsOf(`collect:\n  ${"traces_header: [Ho st=hunter2]"}`), [
+      '2:19: collect.traces_header[0] is invalid. Header "Ho st": its name is not a valid header name.',
+    ]);
+    assert.deepEqual(problemsOf(`collect: {${endpoint},\n  header: [a=1, grpc-x=hunter2]}`), [
+      '2:17: collect.header[1] is invalid. Header "grpc-x": gRPC itself sets this header.',
+    ]);
+    assert.deepEqual(
+      problemsOf("collect:\n  bearer_token_file: /none\n  header: authorization=hunter2"),
+      [
+        "2:22: collect.bearer_token_file and 3:11: collect.header authorization=… exclude each other: " +
+        "give one of them",
+      ],
+    );
+    const { headers } =
+      read("collect: {endpoint: http://h, header: [a=1, b=2]}", ["--logs-header=c=3"])
+        .destinations!.logs[0];
+    assert.deepEqual(headers.map(({ source }) => source), [
+      `${path}: collect.header[0]`,
+      `${path}: collect.header[1]`,
+      "--logs-header",
+    ]);
+  });
+
   it("may be empty, or an application's, of which the views count", () => {
     assert.deepEqual(read("").processors, []);
     const declarative = `file_format: "1.0"
@@ -152,7 +210,7 @@ extra: 1
     assert.match(problemsOf("collect: {x: 1}")[0], /no such field; there is paths, endpoint, /);
     // What only shows when all is put together is told by its place as well.
     assert.deepEqual(problemsOf("collect: {header: [tenant]}"), [
-      "1:19: collect.header is invalid. It is not NAME=VALUE.",
+      "1:20: collect.header[0] is invalid. It is not NAME=VALUE.",
     ]);
     assert.deepEqual(problemsOf("collect:\n  endpoint: localhost:4318"), [
       '2:13: collect.endpoint "localhost:4318" is invalid. "localhost:4318" is not a URL that ' +

@@ -5,6 +5,7 @@
  */
 import { type Command, InvalidArgumentError, type Option } from "commander";
 import type { ConfigFile, Field } from "../../lib/metrics/yaml-fields.ts";
+import type { FileNames } from "../options/given.ts";
 
 /** Options that make no sense in a file. */
 const NOT_IN_FILES: ReadonlySet<string> = new Set(["config", "help", "version"]);
@@ -19,28 +20,40 @@ export function fileOptions(command: Command): Map<string, Option> {
 
 /**
  * Gives a command the options of a file that were not given as arguments, through the same parsers.
- * Returns the paths that the file names, and what people call each option of the file: its place
- * and its name there.
+ * Returns the paths that the file names, and what people call its options.
  */
 export function applyFlags(
   command: Command,
   file: ConfigFile,
   fields: ReadonlyMap<string, Field>,
-): { paths: string[]; places: Map<string, string> } {
+): { paths: string[]; names: FileNames } {
   const options = fileOptions(command);
   let paths: string[] = [];
-  const places = new Map<string, string>();
+  const given = new Map<string, Field>();
   for (const [name, field] of fields) {
     if (name === "paths") paths = textsOf(file, field);
     else if (options.has(name)) {
       applyOption(command, file, options.get(name)!, field);
-      places.set(options.get(name)!.name(), `${file.placeOf(field.value)}: ${field.name}`);
+      given.set(options.get(name)!.name(), field);
     } else {
       const there = ["paths", ...options.keys()].join(", ");
       file.complain(field, `no such field; there is ${there}`);
     }
   }
-  return { paths, places };
+  const fieldOf = (option: string, index?: number): Field => {
+    const field = given.get(option)!;
+    return file.isList(field) && index !== undefined ? file.entries(field)[index] : field;
+  };
+  return {
+    paths,
+    names: {
+      nameOf(option, index) {
+        const { value, name } = fieldOf(option, index);
+        return `${file.placeOf(value)}: ${name}`;
+      },
+      sourceOf: (option, index) => `${file.path}: ${fieldOf(option, index).name}`,
+    },
+  };
 }
 
 function applyOption(command: Command, file: ConfigFile, option: Option, field: Field): void {

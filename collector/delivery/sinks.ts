@@ -68,7 +68,7 @@ function createRefusal(signal: Signal): Sink {
           "warn",
           `there is no endpoint for ${signal}: ${
             ITEMS[signal]
-          } are not sent; set --endpoint or ${name}`,
+          } are not sent; set --endpoint, --${signal}-endpoint or ${name}`,
         );
       }
       said = true;

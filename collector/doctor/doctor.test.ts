@@ -257,10 +257,10 @@ describe("doctor", () => {
         env: { OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: `${sink.url}/v1/logs` },
       });
       assert.deepEqual(about("endpoint", logs), [
-        "bad  endpoint   none is set for traces, which are not sent then: set --endpoint or " +
-        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-        "bad  endpoint   none is set for metrics, which are not sent then: set --endpoint or " +
-        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+        "bad  endpoint   none is set for traces, which are not sent then: set --endpoint, " +
+        "--traces-endpoint or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "bad  endpoint   none is set for metrics, which are not sent then: set --endpoint, " +
+        "--metrics-endpoint or OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
         `ok   endpoint   ${sink.url}/v1/logs takes logs`,
       ]);
     } finally {

@@ -39,7 +39,7 @@ export async function checkEndpoints(
 function unnamed(signal: Signal): Check {
   return bad(
     "endpoint",
-    `none is set for ${signal}, which are not sent then: set --endpoint or ` +
+    `none is set for ${signal}, which are not sent then: set --endpoint, --${signal}-endpoint or ` +
       `OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_ENDPOINT`,
   );
 }

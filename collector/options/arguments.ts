@@ -117,11 +117,12 @@ export function header(name: string, value: string, source: string): Header {
 }
 
 /** The same from NAME=VALUE. */
-export function headerFlag(text: string): Header {
-  const equals = text.indexOf("=");
-  if (equals <= 0) throw new InvalidArgumentError("It is not NAME=VALUE.");
-  const value = text.slice(equals + 1).trim();
-  return header(text.slice(0, equals).trim(), value, "--header");
+export function headerFlag(source: string): (text: string) => Header {
+  return (text) => {
+    const equals = text.indexOf("=");
+    if (equals <= 0) throw new InvalidArgumentError("It is not NAME=VALUE.");
+    return header(text.slice(0, equals).trim(), text.slice(equals + 1).trim(), source);
+  };
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
- * Where each signal goes, and how: flags first, then the variable for the signal, then the one for
- * all of them.
+ * Where each signal goes, and how: flags first, then the configuration file, then variables; in each of
+ * them what is for the signal before what is for all of them.
  *
  * @module
  */
@@ -19,6 +19,7 @@ import {
   timeout,
 } from "./arguments.ts";
 import { parseTarget, type Target } from "./endpoint.ts";
+import { ALL_FLAGS, type Given } from "./given.ts";
 import { grpcHeaderProblem, type Header } from "../send/headers.ts";
 import { chooseProxy, type Proxy } from "../send/proxy.ts";
 import type { Protocol } from "../send/send.ts";
@@ -30,6 +31,7 @@ import {
   type Environment,
   otlpVariable,
   parseHeaderList,
+  type Setting,
   signalVariable,
   variable,
 } from "./variables.ts";
@@ -52,8 +54,15 @@ export interface Destination {
   readonly tokenFile?: string;
 }
 
+/** Flags that there are for each signal. */
+type OfSignals<Name extends string, T> = { [K in `${Signal}${Name}`]?: T };
+
 /** The flags about sending. */
-export interface SendFlags {
+export interface SendFlags
+  extends
+    OfSignals<"Endpoint", string[]>,
+    OfSignals<"Protocol", Protocol>,
+    OfSignals<"Header", string[]> {
   endpoint?: string[];
   protocol?: Protocol;
   insecure?: boolean;
@@ -66,11 +75,6 @@ export interface SendFlags {
   clientKeyFile?: string;
 }
 
-/** What people call an option, `endpoint` for one: the flag, or its place in a file. */
-export type NameOf = (option: string) => string;
-
-const byFlag: NameOf = (option) => `--${option}`;
-
 const DEFAULT_TIMEOUT_MS = 10_000;
 
 /**
@@ -82,42 +86,79 @@ const DEFAULT_TIMEOUT_MS = 10_000;
 export function chooseDestinations(
   flags: SendFlags,
   env: Environment,
-  nameOf: NameOf = byFlag,
+  given: Given = ALL_FLAGS,
 ): Record<Signal, Destination[]> | null {
   // Also where nothing is sent: a bad header in the arguments was meant for something.
-  const given = (flags.header ?? []).map((value) =>
-    fromVariable({ value, source: nameOf("header") }, headerFlag, true)!
-  );
-  const tokenFile = chooseToken(flags.bearerTokenFile, given, nameOf);
-  const places = forEachSignal((signal) => choosePlaces(signal, flags, env, nameOf));
+  const headers = forEachSignal((signal) => givenHeaders(signal, flags, given));
+  const tokenFile = chooseToken(flags.bearerTokenFile, Object.values(headers).flat(), given);
+  const places = forEachSignal((signal) => choosePlaces(signal, flags, env, given));
   // The variables may be meant for other programs of this environment, so the ones about sending
   // matter only when something is sent.
   if (Object.values(places).every((each) => each.length === 0)) return null;
   return forEachSignal((signal) =>
     places[signal].map((place) => ({
-      ...chooseDestination(signal, place, flags, given, env),
+      ...chooseDestination(signal, place, flags, headers[signal], env),
       ...(tokenFile === undefined ? {} : { tokenFile }),
     }))
   );
 }
 
+/** An option that says something of a signal. */
+interface Said<T> {
+  readonly option: string;
+  readonly value: T;
+}
+
+/** The signal's own option and the general one, as far as they are given; the first is what counts. */
+function saidOf<T>(
+  signal: Signal,
+  option: string,
+  own: T | undefined,
+  general: T | undefined,
+  given: Given,
+): Said<T>[] {
+  const both = [{ option: `${signal}-${option}`, value: own }, { option, value: general }];
+  const said = both.filter((each): each is Said<T> => each.value !== undefined);
+  const isInFile = (each: Said<T>): number => given.where(each.option) === "file" ? 1 : 0;
+  return said.sort((one, other) => isInFile(one) - isInFile(other));
+}
+
+/** A header, and what it is called in messages about it. */
+interface Named {
+  readonly header: Header;
+  readonly place: string;
+}
+
+/** Of the same name, the last counts. */
+function givenHeaders(signal: Signal, flags: SendFlags, given: Given): Named[] {
+  const said = saidOf(signal, "header", flags[`${signal}Header`], flags.header, given);
+  return said.reverse().flatMap(({ option, value }) =>
+    value.map((text, index) => {
+      const place = given.nameOf(option, index);
+      const parse = headerFlag(given.sourceOf(option, index));
+      return { header: fromVariable({ value: text, source: place }, parse, true)!, place };
+    })
+  );
+}
+
 function chooseToken(
   path: string | undefined,
-  given: readonly Header[],
-  nameOf: NameOf,
+  headers: readonly Named[],
+  given: Given,
 ): string | undefined {
   if (path === undefined) return undefined;
-  if (given.some(({ name }) => name.toLowerCase() === "authorization")) {
+  const name = given.nameOf("bearer-token-file");
+  const other = headers.find(({ header }) => header.name.toLowerCase() === "authorization");
+  if (other !== undefined) {
     throw new ArgumentsExit(
       2,
-      "--bearer-token-file and --header authorization=… exclude each other: give one of them",
+      `${name} and ${other.place} authorization=… exclude each other: give one of them`,
     );
   }
   try {
     watchToken(path, () => {});
   } catch (error) {
     const reason = printable((error as Error).message, 200);
-    const name = nameOf("bearer-token-file");
     throw new ArgumentsExit(2, `${name} "${printable(path, 200)}": ${reason}`);
   }
   return path;
@@ -126,30 +167,50 @@ function chooseToken(
 /** Where to, and what by: the form of an endpoint depends on the protocol. */
 type Place = Pick<Destination, "url" | "protocol">;
 
+/** The endpoints of a signal as they are given, and whether these are for it alone. */
+function chooseEndpoints(
+  signal: Signal,
+  flags: SendFlags,
+  env: Environment,
+  given: Given,
+): { settings: Setting[]; isExact: boolean } {
+  const own = flags[`${signal}Endpoint`];
+  const [said] = saidOf(signal, "endpoint", own, flags.endpoint, given);
+  if (said !== undefined) {
+    const { option, value } = said;
+    const settings = value.map((text, index) => ({
+      value: text,
+      source: given.nameOf(option, index),
+    }));
+    return { settings, isExact: option !== "endpoint" };
+  }
+  const exact = variable(env, signalVariable(signal, "ENDPOINT"));
+  const setting = exact ?? variable(env, "OTEL_EXPORTER_OTLP_ENDPOINT");
+  return { settings: setting === undefined ? [] : [setting], isExact: exact !== undefined };
+}
+
 function choosePlaces(
   signal: Signal,
   flags: SendFlags,
   env: Environment,
-  nameOf: NameOf,
+  given: Given,
 ): Place[] {
-  const exact = variable(env, signalVariable(signal, "ENDPOINT"));
-  const given = exact ?? variable(env, "OTEL_EXPORTER_OTLP_ENDPOINT");
-  const settings = flags.endpoint?.map((value) => ({ value, source: nameOf("endpoint") })) ??
-    (given === undefined ? [] : [given]);
+  const { settings, isExact } = chooseEndpoints(signal, flags, env, given);
   if (settings.length === 0) return [];
-  const chosen = flags.protocol ?? fromVariable(otlpVariable(env, signal, "PROTOCOL"), protocol) ??
+  const [said] = saidOf(signal, "protocol", flags[`${signal}Protocol`], flags.protocol, given);
+  const chosen = said?.value ?? fromVariable(otlpVariable(env, signal, "PROTOCOL"), protocol) ??
     "http/protobuf";
   const insecure = flags.insecure ?? fromVariable(otlpVariable(env, signal, "INSECURE"), boolean);
-  const urls = settings.map((setting) => {
-    if (chosen === "grpc") return fromVariable(setting, grpcEndpoint(insecure ?? false))!;
-    return fromVariable(setting, setting === exact ? exactEndpoint : baseEndpoint(signal))!;
-  });
-  const twice = urls.find((url, index) => urls.indexOf(url) < index);
-  if (twice !== undefined) {
-    throw new ArgumentsExit(
-      2,
-      `${nameOf("endpoint")} is given twice for ${parseTarget(twice).url}`,
-    );
+  const parse = chosen === "grpc"
+    ? grpcEndpoint(insecure ?? false)
+    : isExact
+    ? exactEndpoint
+    : baseEndpoint(signal);
+  const urls = settings.map((setting) => fromVariable(setting, parse)!);
+  const twice = urls.findIndex((url, index) => urls.indexOf(url) < index);
+  if (twice > 0) {
+    const { source } = settings[twice];
+    throw new ArgumentsExit(2, `${source} is given twice for ${parseTarget(urls[twice]).url}`);
   }
   return urls.map((url) => ({ url, protocol: chosen }));
 }
@@ -158,7 +219,7 @@ function chooseDestination(
   signal: Signal,
   place: Place,
   flags: SendFlags,
-  given: readonly Header[],
+  given: readonly Named[],
   env: Environment,
 ): Destination {
   const packed = fromVariable(otlpVariable(env, signal, "COMPRESSION"), compression);
@@ -187,30 +248,32 @@ function chooseHeaders(
   signal: Signal,
   protocol: Protocol,
   flags: SendFlags,
-  given: readonly Header[],
+  given: readonly Named[],
   env: Environment,
 ): Header[] {
-  const byName = new Map<string, Header>();
+  const byName = new Map<string, Named>();
   for (const name of ["OTEL_EXPORTER_OTLP_HEADERS", signalVariable(signal, "HEADERS")]) {
     const list = fromVariable(
       variable(env, name),
       (text) => parseHeaderList(text).map(([key, value]) => header(key, value, name)),
       true,
     );
-    for (const each of list ?? []) byName.set(each.name.toLowerCase(), each);
+    for (const each of list ?? []) {
+      byName.set(each.name.toLowerCase(), { header: each, place: name });
+    }
   }
-  for (const each of given) byName.set(each.name.toLowerCase(), each);
+  for (const each of given) byName.set(each.header.name.toLowerCase(), each);
   // A flag wins over a variable: the token of the file is the authorization.
   if (flags.bearerTokenFile !== undefined) byName.delete("authorization");
   const headers = [...byName.values()];
   if (protocol === "grpc") headers.forEach(checkForGrpc);
-  return headers;
+  return headers.map((each) => each.header);
 }
 
-function checkForGrpc({ name, value, source }: Header): void {
+function checkForGrpc({ header: { name, value }, place }: Named): void {
   const problem = grpcHeaderProblem(name, value);
   if (problem === undefined) return;
-  throw new ArgumentsExit(2, `${source} is invalid. Header "${printable(name, 60)}": ${problem}.`);
+  throw new ArgumentsExit(2, `${place} is invalid. Header "${printable(name, 60)}": ${problem}.`);
 }
 
 function chooseTls(signal: Signal, flags: SendFlags, env: Environment): TlsFiles {

@@ -29,6 +29,8 @@ Examples:
   otlp-mmap collect --endpoint http://a:4318 --endpoint http://b:4318
                                                         send everything to both
   otlp-mmap collect --protocol grpc --endpoint http://localhost:4317
+  otlp-mmap collect --endpoint http://a:4318 --logs-endpoint http://b:3100/otlp/v1/logs
+                                                        log records to another
   otlp-mmap collect --once app.otlp                     what a dead application left, then end
   otlp-mmap collect '/var/lib/app/*.otlp' /run/traces   files of a glob, and a directory
   otlp-mmap collect --endpoint https://otlp.example.com --header authorization='Bearer …'
@@ -36,9 +38,7 @@ Examples:
 Environment. A flag wins over a variable, and a variable with TRACES_, METRICS_ or LOGS_ after OTLP_,
 which is for one signal, over the one without:
   OTEL_EXPORTER_OTLP_ENDPOINT            as --endpoint
-  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT     the exact URL for traces, nothing appended; the same with
-                                         METRICS_ and LOGS_. With these alone, signals that have
-                                         none are refused (and counted)
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT     as --traces-endpoint; the same with METRICS_ and LOGS_
   OTEL_EXPORTER_OTLP_HEADERS             key=value,key=value with percent-encoded values
   OTEL_EXPORTER_OTLP_COMPRESSION         as --compression
   OTEL_EXPORTER_OTLP_TIMEOUT             as --timeout (a plain number is milliseconds)
@@ -71,8 +71,15 @@ or 501: refused, and counted), does not hold up the others. An --endpoint that e
 path, https:// with TLS and http:// without, or HOST:PORT, with TLS unless --insecure. Its port is
 4317 when none is given, after https:// 443; and UNIMPLEMENTED is what 404 is to HTTP.
 
+One signal: --traces-endpoint, --metrics-endpoint and --logs-endpoint are for one signal alone, which then
+goes there and to no --endpoint. They are exact URLs: nothing is appended (with gRPC as above). With these
+alone, signals that have none are refused, and counted. --traces-protocol and so on stand in place of
+--protocol; --traces-header and so on add to --header, and replace what has the same name. What is for
+one signal wins over what is for all where both are flags, both in the configuration file or both
+variables; a flag wins over the file, and the file over variables, whatever they are for.
+
 Several endpoints: with --endpoint repeated everything is sent to each, with the same protocol,
-headers, token and certificates. One that is slow or away does not hold up the others: what it has not
+headers, token and certificates; a signal that has endpoints of its own, to each of those instead. One that is slow or away does not hold up the others: what it has not
 taken waits for it alone in the spool (see there). Without one (--no-spool), up to 64 requests of a
 signal (or 64 MiB) may wait for it longer than for the fastest, then the oldest of them are dropped
 for it alone, and counted; only when none keeps up, records wait in the files. With --once nothing is

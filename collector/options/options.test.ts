@@ -300,6 +300,61 @@ describe("collect", () => {
     assert.deepEqual(urls, ["http://a:4317/", "http://b:1/"]);
   });
 
+  it("takes flags for one signal instead of those for all, and before any variable", () => {
+    const all = "--endpoint http://a --endpoint http://b --protocol http/json --header h=all";
+    const own =
+      "--logs-endpoint http://logs/x --logs-endpoint h:1 --logs-protocol grpc --insecure " +
+      "--logs-header H=logs --logs-header more=1";
+    const env = {
+      [`${E}_LOGS_ENDPOINT`]: "http://env",
+      [`${E}_LOGS_PROTOCOL`]: "http/protobuf",
+      [`${E}_LOGS_HEADERS`]: "h=env,rest=env",
+      [`${E}_METRICS_ENDPOINT`]: "http://env",
+    };
+    const said = (text: string): string[][] => {
+      const { destinations } = collect(text.split(" "), env);
+      return SIGNALS.map((signal) =>
+        destinations![signal].map(({ url, protocol, headers }) =>
+          [protocol, url, ...headers.map(({ name, value }) => `${name}=${value}`)].join(" ")
+        )
+      );
+    };
+    const everywhere = SIGNALS.map((signal) =>
+      ["a", "b"].map((host) => `http/json http://${host}/${PATHS[signal]} h=all`)
+    );
+    assert.deepEqual(said(all).slice(0, 2), everywhere.slice(0, 2));
+    assert.deepEqual(said(all)[2], [
+      "http/json http://a/v1/logs h=all rest=env",
+      "http/json http://b/v1/logs h=all rest=env",
+    ]);
+    assert.match(
+      exit(["collect", ...`${all} ${own}`.split(" ")], env).message,
+      /^--logs-endpoint "http:\/\/logs\/x" is invalid.* has a path, and gRPC endpoints have none\.$/,
+    );
+    assert.deepEqual(said(`${all} ${own}`.replace("/x", "")), [
+      ...everywhere.slice(0, 2),
+      ["grpc http://logs:4317/ H=logs rest=env more=1", "grpc http://h:1/ H=logs rest=env more=1"],
+    ]);
+    // Those for all need not be there.
+    assert.deepEqual(said("--traces-endpoint http://t/exactly"), [
+      ["http/protobuf http://t/exactly"],
+      ["http/protobuf http://env/"],
+      ["http/protobuf http://env/ h=env rest=env"],
+    ]);
+    assert.match(
+      exit(["collect", "--traces-endpoint=http://h", "--traces-endpoint=http://h/"]).message,
+      /^--traces-endpoint is given twice for http:\/\/h\/$/,
+    );
+    assert.match(
+      exit(["collect", "--bearer-token-file=/none", "--logs-header=Authorization=hunter2"]).message,
+      /^--bearer-token-file and --logs-header authorization=… exclude each other: give one of them$/,
+    );
+    assert.match(
+      exit(["collect", "--metrics-endpoint=http://h", "--metrics-header=hunter2"]).message,
+      /^--metrics-header is invalid\. It is not NAME=VALUE\.$/,
+    );
+  });
+
   it("merges headers by name whatever its case", () => {
     const args = ["--endpoint", "http://h", "--header", "C=flag"];
     const env = {
@@ -495,6 +550,9 @@ describe("help", () => {
     const words = [
       ..."--endpoint --protocol --insecure --header --bearer-token-file --compression --timeout"
         .split(" "),
+      ...SIGNALS.flatMap((signal) =>
+        ["endpoint", "protocol", "header"].map((name) => `--${signal}-${name} `)
+      ),
       ..."--ca-file --client-cert-file --client-key-file --batch-size".split(" "),
       ..."--flush-interval --metrics-interval --config --once --keep --print --ui --ui-port --store --help OTLP_MMAP_DIR SDK_MMAP_EXPORTER_FILE"
         .split(" "),

@@ -1,5 +1,5 @@
 /**
- * The options of `collect`: flags first, then the OTEL_EXPORTER_OTLP_* variables, then defaults.
+ * The options of `collect`: flags first, then the configuration file, then variables, then defaults.
  *
  * @module
  */
@@ -18,12 +18,8 @@ import {
 } from "./arguments.ts";
 import { type Configuration, NO_CONFIGURATION, readConfiguration } from "../config/file.ts";
 import { applyFlags } from "../config/flags.ts";
-import {
-  chooseDestinations,
-  type Destination,
-  type NameOf,
-  type SendFlags,
-} from "./destinations.ts";
+import { chooseDestinations, type Destination, type SendFlags } from "./destinations.ts";
+import { type Given, givenTo } from "./given.ts";
 import { helpText } from "./help.ts";
 import { addPageFlags, choosePage, type PageFlags } from "./page.ts";
 import { addReceiverFlags, chooseReceiver, type ReceiverFlags } from "./receiver.ts";
@@ -40,6 +36,7 @@ import {
   type StoreSettings,
   storeSettings,
 } from "../store/settings.ts";
+import { SIGNALS } from "../pipeline/signals.ts";
 import { type Environment, variable } from "./variables.ts";
 
 /** What `collect` was asked to do. */
@@ -116,7 +113,7 @@ interface Flags extends SendFlags, ReceiverFlags, StoreFlags, PageFlags, SpoolFl
 
 /** Adds the flags about sending to a command. */
 export function addSendFlags(command: Command): Command {
-  return command
+  command
     .option(
       "--endpoint <url>",
       "where to send (repeatable); /v1/traces and so on are appended (gRPC: HOST:PORT will do)",
@@ -135,6 +132,17 @@ export function addSendFlags(command: Command): Command {
     .option("--client-key-file <file>", "PEM: its private key")
     .option("--compression <name>", "gzip or none (default: none)", compression)
     .option("--timeout <duration>", "for one attempt to send; 0: no limit (default: 10s)", timeout);
+  for (const signal of SIGNALS) {
+    command
+      .option(
+        `--${signal}-endpoint <url>`,
+        `the exact URL for ${signal}, instead of any --endpoint (repeatable)`,
+        append,
+      )
+      .option(`--${signal}-protocol <name>`, `for ${signal}, instead of --protocol`, protocol)
+      .option(`--${signal}-header <name=value>`, `with ${signal} alone (repeatable)`, append);
+  }
+  return command;
 }
 
 function append(text: string, before: string[] = []): string[] {
@@ -144,16 +152,16 @@ function append(text: string, before: string[] = []): string[] {
 function combine(
   paths: readonly string[],
   flags: Flags,
-  nameOf: NameOf,
+  given: Given,
   { views, processors, tailSampling }: Configuration,
   env: Environment,
 ): CollectOptions {
   const { once = false, keep = false, otherUsers = false } = flags;
-  const destinations = chooseDestinations(flags, env, nameOf);
+  const destinations = chooseDestinations(flags, env, given);
   // Whoever has no backend looks at a page, or at lines where it is a matter of a moment.
   const nowhere = destinations === null && flags.store === undefined;
   const print = flags.print ?? (nowhere && once);
-  const page = choosePage(flags, nowhere && !print, nameOf);
+  const page = choosePage(flags, nowhere && !print, given);
   return {
     paths,
     hasConfig: flags.config !== undefined,
@@ -170,20 +178,20 @@ function combine(
     print,
     giveUpAfterMs: once ? ONCE_GIVES_UP_AFTER_MS : Infinity,
     log: { level: flags.logLevel, format: flags.logFormat },
-    health: chooseHealth(flags, nameOf, env),
+    health: chooseHealth(flags, given, env),
     prometheus: flags.prometheus === undefined
       ? null
-      : { address: flags.prometheus, source: nameOf("prometheus") },
+      : { address: flags.prometheus, source: given.nameOf("prometheus") },
     selfMetrics: flags.selfMetrics ?? false,
-    receiver: chooseReceiver(flags, Object.values(destinations ?? {}).flat(), nameOf),
+    receiver: chooseReceiver(flags, Object.values(destinations ?? {}).flat(), given),
     store: storeSettings(flags, env, page !== null || (nowhere && !print)),
     page,
     spool: destinations === null ? null : chooseSpool(flags, once, env),
   };
 }
 
-function chooseHealth({ health }: Flags, nameOf: NameOf, env: Environment): Listener | null {
-  if (health !== undefined) return { address: health, source: nameOf("health") };
+function chooseHealth({ health }: Flags, given: Given, env: Environment): Listener | null {
+  if (health !== undefined) return { address: health, source: given.nameOf("health") };
   const setting = variable(env, "OTLP_MMAP_HEALTH");
   const address = fromVariable(setting, listenAddress);
   return address === undefined ? null : { address, source: setting!.source };
@@ -229,14 +237,8 @@ export function readOptions(
     : readConfiguration(config, (file, fields) => {
       inFile = applyFlags(command, file, fields);
     });
-  const isInFile = (option: string): boolean =>
-    command.options.some((each) =>
-      each.name() === option && command.getOptionValueSource(each.attributeName()) === "config"
-    );
-  const nameOf = (option: string): string =>
-    isInFile(option) ? inFile!.places.get(option)! : `--${option}`;
   const where = paths.length > 0 ? paths : inFile?.paths ?? [];
-  return combine(where, command.opts(), nameOf, configuration, env);
+  return combine(where, command.opts(), givenTo(command, inFile?.names), configuration, env);
 }
 
 /**

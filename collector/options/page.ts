@@ -7,7 +7,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { isIP } from "node:net";
 import type { Listener } from "../serve/serve.ts";
 import { ArgumentsExit } from "./arguments.ts";
-import type { NameOf } from "./destinations.ts";
+import type { Given } from "./given.ts";
 
 /** Beside the ports of OTLP. */
 const DEFAULT_PORT = 4319;
@@ -58,15 +58,15 @@ function pagePort(text: string): number {
 export function choosePage(
   { ui, uiPort = DEFAULT_PORT, once }: PageFlags & { once?: boolean },
   byDefault: boolean,
-  nameOf: NameOf,
+  given: Given,
 ): Listener | null {
   if (ui === null || (ui === undefined && !byDefault)) return null;
   if (once) {
-    const name = nameOf("ui");
+    const name = given.nameOf("ui");
     throw new ArgumentsExit(
       2,
       `${name} and --once exclude each other: the page is served while files are followed`,
     );
   }
-  return { address: { host: ui ?? DEFAULT_HOST, port: uiPort }, source: nameOf("ui-port") };
+  return { address: { host: ui ?? DEFAULT_HOST, port: uiPort }, source: given.nameOf("ui-port") };
 }

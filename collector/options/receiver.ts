@@ -8,8 +8,9 @@ import { isIP } from "node:net";
 import { ANY_ORIGIN, isLoopback } from "../receive/origins.ts";
 import type { ReceiverOptions } from "../receive/receiver.ts";
 import { ArgumentsExit } from "./arguments.ts";
-import type { Destination, NameOf } from "./destinations.ts";
+import type { Destination } from "./destinations.ts";
 import { parseTarget } from "./endpoint.ts";
+import type { Given } from "./given.ts";
 
 /** The ports of OTLP, as they are registered. */
 const HTTP_PORT = 4318;
@@ -78,12 +79,12 @@ function origin(text: string): string {
 export function chooseReceiver(
   flags: ReceiverFlags & { once?: boolean },
   destinations: readonly Destination[],
-  nameOf: NameOf,
+  given: Given,
 ): ReceiverOptions | null {
   const { otlpReceiver: host = null } = flags;
   if (host === null) return null;
   const { otlpHttpPort: httpPort = HTTP_PORT, otlpGrpcPort: grpcPort = GRPC_PORT } = flags;
-  const name = nameOf("otlp-receiver");
+  const name = given.nameOf("otlp-receiver");
   if (flags.once) {
     throw new ArgumentsExit(2, `${name} and --once exclude each other: what comes, comes later`);
   }
@@ -109,6 +110,6 @@ export function chooseReceiver(
     httpPort,
     grpcPort,
     origins: flags.otlpAllowOrigin ?? [],
-    sources: { http: "--otlp-http-port", grpc: "--otlp-grpc-port" },
+    sources: { http: given.nameOf("otlp-http-port"), grpc: given.nameOf("otlp-grpc-port") },
   };
 }

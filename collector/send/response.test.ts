@@ -144,7 +144,7 @@ describe("verdicts", () => {
       const logs: RequestFacts = { ...facts, signal: "logs", path: "/x" };
       assert.match(
         reason(status, "", {}, logs),
-        /this backend takes no logs at \/x: .* at \/v1\/logs \(OTEL_EXPORTER_OTLP_LOGS_ENDPOINT/,
+        /this backend takes no logs at \/x: .* at \/v1\/logs \(--logs-endpoint and OTEL_EXPORTER_OTLP_LOGS_ENDPOINT are used exactly/,
       );
     }
     assert.match(reason(413), /10 spans in 1234 bytes: lower --batch-size/);

@@ -243,8 +243,8 @@ function hint(status: number, response: HttpResponse, facts: RequestFacts): stri
     const usual = `/${PATHS[signal]}`;
     const what = signal === "traces" ? "nothing takes traces" : `this backend takes no ${signal}`;
     return `${what} at ${printable(facts.path, 200)}: OTLP/HTTP receivers usually take them at ` +
-      `${usual} (OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_ENDPOINT is used exactly as it is, ` +
-      `--endpoint and OTEL_EXPORTER_OTLP_ENDPOINT get ${usual} appended)`;
+      `${usual} (--${signal}-endpoint and OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_ENDPOINT are used ` +
+      `exactly as they are, --endpoint and OTEL_EXPORTER_OTLP_ENDPOINT get ${usual} appended)`;
   }
   if (status === 413) {
     return `the request had ${facts.items} ${ITEMS[facts.signal]} in ${facts.bytes} bytes` +

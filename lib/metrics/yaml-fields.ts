@@ -34,7 +34,8 @@ export class ConfigFile {
   /** The whole of it; null where it is empty or not YAML. */
   readonly root: Value;
 
-  private readonly path: string;
+  /** What people call it. */
+  readonly path: string;
   private readonly lines = new LineCounter();
   private readonly document: Document;
 
