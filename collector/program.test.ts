@@ -50,6 +50,12 @@ describe("the command line", () => {
       refusal("collect", "--endpiont", "http://x"),
       /^error: unknown option '--endpiont' \(Did you mean --endpoint\?\); the options are --endpoint, .*--keep.* \(see otlp-mmap collect --help\)$/,
     );
+    // What is behind it may be a secret.
+    assert.match(
+      refusal("collect", "--headr=authorization=hunter2"),
+      /^error: unknown option '--headr' \(Did you mean --header\?\); the options are /,
+    );
+    assert.doesNotMatch(refusal("collect", "--headr=authorization=hunter2"), /hunter2/);
     assert.equal(
       refusal("inspect", "--yaml", "a.otlp"),
       "error: unknown option '--yaml'; the options are --json (see otlp-mmap inspect --help)",
@@ -64,12 +70,28 @@ describe("the command line", () => {
   it("names the option and what it may be when a value is bad", () => {
     assert.equal(
       refusal("collect", "--compression", "zip"),
-      "error: option '--compression <name>' argument 'zip' is invalid. It is not gzip or none.",
+      "error: option '--compression <name>' argument 'zip' is invalid. It is not gzip or none. " +
+        "(Did you mean gzip?)",
     );
+    const near = {
+      "--protocol": ["grcp", "grpc, http/protobuf or http/json. (Did you mean grpc?)"],
+      "--logs-protocol": [
+        "http",
+        "grpc, http/protobuf or http/json. (Did you mean http/protobuf or http/json?)",
+      ],
+      "--log-level": ["wran", "debug, info, warn or error. (Did you mean warn?)"],
+      "--log-format": ["yaml", "text or json."],
+    };
+    for (const [option, [value, said]] of Object.entries(near)) {
+      assert.equal(
+        refusal("collect", option, value).replace(/ <\w+>/, ""),
+        `error: option '${option}' argument '${value}' is invalid. It is not ${said}`,
+      );
+    }
     assert.equal(
       refusal("completions", "tcsh"),
-      "error: command-argument value 'tcsh' is invalid for argument 'shell'. Allowed choices are " +
-        "bash, zsh, fish.",
+      "error: command-argument value 'tcsh' is invalid for argument 'shell'. It is not bash, " +
+        "zsh or fish.",
     );
     assert.equal(
       refusal("size", "--rate"),

@@ -4,6 +4,7 @@
  * @module
  */
 import { Command, CommanderError } from "commander";
+import { didYouMean } from "../lib/similar.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { ArgumentsExit } from "./options/arguments.ts";
 import { collect } from "./commands/collect.ts";
@@ -108,17 +109,19 @@ export function parseWith(argv: readonly string[], add: (program: Command) => vo
     const failed = error.exitCode !== 0 || argv.length === 0;
     // One line, as every other error is.
     const text = output.trimEnd().replace(/\n(?=\(Did you mean)/, " ");
-    throw new ArgumentsExit(
-      failed ? 2 : 0,
-      failed ? text + whatThereIs(error, program, argv) : text,
-    );
+    throw new ArgumentsExit(failed ? 2 : 0, failed ? complete(text, error, program, argv) : text);
   }
 }
 
 /** Behind the name of what is unknown: what is known; behind what is missing: where to look. */
-function whatThereIs({ code }: CommanderError, program: Command, argv: readonly string[]): string {
-  // The help itself.
-  if (code === "commander.help") return "";
+function complete(
+  text: string,
+  { code, message }: CommanderError,
+  program: Command,
+  argv: readonly string[],
+): string {
+  // The help itself, or a bad value: what is wrong with it says what would be right.
+  if (code === "commander.help" || code === "commander.invalidArgument") return text;
   let command = program;
   const path = ["otlp-mmap"];
   for (const word of argv) {
@@ -129,12 +132,15 @@ function whatThereIs({ code }: CommanderError, program: Command, argv: readonly 
   }
   const help = `(see ${path.join(" ")} --help)`;
   if (code === "commander.unknownCommand") {
-    return `; the commands are ${command.commands.map((each) => each.name()).join(", ")} ${help}`;
+    const commands = command.commands.map((each) => each.name()).join(", ");
+    return `${text}; the commands are ${commands} ${help}`;
   }
   if (code === "commander.unknownOption") {
-    const options = command.options.map(({ long, short }) => long ?? short).join(", ");
-    return options === "" ? ` ${help}` : `; the options are ${options} ${help}`;
+    // Its value is no part of the name, and may be a secret.
+    const name = /'([^'=]*)/.exec(message)?.[1] ?? "";
+    const options = command.options.map(({ long, short }) => long ?? short ?? "");
+    const known = options.length === 0 ? "" : `; the options are ${options.join(", ")}`;
+    return `error: unknown option '${name}'${didYouMean(name, options)}${known} ${help}`;
   }
-  // What is wrong with a value says itself what would be right.
-  return code === "commander.invalidArgument" ? "" : ` ${help}`;
+  return `${text} ${help}`;
 }

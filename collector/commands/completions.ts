@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { Argument } from "commander";
 import process from "node:process";
 import { bashCompletions } from "../completions/bash.ts";
 import { fishCompletions } from "../completions/fish.ts";
 import { type CommandNode, treeOf } from "../completions/tree.ts";
 import { zshCompletions } from "../completions/zsh.ts";
+import { oneOf } from "../options/arguments.ts";
 import type { AddCommand } from "../program.ts";
 
 const HELP = `
@@ -32,7 +32,7 @@ const SHELLS: Record<string, (program: CommandNode) => string> = {
 export const completions: AddCommand = (program, _env, choose) => {
   program.command("completions")
     .description("print a script by which a shell completes otlp-mmap's commands and options")
-    .addArgument(new Argument("<shell>", "the shell").choices(Object.keys(SHELLS)))
+    .argument("<shell>", "the shell", oneOf(...Object.keys(SHELLS)))
     .addHelpText("after", HELP)
     .action((shell: string) =>
       choose(() => {

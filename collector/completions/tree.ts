@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Command } from "commander";
+import type { Command, Option } from "commander";
 import type { WordParser } from "../options/arguments.ts";
 
 /** What may follow: some words, a file, or something that a shell can't know. */
@@ -38,8 +38,7 @@ export function treeOf(command: Command, path: readonly string[] = []): CommandN
     path,
     description: command.description(),
     options: help.visibleOptions(command).map((option) => {
-      const words = option.argChoices ??
-        (option.parseArg as Partial<WordParser<string>> | undefined)?.words;
+      const words = wordsOf(option);
       return {
         flags: [option.long, option.short].filter((flag) => flag !== undefined && flag !== null),
         description: option.description,
@@ -48,9 +47,15 @@ export function treeOf(command: Command, path: readonly string[] = []): CommandN
     }),
     values: argument === undefined
       ? "unknown"
-      : argument.argChoices ?? placeholder(`<${argument.name()}>`),
+      : wordsOf(argument) ?? placeholder(`<${argument.name()}>`),
     commands: commands.map((each) => treeOf(each, [...path, each.name()])),
   };
+}
+
+function wordsOf(
+  { argChoices, parseArg }: Pick<Option, "argChoices" | "parseArg">,
+): readonly string[] | undefined {
+  return argChoices ?? (parseArg as Partial<WordParser<string>> | undefined)?.words;
 }
 
 function placeholder(flags: string): Values {

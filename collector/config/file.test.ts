@@ -198,12 +198,13 @@ extra: 1
       [
         "9:1: extra: no such field; there is collect, views, meter_provider, processors, " +
         "tail_sampling or resource",
-        "2:15: collect.batch_size: It is no whole number from 1 to 65536.",
-        problemsOf("collect: {x: 1}")[0].replace("1:14: collect.x", "3:19: collect.flush-interval")
-          .slice(0, 300),
+        '2:15: collect.batch_size "0" is invalid. It is no whole number from 1 to 65536.',
+        problemsOf("collect: {x: 1}")[0]
+          .replace("1:14: collect.x", "3:19: collect.flush-interval")
+          .replace("field;", "field (Did you mean flush_interval?);").slice(0, 300),
         '4:9: collect.keep: must be true or false, is "maybe"',
         "5:12: collect.timeout: must be one value, not a list",
-        "7:13: processors: must be a list",
+        "7:13: processors: must be a list, is a mapping",
         '8:21: resource.detect[0]: "moon" is none of host, container or kubernetes',
       ],
     );
@@ -217,6 +218,72 @@ extra: 1
       "starts with http:// or https://: write http://localhost:4318, or https:// with TLS.",
     ]);
     assert.match(problemsOf("a: [")[0], /not YAML/);
+  });
+
+  it("is told what it may have meant", () => {
+    const said = (yaml: string): string => problemsOf(yaml)[0].replace(/; there is .*/, "");
+    assert.equal(
+      said("proccessors: []"),
+      "1:1: proccessors: no such field (Did you mean processors?)",
+    );
+    assert.equal(
+      said("collect: {logs_endpiont: http://h}"),
+      "1:26: collect.logs_endpiont: no such field (Did you mean logs_endpoint?)",
+    );
+    assert.equal(
+      said("collect: {logs_protocol: grcp}"),
+      '1:26: collect.logs_protocol "grcp" is invalid. It is not grpc, http/protobuf or http/json. ' +
+        "(Did you mean grpc?)",
+    );
+    assert.equal(
+      said("resource: {detect: [hosts]}"),
+      '1:21: resource.detect[0]: "hosts" is none of host, container or kubernetes (Did you mean host?)',
+    );
+    assert.equal(
+      said("processors: [{drp: {}}]"),
+      "1:15: processors[0].drp: no such field (Did you mean drop?)",
+    );
+  });
+
+  it("may list origins, each of which is looked at", () => {
+    const { receiver } = read(
+      "collect: {otlp_receiver: true, otlp_allow_origin: [https://a.example, '*']}",
+    );
+    assert.deepEqual(receiver?.origins, ["https://a.example", "*"]);
+    assert.deepEqual(problemsOf("collect: {otlp_allow_origin: [https://a.example, b]}"), [
+      '1:50: collect.otlp_allow_origin[1] "b" is invalid. It is no origin such as ' +
+      "https://shop.example, nor *.",
+    ]);
+  });
+
+  it("may say that there is no spool, no store and no page", () => {
+    const settings = (yaml: string): unknown[] => {
+      const { spool, store, page } = read(`collect: {endpoint: http://h, ${yaml}}`);
+      return [spool?.folder, store !== null, page !== null];
+    };
+    assert.deepEqual(settings("keep: true"), [null, false, false]);
+    assert.deepEqual(settings("spool: /a"), ["/a", false, false]);
+    assert.deepEqual(settings("spool: true"), [null, false, false]);
+    for (const none of ["spool: false", "no_spool: true"]) {
+      assert.deepEqual(settings(none), [undefined, false, false], none);
+    }
+    assert.deepEqual(settings("no_spool: false"), [null, false, false]);
+    assert.deepEqual(settings("store: true"), [null, true, false]);
+    assert.deepEqual(settings("store: false, ui: false"), [null, false, false]);
+    assert.deepEqual(problemsOf("collect: {store: false}"), [
+      "1:18: collect.store is off, but the page shows what is in it: leave it out, name an endpoint, " +
+      "or print",
+    ]);
+    assert.deepEqual(problemsOf("collect: {store: false, ui: false}"), [
+      "1:18: collect.store is off, but nothing else is done with what comes: leave it out, name an " +
+      "endpoint, or print",
+    ]);
+    const { store, print } = read("collect: {store: false, print: true}");
+    assert.deepEqual([store, print], [null, true]);
+    const validate = new Ajv2020({ allowUnionTypes: true }).compile(configurationSchema());
+    const all = "spool: false, no_spool: true, store: false, ui: false, otlp_receiver: true, " +
+      "otlp_allow_origin: [https://a.example, '*']";
+    assert.ok(validate(parse(`collect: {${all}}`)), JSON.stringify(validate.errors));
   });
 
   it("does not take an anchor that is not there for nothing", () => {

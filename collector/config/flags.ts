@@ -5,7 +5,11 @@
  */
 import { type Command, InvalidArgumentError, type Option } from "commander";
 import type { ConfigFile, Field } from "../../lib/metrics/yaml-fields.ts";
+import { didYouMean } from "../../lib/similar.ts";
+import type { ListParser } from "../options/arguments.ts";
+import { withoutCredentials } from "../options/endpoint.ts";
 import type { FileNames } from "../options/given.ts";
+import { printable } from "../text/text.ts";
 
 /** Options that make no sense in a file. */
 const NOT_IN_FILES: ReadonlySet<string> = new Set(["config", "help", "version"]);
@@ -36,8 +40,9 @@ export function applyFlags(
       applyOption(command, file, options.get(name)!, field);
       given.set(options.get(name)!.name(), field);
     } else {
-      const there = ["paths", ...options.keys()].join(", ");
-      file.complain(field, `no such field; there is ${there}`);
+      const there = ["paths", ...options.keys()];
+      const hint = didYouMean(name, there);
+      file.complain(field, `no such field${hint}; there is ${there.join(", ")}`);
     }
   }
   const fieldOf = (option: string, index?: number): Field => {
@@ -59,41 +64,70 @@ export function applyFlags(
 function applyOption(command: Command, file: ConfigFile, option: Option, field: Field): void {
   const name = option.attributeName();
   let value: unknown;
-  if (option.isBoolean()) {
-    value = file.boolean(field);
+  if (isSwitch(option)) {
+    const on = file.boolean(field);
+    value = on === undefined ? undefined : on !== option.negate;
   } else if (file.isList(field)) {
     if (!isRepeatable(option)) return file.complain(field, "must be one value, not a list");
-    for (const text of textsOf(file, field)) value = parsed(option, text, value);
+    for (const entry of file.entries(field)) {
+      const text = textOf(file, entry);
+      if (text !== undefined) value = parsed(file, entry, option, text, value) ?? value;
+    }
   } else {
     const scalar = file.anyScalar(field);
     if (scalar === undefined) return;
-    try {
-      value = parsed(option, String(scalar), undefined);
-    } catch (error) {
-      if (!(error instanceof InvalidArgumentError)) throw error;
-      return file.complain(field, error.message);
-    }
+    const isOff = typeof scalar === "boolean" && mayBeOff(command, option);
+    value = isOff ? scalar : parsed(file, field, option, String(scalar), undefined);
   }
   if (value === undefined || command.getOptionValueSource(name) === "cli") return;
   command.setOptionValueWithSource(name, value, "config");
 }
 
+/** Whether it is on or off, and nothing else. */
+export function isSwitch(option: Option): boolean {
+  return option.isBoolean() || option.negate;
+}
+
+/** Whether there is another option that says it is off. */
+function mayBeOff(command: Command, option: Option): boolean {
+  const name = option.attributeName();
+  return command.options.some((each) => each.negate && each.attributeName() === name);
+}
+
+/** Whether true and false are values of it, among others. */
+export function takesBoolean(command: Command, option: Option): boolean {
+  return option.optional || mayBeOff(command, option);
+}
+
 /** Whether further values are added to the first. */
-export function isRepeatable(option: Option): boolean {
+export function isRepeatable({ parseArg }: Option): boolean {
+  return (parseArg as Partial<ListParser<unknown>> | undefined)?.isList === true;
+}
+
+function parsed(
+  file: ConfigFile,
+  field: Field,
+  { parseArg }: Option,
+  text: string,
+  before: unknown,
+): unknown {
+  if (parseArg === undefined) return text;
   try {
-    return Array.isArray(parsed(option, "", undefined));
-  } catch {
-    return false;
+    return parseArg(text, before);
+  } catch (error) {
+    if (!(error instanceof InvalidArgumentError)) throw error;
+    const shown = printable(withoutCredentials(text), 200);
+    const place = `${file.placeOf(field.value)}: ${field.name}`;
+    file.problems.push(`${place} "${shown}" is invalid. ${error.message}`);
+    return undefined;
   }
 }
 
-function parsed(option: Option, text: string, before: unknown): unknown {
-  return option.parseArg === undefined ? text : option.parseArg(text, before);
+function textOf(file: ConfigFile, entry: Field): string | undefined {
+  if (entry.value === null) file.complain(entry, "must be a text");
+  return file.text(entry);
 }
 
 function textsOf(file: ConfigFile, list: Field): string[] {
-  return file.entries(list).map((entry) => {
-    if (entry.value === null) file.complain(entry, "must be a text");
-    return file.text(entry) ?? "";
-  });
+  return file.entries(list).map((entry) => textOf(file, entry) ?? "");
 }

@@ -9,7 +9,7 @@ import { INSTRUMENT_TYPES } from "../../lib/metrics/views.ts";
 import { duration, timeout } from "../options/arguments.ts";
 import { addCollect } from "../options/options.ts";
 import { SIGNALS } from "../pipeline/signals.ts";
-import { fileOptions, isRepeatable } from "./flags.ts";
+import { fileOptions, isRepeatable, isSwitch, takesBoolean } from "./flags.ts";
 import { SEVERITIES } from "../text/severities.ts";
 import { SPAN_KINDS, STATUSES } from "./processors.ts";
 import { DETECTORS } from "./resource.ts";
@@ -85,14 +85,17 @@ function collectSchema(): Schema {
   const program = new Command();
   addCollect(program, {}, () => {});
   const properties: Record<string, Schema> = { paths: list(TEXT) };
-  for (const [name, option] of fileOptions(program.commands[0])) {
+  const [command] = program.commands;
+  for (const [name, option] of fileOptions(command)) {
     const { description } = option;
-    properties[name] = option.isBoolean()
+    properties[name] = isSwitch(option)
       ? { ...BOOLEAN, description }
       : isRepeatable(option)
       ? { type: ["string", "array"], items: TEXT, description }
       : option.parseArg === duration || option.parseArg === timeout
       ? { ...DURATION, description: `${description}; ${DURATION.description}` }
+      : takesBoolean(command, option)
+      ? { ...SCALAR, description }
       : { type: ["string", "number"], description };
   }
   return object(properties);

@@ -26,7 +26,9 @@ export function readTailSampling(file: ConfigFile, field: Field | undefined): Ta
   const fields = file.fields(field.value, field.name, field.key, FIELDS);
   const wait = fields.get("decision_wait");
   const decisionWaitMs = readDuration(file, wait) ?? DEFAULT_WAIT_MS;
-  if (decisionWaitMs > MAX_WAIT_MS) file.complain(wait!, "must be 10m at most");
+  if (decisionWaitMs > MAX_WAIT_MS) {
+    file.complain(wait!, `must be 10m at most, is ${file.shown(wait!)}`);
+  }
   const slow = readDuration(file, fields.get("keep_slower_than"));
   return {
     decisionWaitMs,
@@ -49,7 +51,7 @@ function readNumber(
   if (field === undefined || field.value === null) return undefined;
   const value = file.number(field);
   if (value !== undefined && (value < 0 || value > most)) {
-    file.complain(field, `must be from 0 to ${most}`);
+    file.complain(field, `must be from 0 to ${most}, is ${file.shown(field)}`);
   }
   return value;
 }

@@ -5,6 +5,7 @@
  */
 import { InvalidArgumentError } from "commander";
 import type { Signal } from "../../lib/otlp/request.ts";
+import { didYouMean } from "../../lib/similar.ts";
 import { parseDuration } from "./durations.ts";
 import { exactUrl, grpcUrl, signalUrls, withoutCredentials } from "./endpoint.ts";
 import { type Header, headerProblem } from "../send/headers.ts";
@@ -68,9 +69,22 @@ export function oneOf<T extends string>(...words: readonly T[]): WordParser<T> {
     const found = words.find((word) => word === text.toLowerCase());
     if (found !== undefined) return found;
     const rest = words.slice(0, -1).join(", ");
-    throw new InvalidArgumentError(`It is not ${rest} or ${words[words.length - 1]}.`);
+    const known = `${rest} or ${words[words.length - 1]}`;
+    throw new InvalidArgumentError(`It is not ${known}.${didYouMean(text, words)}`);
   };
   return Object.assign(parse, { words });
+}
+
+/** A parser of an option that may be given several times. */
+export interface ListParser<T> {
+  (text: string, before?: readonly T[]): T[];
+  readonly isList: true;
+}
+
+/** Each value by itself. */
+export function repeated<T>(parse: (text: string) => T): ListParser<T> {
+  const append = (text: string, before: readonly T[] = []): T[] => [...before, parse(text)];
+  return Object.assign(append, { isList: true as const });
 }
 
 /** How a request's body is compressed. */

@@ -8,12 +8,14 @@ import type { AggregatorOptions } from "../../lib/metrics/aggregate.ts";
 import type { Signal } from "../../lib/otlp/request.ts";
 import { chooseAggregation } from "./aggregation.ts";
 import {
+  ArgumentsExit,
   batchSize,
   compression,
   duration,
   fromVariable,
   oneOf,
   protocol,
+  repeated,
   timeout,
 } from "./arguments.ts";
 import { type Configuration, NO_CONFIGURATION, readConfiguration } from "../config/file.ts";
@@ -95,6 +97,8 @@ const DEFAULT_METRICS_MS = 10_000;
 /** A batch of a program that ends by itself is given up after this many milliseconds. */
 export const ONCE_GIVES_UP_AFTER_MS = 60_000;
 
+const texts = repeated(String);
+
 interface Flags extends SendFlags, ReceiverFlags, StoreFlags, PageFlags, SpoolFlags {
   batchSize: number;
   flushInterval?: number;
@@ -117,7 +121,7 @@ export function addSendFlags(command: Command): Command {
     .option(
       "--endpoint <url>",
       "where to send (repeatable); /v1/traces and so on are appended (gRPC: HOST:PORT will do)",
-      append,
+      texts,
     )
     .option(
       "--protocol <name>",
@@ -125,7 +129,7 @@ export function addSendFlags(command: Command): Command {
       protocol,
     )
     .option("--insecure", "gRPC without TLS where the endpoint has no http:// or https://")
-    .option("--header <name=value>", "a request header (repeatable)", append)
+    .option("--header <name=value>", "a request header (repeatable)", texts)
     .option("--bearer-token-file <file>", "a token to send, read again when the file changes")
     .option("--ca-file <file>", "PEM: certificates to trust; this and the next two are reloaded")
     .option("--client-cert-file <file>", "PEM: the certificate to show")
@@ -137,16 +141,12 @@ export function addSendFlags(command: Command): Command {
       .option(
         `--${signal}-endpoint <url>`,
         `the exact URL for ${signal}, instead of any --endpoint (repeatable)`,
-        append,
+        texts,
       )
       .option(`--${signal}-protocol <name>`, `for ${signal}, instead of --protocol`, protocol)
-      .option(`--${signal}-header <name=value>`, `with ${signal} alone (repeatable)`, append);
+      .option(`--${signal}-header <name=value>`, `with ${signal} alone (repeatable)`, texts);
   }
   return command;
-}
-
-function append(text: string, before: string[] = []): string[] {
-  return [...before, text];
 }
 
 function combine(
@@ -159,7 +159,7 @@ function combine(
   const { once = false, keep = false, otherUsers = false } = flags;
   const destinations = chooseDestinations(flags, env, given);
   // Whoever has no backend looks at a page, or at lines where it is a matter of a moment.
-  const nowhere = destinations === null && flags.store === undefined;
+  const nowhere = destinations === null && (flags.store ?? null) === null;
   const print = flags.print ?? (nowhere && once);
   const page = choosePage(flags, nowhere && !print, given);
   return {
@@ -184,10 +184,26 @@ function combine(
       : { address: flags.prometheus, source: given.nameOf("prometheus") },
     selfMetrics: flags.selfMetrics ?? false,
     receiver: chooseReceiver(flags, Object.values(destinations ?? {}).flat(), given),
-    store: storeSettings(flags, env, page !== null || (nowhere && !print)),
+    store: chooseStore(flags, page !== null, nowhere && !print, given, env),
     page,
     spool: destinations === null ? null : chooseSpool(flags, once, env),
   };
+}
+
+function chooseStore(
+  flags: Flags,
+  isShown: boolean,
+  isAll: boolean,
+  given: Given,
+  env: Environment,
+): StoreSettings | null {
+  const byDefault = isShown || isAll;
+  if (flags.store !== null || !byDefault) return storeSettings(flags, env, byDefault);
+  const why = isShown ? "the page shows what is in it" : "nothing else is done with what comes";
+  throw new ArgumentsExit(
+    2,
+    `${given.nameOf("store")} is off, but ${why}: leave it out, name an endpoint, or print`,
+  );
 }
 
 function chooseHealth({ health }: Flags, given: Given, env: Environment): Listener | null {

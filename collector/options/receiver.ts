@@ -7,7 +7,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { isIP } from "node:net";
 import { ANY_ORIGIN, isLoopback } from "../receive/origins.ts";
 import type { ReceiverOptions } from "../receive/receiver.ts";
-import { ArgumentsExit } from "./arguments.ts";
+import { ArgumentsExit, repeated } from "./arguments.ts";
 import type { Destination } from "./destinations.ts";
 import { parseTarget } from "./endpoint.ts";
 import type { Given } from "./given.ts";
@@ -40,7 +40,7 @@ export function addReceiverFlags(command: Command): Command {
     .option(
       "--otlp-allow-origin <origin>",
       "pages that may send to it, such as https://shop.example, or * (repeatable)",
-      (text: string, before: string[] = []) => [...before, origin(text)],
+      repeated(origin),
     );
 }
 

@@ -20,8 +20,8 @@ export interface StoreSettings {
 
 /** The flags. */
 export interface StoreFlags {
-  /** True where no file is named. */
-  store?: string | true;
+  /** True where no file is named; null: off, which only a file says. */
+  store?: string | true | null;
   storeMaxSize?: number;
   storeMaxAge?: number;
 }
@@ -38,7 +38,8 @@ export function addStoreFlags(command: Command): Command {
     .option(
       "--store [file]",
       "keep everything in a database (default: store.db of this user's state)",
-      (text: string) => text === "true" ? true : text,
+      // In a file, it is on or off where no path is given.
+      (text: string) => text === "true" ? true : text === "false" ? null : text,
     )
     .option("--store-max-size <size>", "bytes it has at most (default: 1GiB)", size)
     .option("--store-max-age <age>", "what is older is removed (default: 7d)", age);
@@ -86,7 +87,7 @@ export function storeSettings(
   env: Readonly<Record<string, string | undefined>>,
   byDefault = false,
 ): StoreSettings | null {
-  if (store === undefined && !byDefault) return null;
+  if ((store ?? null) === null && !byDefault) return null;
   return {
     path: typeof store === "string" ? resolve(store) : defaultStorePath(env),
     maxBytes: storeMaxSize ?? DEFAULT_MAX_BYTES,

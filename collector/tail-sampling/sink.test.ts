@@ -506,9 +506,9 @@ describe("tail sampling", () => {
       [
         "file.yaml:1:74: tail_sampling.keep: no such field; there is decision_wait, max_spans, " +
         "keep_errors, keep_slower_than, keep_per_second or keep_probability",
-        "file.yaml:1:32: tail_sampling.decision_wait: must be 10m at most",
+        'file.yaml:1:32: tail_sampling.decision_wait: must be 10m at most, is "11m"',
         "file.yaml:1:48: tail_sampling.max_spans: must be an integer from 1 to 10000000, is 0",
-        "file.yaml:1:69: tail_sampling.keep_probability: must be from 0 to 1",
+        "file.yaml:1:69: tail_sampling.keep_probability: must be from 0 to 1, is 1.5",
       ],
     );
   });

@@ -152,13 +152,13 @@ meter_provider:
     [
       "other fields, without file_format",
       "view: []",
-      "views.yaml:1:1: view: no such field; there is views or meter_provider",
+      "views.yaml:1:1: view: no such field (Did you mean views?); there is views or meter_provider",
     ],
     [
       "other fields of the provider",
       "meter_provider:\n  view: []",
-      "views.yaml:2:3: meter_provider.view: no such field; there is readers, views, " +
-      "exemplar_filter or meter_configurator/development",
+      "views.yaml:2:3: meter_provider.view: no such field (Did you mean views?); there is readers, " +
+      "views, exemplar_filter or meter_configurator/development",
     ],
     [
       "views in two places",
@@ -166,7 +166,7 @@ meter_provider:
       "views.yaml:2:26: meter_provider.views: there are views at the top of the file already: " +
       "keep one of both",
     ],
-    ["views that are no list", "views: {}", "views.yaml:1:8: views: must be a list"],
+    ["views that are no list", "views: {}", "views.yaml:1:8: views: must be a list, is a mapping"],
     [
       "a view that is no mapping",
       "views: [text]",
@@ -190,7 +190,7 @@ meter_provider:
       "views:\n  - selector: { instrument_type: Counter }\n    stream: {}",
       'views.yaml:2:34: views[0].selector.instrument_type: "Counter" is none of counter, gauge, ' +
       "histogram, observable_counter, observable_gauge, observable_up_down_counter or " +
-      "up_down_counter",
+      "up_down_counter (Did you mean counter?)",
     ],
     [
       "numbers and collections for texts",
@@ -240,8 +240,8 @@ meter_provider:
       "  boundaries: [1, 1, .inf, x, 2],\n  record_min_max: 1 } } } }]",
       "views.yaml:3:19: views[0].stream.aggregation.explicit_bucket_histogram.record_min_max: must " +
       "be true or false, is 1",
-      "views.yaml:2:19: views[0].stream.aggregation.explicit_bucket_histogram.boundaries[1]: must " +
-      "be above the one before it, 1: boundaries increase",
+      "views.yaml:2:19: views[0].stream.aggregation.explicit_bucket_histogram.boundaries[1]: 1 is " +
+      "not above the one before it, 1: boundaries increase",
       "views.yaml:2:22: views[0].stream.aggregation.explicit_bucket_histogram.boundaries[2]: must " +
       "be a finite number, is .inf",
       "views.yaml:2:28: views[0].stream.aggregation.explicit_bucket_histogram.boundaries[3]: must " +

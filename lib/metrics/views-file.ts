@@ -194,7 +194,10 @@ function readBoundaries(file: ConfigFile, list: Field): number[] {
     if (boundary === undefined) continue;
     const last = boundaries.at(-1);
     if (last !== undefined && boundary <= last) {
-      file.complain(entry, `must be above the one before it, ${last}: boundaries increase`);
+      file.complain(
+        entry,
+        `${boundary} is not above the one before it, ${last}: boundaries increase`,
+      );
     }
     boundaries.push(boundary);
   }

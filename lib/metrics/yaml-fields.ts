@@ -14,6 +14,7 @@ import {
   type Node,
   parseDocument,
 } from "yaml";
+import { didYouMean } from "../similar.ts";
 
 /** The value of a field; null where the file says null or nothing. */
 export type Value = Node | null;
@@ -92,7 +93,10 @@ export class ConfigFile {
       if (allowed === undefined || allowed.includes(fieldName)) found.set(fieldName, field);
       else {
         const place = this.placeOf(node);
-        this.problems.push(`${place}: ${field.name}: no such field; there is ${listOf(allowed)}`);
+        const hint = didYouMean(fieldName, allowed);
+        this.problems.push(
+          `${place}: ${field.name}: no such field${hint}; there is ${listOf(allowed)}`,
+        );
       }
     }
     return found;
@@ -101,7 +105,7 @@ export class ConfigFile {
   /** The entries of a list; none where it is no list, which is wrong. */
   entries(field: Field): Field[] {
     if (!isSeq(field.value)) {
-      this.complain(field, "must be a list");
+      this.complain(field, `must be a list, is ${this.shown(field)}`);
       return [];
     }
     return field.value.items.map((item, i) => ({
@@ -132,7 +136,8 @@ export class ConfigFile {
     const value = this.scalar(field);
     if (field === undefined || value === undefined) return undefined;
     if (typeof value === "string" && allowed.includes(value)) return value;
-    this.complain(field, `${this.shown(field)} is none of ${listOf(allowed)}`);
+    const hint = didYouMean(String(value), allowed);
+    this.complain(field, `${this.shown(field)} is none of ${listOf(allowed)}${hint}`);
     return undefined;
   }
 
@@ -195,7 +200,8 @@ export class ConfigFile {
     return value.value ?? undefined;
   }
 
-  private shown({ value }: Field): string {
+  /** A value as messages show it. */
+  shown({ value }: Field): string {
     if (isMap(value)) return "a mapping";
     if (isSeq(value)) return "a list";
     if (!isScalar(value) || value.value === null) return "nothing";
