@@ -98,7 +98,7 @@ describe("Kubernetes manifests", () => {
 
   for (
     const [name, from, to, said] of [
-      ["sidecar", "--health=", "--healt=", /unknown option '--healt=/],
+      ["sidecar", "--health=", "--healt=", /unknown option '--healt' /],
       [
         "sidecar",
         "0.0.0.0:13133",

@@ -45,6 +45,7 @@ function reread(env: Environment): CollectOptions {
 
 /** Takes the configuration as it is now, or stays with the one before and says why. */
 async function reload(delivery: Delivery, reread: () => CollectOptions): Promise<void> {
+  const before = new Set(delivery.options.warnings);
   let next: CollectOptions;
   let left: string[];
   try {
@@ -56,6 +57,7 @@ async function reload(delivery: Delivery, reread: () => CollectOptions): Promise
   }
   configureLog(next.log);
   log("info", "the configuration was read again");
+  for (const warning of next.warnings) if (!before.has(warning)) log("warn", warning);
   if (left.length > 0) {
     log("warn", `this changes with a restart only: ${left.join(", ")}`);
   }
@@ -63,6 +65,7 @@ async function reload(delivery: Delivery, reread: () => CollectOptions): Promise
 
 async function run(options: CollectOptions, reread: () => CollectOptions): Promise<number> {
   configureLog(options.log);
+  for (const warning of options.warnings) log("warn", warning);
   if (!runtime.supported) {
     log("error", `files cannot be mapped here: ${runtime.reason}`);
     return 2;

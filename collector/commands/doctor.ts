@@ -9,6 +9,7 @@ import type { Check } from "../doctor/check.ts";
 import { type DoctorOptions, examine } from "../doctor/doctor.ts";
 import { addSendFlags, asCollect } from "../options/options.ts";
 import { addSpool } from "../options/spool.ts";
+import { log } from "../text/log.ts";
 import type { AddCommand } from "../program.ts";
 import type { Environment } from "../options/variables.ts";
 
@@ -62,6 +63,7 @@ export const doctor: AddCommand = (program, env, choose) => {
     .addHelpText("after", HELP)
     .action((paths: string[], flags: { json?: boolean }, command: Command) => {
       const options = asCollect(paths, command, env);
+      for (const warning of options.warnings) log("warn", warning);
       choose(() => run(options, env, flags.json === true));
     });
 };

@@ -3,17 +3,20 @@
  *
  * @module
  */
+import type { Command } from "commander";
 import { ReadStream, statSync } from "node:fs";
 import process from "node:process";
 import type { Readable } from "node:stream";
 import type { Signal } from "../../lib/otlp/request.ts";
 import { batchSize } from "../options/arguments.ts";
-import { chooseDestinations, type SendFlags } from "../options/destinations.ts";
 import { Ending } from "../ending.ts";
+import { chooseDestinations, originOf, type SendFlags } from "../options/destinations.ts";
+import { givenTo } from "../options/given.ts";
 import { openInput, readDocuments } from "../text/documents.ts";
 import { log } from "../text/log.ts";
 import { startProgress } from "../text/progress.ts";
 import { addSendFlags, DEFAULT_BATCH_SIZE, ONCE_GIVES_UP_AFTER_MS } from "../options/options.ts";
+import { withoutEffect } from "../options/without-effect.ts";
 import { anyFromOtlpJson } from "../text/otlp-json.ts";
 import type { AddCommand } from "../program.ts";
 import { SendQueue } from "../pipeline/queue.ts";
@@ -64,8 +67,13 @@ export const importCommand: AddCommand = (program, env, choose) => {
       DEFAULT_BATCH_SIZE,
     )
     .addHelpText("after", helpText)
-    .action((files: string[], flags: Flags) => {
-      const destinations = chooseDestinations(flags, env);
+    .action((files: string[], flags: Flags, command: Command) => {
+      const given = givenTo(command);
+      const destinations = chooseDestinations(flags, env, given);
+      const origin = originOf(destinations, flags, env, given);
+      for (const warning of withoutEffect({ command: "import", given, ...origin })) {
+        log("warn", warning);
+      }
       choose(() => run(files, flags.batchSize, destinations));
     });
 };

@@ -11,11 +11,12 @@ import { ArgumentsExit, batchSize } from "../options/arguments.ts";
 import { untaken } from "../pipeline/drain.ts";
 import { startProgress } from "../text/progress.ts";
 import { readViewsOf } from "../config/file.ts";
-import { chooseDestinations, type SendFlags } from "../options/destinations.ts";
 import { breathe, Ending } from "../ending.ts";
+import { chooseDestinations, originOf, type SendFlags } from "../options/destinations.ts";
 import { givenTo } from "../options/given.ts";
 import { log } from "../text/log.ts";
 import { addSendFlags, DEFAULT_BATCH_SIZE, ONCE_GIVES_UP_AFTER_MS } from "../options/options.ts";
+import { withoutEffect } from "../options/without-effect.ts";
 import { openOutput, type Output } from "../text/output.ts";
 import type { AddCommand } from "../program.ts";
 import { ReadOut, type ReadProcess } from "../files/readout.ts";
@@ -80,7 +81,13 @@ export const recover: AddCommand = (program, env, choose) => {
           `--output and --${endpoint}: only one of them can be had at a time`,
         );
       }
-      const destinations = flags.output === undefined ? chooseDestinations(flags, env) : null;
+      const destinations = flags.output === undefined
+        ? chooseDestinations(flags, env, given)
+        : null;
+      const origin = originOf(destinations, flags, env, given);
+      for (const warning of withoutEffect({ command: "recover", given, ...origin })) {
+        log("warn", warning);
+      }
       const aggregation = chooseAggregation(readViewsOf(flags.config), env);
       choose(() => run(files, flags, destinations, aggregation));
     });

@@ -66,6 +66,7 @@ export const run: AddCommand = (program, env, choose) => {
     .action((words: string[], _flags: unknown, command: Command) => {
       const launch = understand(words, env.PATH, process.cwd());
       const options = readOptions([], command, env);
+      for (const warning of options.warnings) log("warn", warning);
       choose(() => execute(launch, options, words));
     });
 };

@@ -5,7 +5,7 @@
  */
 import process from "node:process";
 import { fromBinary } from "@bufbuild/protobuf";
-import { InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { userTempDirectory } from "../../ffi/mod.ts";
 import { DEFAULT_LIMITS } from "../../lib/otlp/assemble.ts";
 import type { Signal } from "../../lib/otlp/request.ts";
@@ -16,6 +16,8 @@ import {
 } from "../../proto/gen/otlp_pb.ts";
 import { chooseAggregation } from "../options/aggregation.ts";
 import { ArgumentsExit, duration, oneOf } from "../options/arguments.ts";
+import { givenTo } from "../options/given.ts";
+import { withoutEffect } from "../options/without-effect.ts";
 import { readViewsOf } from "../config/file.ts";
 import { onEndSignal } from "../ending.ts";
 import { discover } from "../files/discover.ts";
@@ -114,9 +116,13 @@ export const tail: AddCommand = (program, env, choose) => {
     .option("--all", "begin with what the files hold already")
     .option("--config <file>", "a YAML file with views of metrics")
     .addHelpText("after", helpText)
-    .action((paths: string[], flags: Flags) => {
+    .action((paths: string[], flags: Flags, command: Command) => {
       if (flags.tree && flags.json) {
         throw new ArgumentsExit(2, "--tree and --json: only one of them can be had at a time");
+      }
+      const given = givenTo(command);
+      for (const warning of withoutEffect({ command: "tail", given, metrics: flags.metrics })) {
+        log("warn", warning);
       }
       const aggregation = chooseAggregation(readViewsOf(flags.config), env);
       choose(() => run(paths, flags, aggregation, env));

@@ -23,7 +23,7 @@ import { ALL_FLAGS, type Given } from "./given.ts";
 import { grpcHeaderProblem, type Header } from "../send/headers.ts";
 import { chooseProxy, type Proxy } from "../send/proxy.ts";
 import type { Protocol } from "../send/send.ts";
-import { forEachSignal } from "../pipeline/signals.ts";
+import { forEachSignal, SIGNALS } from "../pipeline/signals.ts";
 import { printable } from "../text/text.ts";
 import { type TlsFiles, watchTls } from "../send/tls.ts";
 import { watchToken } from "../send/token.ts";
@@ -35,6 +35,7 @@ import {
   signalVariable,
   variable,
 } from "./variables.ts";
+import type { Outcome } from "./without-effect.ts";
 
 /** How the requests of one signal are sent. */
 export interface Destination {
@@ -167,13 +168,20 @@ function chooseToken(
 /** Where to, and what by: the form of an endpoint depends on the protocol. */
 type Place = Pick<Destination, "url" | "protocol">;
 
-/** The endpoints of a signal as they are given, and whether these are for it alone. */
+/** The endpoints of a signal as they are given. */
+interface Endpoints {
+  readonly settings: readonly Setting[];
+  /** They are for this signal alone. */
+  readonly isExact: boolean;
+  readonly isVariable: boolean;
+}
+
 function chooseEndpoints(
   signal: Signal,
   flags: SendFlags,
   env: Environment,
   given: Given,
-): { settings: Setting[]; isExact: boolean } {
+): Endpoints {
   const own = flags[`${signal}Endpoint`];
   const [said] = saidOf(signal, "endpoint", own, flags.endpoint, given);
   if (said !== undefined) {
@@ -182,11 +190,30 @@ function chooseEndpoints(
       value: text,
       source: given.nameOf(option, index),
     }));
-    return { settings, isExact: option !== "endpoint" };
+    return { settings, isExact: option !== "endpoint", isVariable: false };
   }
   const exact = variable(env, signalVariable(signal, "ENDPOINT"));
   const setting = exact ?? variable(env, "OTEL_EXPORTER_OTLP_ENDPOINT");
-  return { settings: setting === undefined ? [] : [setting], isExact: exact !== undefined };
+  const settings = setting === undefined ? [] : [setting];
+  return { settings, isExact: exact !== undefined, isVariable: setting !== undefined };
+}
+
+/** What `destinations` came from, as far as it tells which options have an effect. */
+export function originOf(
+  destinations: Readonly<Record<Signal, readonly Destination[]>> | null,
+  flags: SendFlags,
+  env: Environment,
+  given: Given,
+): Pick<Outcome, "destinations" | "byVariable" | "hasBareEndpoint"> {
+  const endpoints = forEachSignal((signal) => chooseEndpoints(signal, flags, env, given));
+  return {
+    destinations,
+    byVariable: SIGNALS.filter((signal) => endpoints[signal].isVariable),
+    hasBareEndpoint: SIGNALS.some((signal) =>
+      destinations?.[signal].some(({ protocol }) => protocol === "grpc") &&
+      endpoints[signal].settings.some(({ value }) => !/^https?:/i.test(value))
+    ),
+  };
 }
 
 function choosePlaces(

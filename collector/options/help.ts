@@ -96,6 +96,10 @@ processors and tail sampling; see "otlp-mmap config --help". Flags win over the 
 variables. SIGHUP has it read again, without losing a record; a file that is wrong is refused, and
 what was before stays. Without a file SIGHUP ends the collector, as SIGTERM does.
 
+Without effect: what is given and has none beside the other options, such as --metrics-interval with
+--once, is said at the start. Where it can't be meant it is an error: --otlp-http-port without
+--otlp-receiver, certificates where no endpoint is reached with TLS. Variables are not looked at.
+
 Secrets: the file of --bearer-token-file holds a token and nothing else; it is sent as
 "authorization: Bearer …". It and the files with certificates and keys are looked at once a second
 at most; while a new one is unreadable or bad, the one before is used.

@@ -87,6 +87,7 @@ describe("collect", () => {
       },
       page: { address: { host: "127.0.0.1", port: 4319 }, source: "--ui-port" },
       spool: null,
+      warnings: [],
     });
   });
 
@@ -215,6 +216,7 @@ describe("collect", () => {
       store: { path: "/tmp/kept.db", maxBytes: 1.5 * 2 ** 30, maxAgeMs: 43_200_000 },
       page: null,
       spool: { folder: "/var/spool", maxBytes: 1_500_000, maxAgeMs: 5_400_000 },
+      warnings: ["--metrics-interval has no effect: with --once metrics are sent at the end"],
     });
   });
 

@@ -20,7 +20,7 @@ import {
 } from "./arguments.ts";
 import { type Configuration, NO_CONFIGURATION, readConfiguration } from "../config/file.ts";
 import { applyFlags } from "../config/flags.ts";
-import { chooseDestinations, type Destination, type SendFlags } from "./destinations.ts";
+import { chooseDestinations, type Destination, originOf, type SendFlags } from "./destinations.ts";
 import { type Given, givenTo } from "./given.ts";
 import { helpText } from "./help.ts";
 import { addPageFlags, choosePage, type PageFlags } from "./page.ts";
@@ -40,6 +40,7 @@ import {
 } from "../store/settings.ts";
 import { SIGNALS } from "../pipeline/signals.ts";
 import { type Environment, variable } from "./variables.ts";
+import { withoutEffect } from "./without-effect.ts";
 
 /** What `collect` was asked to do. */
 export interface CollectOptions {
@@ -85,6 +86,8 @@ export interface CollectOptions {
   readonly page: Listener | null;
   /** Where requests wait for an endpoint; null: nowhere, or there is none. */
   readonly spool: SpoolSettings | null;
+  /** What is to be said of the options themselves. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -150,6 +153,7 @@ export function addSendFlags(command: Command): Command {
 }
 
 function combine(
+  command: string,
   paths: readonly string[],
   flags: Flags,
   given: Given,
@@ -162,7 +166,7 @@ function combine(
   const nowhere = destinations === null && (flags.store ?? null) === null;
   const print = flags.print ?? (nowhere && once);
   const page = choosePage(flags, nowhere && !print, given);
-  return {
+  const options = {
     paths,
     hasConfig: flags.config !== undefined,
     destinations,
@@ -188,6 +192,19 @@ function combine(
     page,
     spool: destinations === null ? null : chooseSpool(flags, once, env),
   };
+  const warnings = withoutEffect({
+    command,
+    given,
+    ...originOf(destinations, flags, env, given),
+    spool: flags.spool,
+    hasSpool: options.spool !== null,
+    hasStore: options.store !== null,
+    hasPage: page !== null,
+    hasReceiver: options.receiver !== null,
+    once,
+    print,
+  });
+  return { ...options, warnings };
 }
 
 function chooseStore(
@@ -254,7 +271,14 @@ export function readOptions(
       inFile = applyFlags(command, file, fields);
     });
   const where = paths.length > 0 ? paths : inFile?.paths ?? [];
-  return combine(where, command.opts(), givenTo(command, inFile?.names), configuration, env);
+  return combine(
+    command.name(),
+    where,
+    command.opts(),
+    givenTo(command, inFile?.names),
+    configuration,
+    env,
+  );
 }
 
 /**

@@ -449,7 +449,7 @@ describe("--ui", () => {
       const isThere = (services: string[]) => services.includes("shop");
       await eventually(() => client.ask<string[]>("services"), isThere);
       // A third one finds it in use.
-      const third = collector(["--ui-port", "0", "--store", join(folder, "new.db"), files], env);
+      const third = collector(["--store", join(folder, "new.db"), files], env);
       assert.equal((await third.ended).code, 2, third.text());
       assert.match(third.text(), /is used by process \d+: end that collector/);
       await next.stop();
