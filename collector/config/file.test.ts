@@ -173,6 +173,25 @@ collect:
     ]);
   });
 
+  it("is named where a file in it can't be used, or options in it exclude each other", () => {
+    const https = "endpoint: https://h";
+    assert.deepEqual(problemsOf(`collect:\n  ${https}\n  client_key_file: /none\n`), [
+      "3:20: collect.client_key_file is not enough: certificate and key go together, and for traces " +
+      "only the key is set; give --client-cert-file or OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE too",
+    ]);
+    assert.match(
+      problemsOf(`collect:\n  ${https}\n  ca_file: /none\n`)[0],
+      /^3:12: collect\.ca_file names a file that can't be used: ENOENT.*\/none/,
+    );
+    assert.deepEqual(problemsOf("collect: {once: true, otlp_receiver: true}"), [
+      "1:38: collect.otlp_receiver and 1:17: collect.once exclude each other: what comes, comes later",
+    ]);
+    assert.deepEqual(problemsOf("collect: {once: true, ui: true}"), [
+      "1:27: collect.ui and 1:17: collect.once exclude each other: the page is served while files " +
+      "are followed",
+    ]);
+  });
+
   it("may be empty, or an application's, of which the views count", () => {
     assert.deepEqual(read("").processors, []);
     const declarative = `file_format: "1.0"

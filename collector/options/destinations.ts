@@ -98,7 +98,7 @@ export function chooseDestinations(
   if (Object.values(places).every((each) => each.length === 0)) return null;
   return forEachSignal((signal) =>
     places[signal].map((place) => ({
-      ...chooseDestination(signal, place, flags, headers[signal], env),
+      ...chooseDestination(signal, place, flags, headers[signal], env, given),
       ...(tokenFile === undefined ? {} : { tokenFile }),
     }))
   );
@@ -246,8 +246,9 @@ function chooseDestination(
   signal: Signal,
   place: Place,
   flags: SendFlags,
-  given: readonly Named[],
+  headers: readonly Named[],
   env: Environment,
+  given: Given,
 ): Destination {
   const packed = fromVariable(otlpVariable(env, signal, "COMPRESSION"), compression);
   const patience = fromVariable(otlpVariable(env, signal, "TIMEOUT"), timeout);
@@ -255,10 +256,10 @@ function chooseDestination(
   const proxy = proxyFor(target, env);
   return {
     ...place,
-    headers: chooseHeaders(signal, place.protocol, flags, given, env),
+    headers: chooseHeaders(signal, place.protocol, flags, headers, env),
     compression: flags.compression ?? packed ?? "none",
     timeoutMs: flags.timeout ?? patience ?? DEFAULT_TIMEOUT_MS,
-    tls: target.secure ? chooseTls(signal, flags, env) : {},
+    tls: target.secure ? chooseTls(signal, flags, env, given) : {},
     ...(proxy === undefined ? {} : { proxy }),
   };
 }
@@ -303,30 +304,41 @@ function checkForGrpc({ header: { name, value }, place }: Named): void {
   throw new ArgumentsExit(2, `${place} is invalid. Header "${printable(name, 60)}": ${problem}.`);
 }
 
-function chooseTls(signal: Signal, flags: SendFlags, env: Environment): TlsFiles {
-  const file = (name: string, flag: string | undefined): string | undefined =>
-    flag ?? otlpVariable(env, signal, name)?.value;
-  const files = {
-    ca: file("CERTIFICATE", flags.caFile),
-    cert: file("CLIENT_CERTIFICATE", flags.clientCertFile),
-    key: file("CLIENT_KEY", flags.clientKeyFile),
+function chooseTls(signal: Signal, flags: SendFlags, env: Environment, given: Given): TlsFiles {
+  const sources: string[] = [];
+  const file = (name: string, option: string, flag: string | undefined): string | undefined => {
+    const setting = flag === undefined
+      ? otlpVariable(env, signal, name)
+      : { value: flag, source: given.nameOf(option) };
+    if (setting !== undefined) sources.push(setting.source);
+    return setting?.value;
   };
-  if ((files.cert === undefined) !== (files.key === undefined)) {
+  const ca = file("CERTIFICATE", "ca-file", flags.caFile);
+  const others = sources.length;
+  const cert = file("CLIENT_CERTIFICATE", "client-cert-file", flags.clientCertFile);
+  const key = file("CLIENT_KEY", "client-key-file", flags.clientKeyFile);
+  if ((cert === undefined) !== (key === undefined)) {
     throw new ArgumentsExit(
       2,
-      "--client-cert-file and --client-key-file (or OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and " +
-        `OTEL_EXPORTER_OTLP_CLIENT_KEY) go together: for ${signal} only the ` +
-        `${files.cert === undefined ? "key" : "certificate"} is set`,
+      `${
+        sources[others]
+      } is not enough: certificate and key go together, and for ${signal} only the ` +
+        `${cert === undefined ? "key" : "certificate"} is set; ` +
+        (cert === undefined
+          ? "give --client-cert-file or OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE too"
+          : "give --client-key-file or OTEL_EXPORTER_OTLP_CLIENT_KEY too"),
     );
   }
+  const files = { ca, cert, key };
   try {
     watchTls(files, () => {});
   } catch (error) {
     const reason = printable((error as Error).message, 200);
     throw new ArgumentsExit(
       2,
-      "--ca-file, --client-cert-file or --client-key-file (or OTEL_EXPORTER_OTLP_CERTIFICATE, " +
-        `_CLIENT_CERTIFICATE, _CLIENT_KEY) names a file that can't be used: ${reason}`,
+      sources.length === 1
+        ? `${sources[0]} names a file that can't be used: ${reason}`
+        : `one of ${sources.join(", ")} names a file that can't be used: ${reason}`,
     );
   }
   return files;

@@ -389,10 +389,13 @@ describe("collect", () => {
     const all = destination("logs", ["--endpoint", "https://h", ...flags], bad);
     assert.deepEqual(all.tls, { ca, cert, key });
     const https = ["collect", "--endpoint", "https://h"];
-    assert.match(exit(https, bad).message, /_CERTIFICATE, .* names a file.*ENOENT.*\/none/);
+    assert.match(
+      exit(https, bad).message,
+      /^OTEL_EXPORTER_OTLP_CERTIFICATE names a file.*ENOENT.*\/none/,
+    );
     assert.match(
       exit(https, { [`${E}_LOGS_CLIENT_KEY`]: key }).message,
-      /go together: for logs only the key is set/,
+      /^OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY is not enough: .* for logs only the key is set; give --client-cert-file /,
     );
     const wrong: [args: string[], says: RegExp][] = [
       [["--ca-file", key], /key\.pem holds no certificate in PEM form/],

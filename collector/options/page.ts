@@ -65,7 +65,9 @@ export function choosePage(
     const name = given.nameOf("ui");
     throw new ArgumentsExit(
       2,
-      `${name} and --once exclude each other: the page is served while files are followed`,
+      `${name} and ${
+        given.nameOf("once")
+      } exclude each other: the page is served while files are followed`,
     );
   }
   return { address: { host: ui ?? DEFAULT_HOST, port: uiPort }, source: given.nameOf("ui-port") };

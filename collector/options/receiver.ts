@@ -86,7 +86,8 @@ export function chooseReceiver(
   const { otlpHttpPort: httpPort = HTTP_PORT, otlpGrpcPort: grpcPort = GRPC_PORT } = flags;
   const name = given.nameOf("otlp-receiver");
   if (flags.once) {
-    throw new ArgumentsExit(2, `${name} and --once exclude each other: what comes, comes later`);
+    const once = given.nameOf("once");
+    throw new ArgumentsExit(2, `${name} and ${once} exclude each other: what comes, comes later`);
   }
   if (httpPort === grpcPort && httpPort !== 0) {
     throw new ArgumentsExit(
