@@ -324,6 +324,8 @@ describe("recover", () => {
       assert.equal(receivedBy(sink).length, 2 * ROUNDS + 1);
       const both = await command(["recover", file, "--endpoint", sink.url, "--output", "x"]);
       assert.equal(both.code, 2);
+      const logs = await command(["recover", file, "--logs-endpoint", sink.url, "--output", "x"]);
+      assert.match(logs.err, /--output and --logs-endpoint: only one of them can be had at a time/);
       assert.match(both.err, /--output and --endpoint/);
     } finally {
       await sink.stop();
