@@ -24,6 +24,9 @@ export type GrpcAnswer = (
   call: GrpcCall,
 ) => void;
 
+/** In place of the address of one whose connection is closed. */
+export const UNKNOWN_PEER = "unknown";
+
 /** What kind of server. */
 export interface GrpcBackendOptions {
   /** The signals it takes. Default: all. */
@@ -90,7 +93,7 @@ export async function startGrpcBackend(
     server.addService({ Export: method }, {
       Export: (call: GrpcCall, reply: grpc.sendUnaryData<Buffer>): void => {
         calls.push(call);
-        // Not known any more once the connection is closed.
+        // {@linkcode UNKNOWN_PEER} once the connection is closed, which it may already be.
         peers.push(call.getPeer());
         requests[signal].push(call.request);
         answer(reply, calls.length, call);

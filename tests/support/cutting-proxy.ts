@@ -29,6 +29,8 @@ export interface CuttingProxy {
   readonly port: number;
   /** How often what happened. */
   readonly fates: Map<Fate, number>;
+  /** From now on connections last, once each of {@linkcode CUTS} has been seen. */
+  calm(): void;
   stop(): Promise<void>;
 }
 
@@ -46,6 +48,7 @@ export async function startCuttingProxy(port: number, random: Random): Promise<C
   const draw = createDeck(cards, random);
   const fates = new Map<Fate, number>();
   const sockets = new Set<Socket>();
+  let isCalm = false;
 
   function keep(socket: Socket): void {
     sockets.add(socket);
@@ -73,7 +76,7 @@ export async function startCuttingProxy(port: number, random: Random): Promise<C
 
   const server = createServer((client) => {
     keep(client);
-    const fate = draw();
+    const fate = isCalm && CUTS.every((cut) => fates.has(cut)) ? "lasts" : draw();
     fates.set(fate, (fates.get(fate) ?? 0) + 1);
     if (fate === "reset at once") client.resetAndDestroy();
     if (fate === "closed at once") client.end();
@@ -93,6 +96,7 @@ export async function startCuttingProxy(port: number, random: Random): Promise<C
     pass(backend, client, pause, limit("answering"), end);
     // None lasts for long, so that many things happen.
     const timer = setTimeout(() => {
+      if (isCalm && fate === "lasts") return;
       client.destroy();
       backend.destroy();
     }, fate.startsWith("stalls") ? 2 ** 30 : random.below(LONGEST_MS));
@@ -102,6 +106,7 @@ export async function startCuttingProxy(port: number, random: Random): Promise<C
   return {
     port: (server.address() as AddressInfo).port,
     fates,
+    calm: () => isCalm = true,
     stop: () =>
       new Promise((closed) => {
         server.close(() => closed());
