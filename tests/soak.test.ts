@@ -27,8 +27,8 @@ import { growthOf, mostOf, type Usage, watchUsage } from "./support/usage.ts";
 
 const folder = folders("soak");
 
-/** Seconds, of which the first quarter is for warming up; longer where Deno runs this. */
-const SECONDS = ownRuntime === "deno" ? (isFullSize ? 3600 : 300) : (isFullSize ? 600 : 30);
+/** Seconds, of which the first quarter is for warming up. */
+const SECONDS = isFullSize ? 3600 : 300;
 /** A service is restarted every so often, s. */
 const RESTART_S = isFullSize ? 20 : 5;
 /** Between two calls of a writer, ms. */
