@@ -55,7 +55,13 @@ describe("the command line", () => {
       refusal("collect", "--headr=authorization=hunter2"),
       /^error: unknown option '--headr' \(Did you mean --header\?\); the options are /,
     );
-    assert.doesNotMatch(refusal("collect", "--headr=authorization=hunter2"), /hunter2/);
+    assert.match(
+      refusal("collect", "-Hauthorization: hunter2"),
+      /^error: unknown option '-Hauthorization'; the options are /,
+    );
+    for (const option of ["--headr=authorization=hunter2", "-Hauthorization: hunter2"]) {
+      assert.doesNotMatch(refusal("collect", option), /hunter2/);
+    }
     assert.equal(
       refusal("inspect", "--yaml", "a.otlp"),
       "error: unknown option '--yaml'; the options are --json (see otlp-mmap inspect --help)",

@@ -136,8 +136,8 @@ function complete(
     return `${text}; the commands are ${commands} ${help}`;
   }
   if (code === "commander.unknownOption") {
-    // Its value is no part of the name, and may be a secret.
-    const name = /'([^'=]*)/.exec(message)?.[1] ?? "";
+    // What is behind the name may be a secret: --x=…, -Hauthorization: ….
+    const name = /'([\w-]*)/.exec(message)?.[1] ?? "";
     const options = command.options.map(({ long, short }) => long ?? short ?? "");
     const known = options.length === 0 ? "" : `; the options are ${options.join(", ")}`;
     return `error: unknown option '${name}'${didYouMean(name, options)}${known} ${help}`;

@@ -151,7 +151,7 @@ collect:
       "1:25: collect.header[1] is invalid. It is not NAME=VALUE.",
     ]);
     assert.deepEqual(problemsOf(`collect:\n  ${"traces_header: [Ho st=hunter2]"}`), [
-      '2:19: collect.traces_header[0] is invalid. Header "Ho st": its name is not a valid header name.',
+      '2:19: collect.traces_header[0] is invalid. Header "Ho…": its name is not a valid header name.',
     ]);
     assert.deepEqual(problemsOf(`collect: {${endpoint},\n  header: [a=1, grpc-x=hunter2]}`), [
       '2:17: collect.header[1] is invalid. Header "grpc-x": gRPC itself sets this header.',

@@ -125,7 +125,9 @@ function checkUrl<T>(parse: () => T): T {
 export function header(name: string, value: string, source: string): Header {
   const problem = headerProblem(name, value);
   if (problem !== undefined) {
-    throw new InvalidArgumentError(`Header "${printable(name, 60)}": ${problem}.`);
+    // Of "authorization: Basic dXNlcg==" the name is all up to the equals sign.
+    const shown = name.replace(/[^\w-].*$/s, "…");
+    throw new InvalidArgumentError(`Header "${printable(shown, 60)}": ${problem}.`);
   }
   return { name, value, source };
 }

@@ -27,9 +27,12 @@ export interface Target {
 /** What a base URL may end in that is meant for one signal. */
 const SIGNAL_PATH = new RegExp(`(^|/)(${Object.values(PATHS).join("|")})$`);
 
-/** The text as messages may show it: without user name and password. */
+/**
+ * The text as messages may show it: without user name and password, whatever is in these, and without
+ * a query, where keys are.
+ */
 export function withoutCredentials(text: string): string {
-  return text.replace(/^([a-z]+:\/\/)?[^/?#]*@/i, "$1…@");
+  return text.replace(/^([a-z]+:\/\/)?.*@/is, "$1…@").replace(/\?.+$/s, "?…");
 }
 
 function parseUrl(text: string): URL {

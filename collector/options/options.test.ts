@@ -541,8 +541,19 @@ describe("bad arguments", () => {
       exit(["collect", "--endpoint", url, "--protocol", "grpc"])
     );
     urls.push(exit(["collect", "--endpoint", "grpc://u:hunter2@h"]));
-    for (const { message } of urls) assert.match(message, /--endpoint ".*…@h?.*" is invalid/);
-    for (const { message } of [flag, variable, latin, ...urls]) {
+    urls.push(exit(["collect", "--logs-endpoint", "https://u:hunter2/?#@h"]));
+    const query = ["https://h:x/?key=hunter2", "h/?key=hunter2", "ftp://h?hunter2"].map((url) =>
+      exit(["collect", "--logs-endpoint", url])
+    );
+    for (const { message } of query) assert.match(message, /--logs-endpoint ".*h.*\?…" is invalid/);
+    // As curl has them.
+    const curl = exit(["collect", "--logs-header", "authorization: Basic hunter2=="]);
+    assert.match(curl.message, /Header "authorization…": its name is not a valid header name/);
+    const list = { [`${E}_HEADERS`]: "authorization: Basic hunter2==" };
+    const listed = exit(["collect", "--endpoint", "http://h"], list);
+    assert.match(listed.message, /_HEADERS is invalid\. Header "authorization…": its name/);
+    for (const { message } of urls) assert.match(message, /-endpoint ".*…@h?.*" is invalid/);
+    for (const { message } of [flag, variable, latin, curl, listed, ...urls, ...query]) {
       assert.doesNotMatch(message, /hunter2/);
     }
   });
