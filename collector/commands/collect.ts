@@ -43,9 +43,14 @@ function reread(env: Environment): CollectOptions {
   return options!;
 }
 
+/** Without lines and columns, which change whenever the file does. */
+function withoutPlace(warning: string): string {
+  return warning.replace(/:\d+:\d+: /g, ": ");
+}
+
 /** Takes the configuration as it is now, or stays with the one before and says why. */
 async function reload(delivery: Delivery, reread: () => CollectOptions): Promise<void> {
-  const before = new Set(delivery.options.warnings);
+  const before = new Set(delivery.options.warnings.map(withoutPlace));
   let next: CollectOptions;
   let left: string[];
   try {
@@ -57,7 +62,9 @@ async function reload(delivery: Delivery, reread: () => CollectOptions): Promise
   }
   configureLog(next.log);
   log("info", "the configuration was read again");
-  for (const warning of next.warnings) if (!before.has(warning)) log("warn", warning);
+  for (const warning of next.warnings) {
+    if (!before.has(withoutPlace(warning))) log("warn", warning);
+  }
   if (left.length > 0) {
     log("warn", `this changes with a restart only: ${left.join(", ")}`);
   }

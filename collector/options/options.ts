@@ -185,7 +185,7 @@ function combine(
     health: chooseHealth(flags, given, env),
     prometheus: flags.prometheus === undefined
       ? null
-      : { address: flags.prometheus, source: given.nameOf("prometheus") },
+      : { address: flags.prometheus, source: given.sourceOf("prometheus") },
     selfMetrics: flags.selfMetrics ?? false,
     receiver: chooseReceiver(flags, Object.values(destinations ?? {}).flat(), given),
     store: chooseStore(flags, page !== null, nowhere && !print, given, env),
@@ -224,7 +224,7 @@ function chooseStore(
 }
 
 function chooseHealth({ health }: Flags, given: Given, env: Environment): Listener | null {
-  if (health !== undefined) return { address: health, source: given.nameOf("health") };
+  if (health !== undefined) return { address: health, source: given.sourceOf("health") };
   const setting = variable(env, "OTLP_MMAP_HEALTH");
   const address = fromVariable(setting, listenAddress);
   return address === undefined ? null : { address, source: setting!.source };

@@ -70,5 +70,5 @@ export function choosePage(
       } exclude each other: the page is served while files are followed`,
     );
   }
-  return { address: { host: ui ?? DEFAULT_HOST, port: uiPort }, source: given.nameOf("ui-port") };
+  return { address: { host: ui ?? DEFAULT_HOST, port: uiPort }, source: given.sourceOf("ui-port") };
 }

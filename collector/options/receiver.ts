@@ -111,6 +111,6 @@ export function chooseReceiver(
     httpPort,
     grpcPort,
     origins: flags.otlpAllowOrigin ?? [],
-    sources: { http: given.nameOf("otlp-http-port"), grpc: given.nameOf("otlp-grpc-port") },
+    sources: { http: given.sourceOf("otlp-http-port"), grpc: given.sourceOf("otlp-grpc-port") },
   };
 }

@@ -232,10 +232,13 @@ describe("options without effect", () => {
 
   it("are said again after SIGHUP only where they are new", async () => {
     const path = join(root, "reload.yaml");
-    const write = (more: string): void =>
+    // Lines and columns change, and nothing else: no option is another then.
+    const write = (more: string, above = ""): void =>
       writeFileSync(
         path,
-        `collect: {endpoint: http://127.0.0.1:1, spool: false, health: "127.0.0.1:0", ui_port: 80${more}}\n`,
+        `${above}collect: {endpoint: http://127.0.0.1:1, spool: false, health: "127.0.0.1:0", ` +
+          'prometheus: "127.0.0.1:0", otlp_receiver: true, otlp_http_port: 0, otlp_grpc_port: 0, ' +
+          `ui_port: 80${more}}\n`,
       );
     write("");
     const collector = startCollector([mkdtempSync(join(root, "files-")), "--config", path]);
@@ -248,11 +251,13 @@ describe("options without effect", () => {
       // By then it can be told to read it again.
       await collector.wrote(/health is served/);
       assert.equal(times("collect.ui_port has no effect"), 1, collector.text());
+      write("", "# above\n");
       await hangUp(1);
       write(", insecure: true");
       await hangUp(2);
       await until("it is said", () => times("collect.insecure has no effect") === 1);
       assert.equal(times("collect.ui_port has no effect"), 1, collector.text());
+      assert.equal(times("with a restart only"), 0, collector.text());
     } finally {
       await collector.stop("SIGKILL");
     }
