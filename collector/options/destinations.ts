@@ -227,9 +227,10 @@ function choosePlaces(
   const [said] = saidOf(signal, "protocol", flags[`${signal}Protocol`], flags.protocol, given);
   const chosen = said?.value ?? fromVariable(otlpVariable(env, signal, "PROTOCOL"), protocol) ??
     "http/protobuf";
-  const insecure = flags.insecure ?? fromVariable(otlpVariable(env, signal, "INSECURE"), boolean);
+  const isInsecure = (): boolean =>
+    flags.insecure ?? fromVariable(otlpVariable(env, signal, "INSECURE"), boolean) ?? false;
   const parse = chosen === "grpc"
-    ? grpcEndpoint(insecure ?? false)
+    ? grpcEndpoint(isInsecure())
     : isExact
     ? exactEndpoint
     : baseEndpoint(signal);
@@ -250,15 +251,15 @@ function chooseDestination(
   env: Environment,
   given: Given,
 ): Destination {
-  const packed = fromVariable(otlpVariable(env, signal, "COMPRESSION"), compression);
-  const patience = fromVariable(otlpVariable(env, signal, "TIMEOUT"), timeout);
   const target = parseTarget(place.url);
   const proxy = proxyFor(target, env);
   return {
     ...place,
     headers: chooseHeaders(signal, place.protocol, flags, headers, env),
-    compression: flags.compression ?? packed ?? "none",
-    timeoutMs: flags.timeout ?? patience ?? DEFAULT_TIMEOUT_MS,
+    compression: flags.compression ??
+      fromVariable(otlpVariable(env, signal, "COMPRESSION"), compression) ?? "none",
+    timeoutMs: flags.timeout ?? fromVariable(otlpVariable(env, signal, "TIMEOUT"), timeout) ??
+      DEFAULT_TIMEOUT_MS,
     tls: target.secure ? chooseTls(signal, flags, env, given) : {},
     ...(proxy === undefined ? {} : { proxy }),
   };

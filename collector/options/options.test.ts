@@ -459,6 +459,22 @@ describe("collect", () => {
     const env = { [`${E}_PROTOCOL`]: "grpc", [`${E}_TIMEOUT`]: "x", [`${E}_HEADERS`]: "x" };
     assert.equal(collect([], env).destinations, null);
   });
+
+  it("ignores bad variables that flags win over, and of gRPC where there is none", () => {
+    const env = {
+      [`${E}_PROTOCOL`]: "http",
+      [`${E}_COMPRESSION`]: "zstd",
+      [`${E}_TIMEOUT`]: "x",
+      [`${E}_INSECURE`]: "1",
+    };
+    const flags = ["--protocol", "http/json", "--compression", "gzip", "--timeout", "3s"];
+    const { protocol, compression, timeoutMs } = destination(
+      "logs",
+      [...flags, "--endpoint", "http://h"],
+      env,
+    );
+    assert.deepEqual([protocol, compression, timeoutMs], ["http/json", "gzip", 3000]);
+  });
 });
 
 describe("bad arguments", () => {
