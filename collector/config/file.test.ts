@@ -276,8 +276,8 @@ extra: 1
   });
 
   it("may say that there is no spool, no store and no page", () => {
-    const settings = (yaml: string): unknown[] => {
-      const { spool, store, page } = read(`collect: {endpoint: http://h, ${yaml}}`);
+    const settings = (yaml: string, env = {}): unknown[] => {
+      const { spool, store, page } = read(`collect: {endpoint: http://h, ${yaml}}`, [], env);
       return [spool?.folder, store !== null, page !== null];
     };
     assert.deepEqual(settings("keep: true"), [null, false, false]);
@@ -287,6 +287,19 @@ extra: 1
       assert.deepEqual(settings(none), [undefined, false, false], none);
     }
     assert.deepEqual(settings("no_spool: false"), [null, false, false]);
+    for (const dir of ["spool: /a, no_spool: false", "no_spool: false, spool: /a"]) {
+      assert.deepEqual(settings(dir), ["/a", false, false], dir);
+    }
+    // What the file says holds, whatever the variable does.
+    const none = { OTLP_MMAP_SPOOL: "none" };
+    assert.deepEqual(settings("keep: true", none), [undefined, false, false]);
+    for (const some of ["spool: true", "no_spool: false"]) {
+      assert.deepEqual(settings(some, none), [null, false, false], some);
+    }
+    assert.deepEqual(settings("spool: true", { OTLP_MMAP_SPOOL: "/b" }), ["/b", false, false]);
+    assert.deepEqual(problemsOf('collect: {endpoint: http://h, spool: ""}'), [
+      "1:38: collect.spool is empty: name a directory",
+    ]);
     assert.deepEqual(settings("store: true"), [null, true, false]);
     assert.deepEqual(settings("store: false, ui: false"), [null, false, false]);
     assert.deepEqual(problemsOf("collect: {store: false}"), [

@@ -66,6 +66,8 @@ function applyOption(command: Command, file: ConfigFile, option: Option, field: 
   let value: unknown;
   if (isSwitch(option)) {
     const on = file.boolean(field);
+    // That it is not off takes nothing from what says where it is.
+    if (on === false && option.negate && command.getOptionValueSource(name) !== undefined) return;
     value = on === undefined ? undefined : on !== option.negate;
   } else if (file.isList(field)) {
     if (!isRepeatable(option)) return file.complain(field, "must be one value, not a list");

@@ -190,7 +190,7 @@ function combine(
     receiver: chooseReceiver(flags, Object.values(destinations ?? {}).flat(), given),
     store: chooseStore(flags, page !== null, nowhere && !print, given, env),
     page,
-    spool: destinations === null ? null : chooseSpool(flags, once, env),
+    spool: destinations === null ? null : chooseSpool(flags, once, env, given),
   };
   const warnings = withoutEffect({
     command,

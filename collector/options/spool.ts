@@ -6,6 +6,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { ArgumentsExit } from "./arguments.ts";
 import { parseDuration } from "./durations.ts";
+import type { Given } from "./given.ts";
 import { type Environment, variable } from "./variables.ts";
 
 /** Where requests wait, and for how long. */
@@ -20,7 +21,7 @@ export interface SpoolSettings {
 
 /** Flags of the spool. */
 export interface SpoolFlags {
-  /** False: `--no-spool`. */
+  /** False: `--no-spool`; true, which only a file says: there is to be one. */
   spool?: string | boolean;
   spoolMaxSize?: number;
   spoolMaxAge?: number;
@@ -87,11 +88,15 @@ export function chooseSpool(
   { spool, spoolMaxSize = DEFAULT_BYTES, spoolMaxAge = DEFAULT_AGE_MS }: SpoolFlags,
   once: boolean,
   env: Environment,
+  given: Given,
 ): SpoolSettings | null {
-  if (spool === false) return null;
-  const setting = variable(env, "OTLP_MMAP_SPOOL");
-  const folder = typeof spool === "string" ? spool : setting?.value ?? null;
-  if (folder === "") throw new ArgumentsExit(2, "--spool is empty: name a directory");
-  if (folder === null ? once : folder === NONE && typeof spool !== "string") return null;
+  const named = variable(env, "OTLP_MMAP_SPOOL")?.value ?? null;
+  // True: a configuration file says that there is to be one.
+  if (spool === false || (spool === undefined && named === NONE)) return null;
+  const folder = typeof spool === "string" ? spool : named === NONE ? null : named;
+  if (folder === "") {
+    throw new ArgumentsExit(2, `${given.nameOf("spool")} is empty: name a directory`);
+  }
+  if (folder === null && once) return null;
   return { folder, maxBytes: spoolMaxSize, maxAgeMs: spoolMaxAge };
 }
