@@ -45,11 +45,20 @@ function parseUrl(text: string): URL {
         (isBare ? `: write http://${text}, or https:// with TLS` : ""),
     );
   }
+  let url: URL;
   try {
-    return new URL(text);
+    url = new URL(text);
   } catch {
     throw new Error(`"${shown}" is not a valid URL`);
   }
+  try {
+    decodeURIComponent(`${url.username}:${url.password}`);
+  } catch {
+    throw new Error(
+      `"${shown}" has a % in its user name or password that encodes nothing: write %25 for it`,
+    );
+  }
+  return url;
 }
 
 /**

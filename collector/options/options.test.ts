@@ -558,6 +558,10 @@ describe("bad arguments", () => {
     );
     urls.push(exit(["collect", "--endpoint", "grpc://u:hunter2@h"]));
     urls.push(exit(["collect", "--logs-endpoint", "https://u:hunter2/?#@h"]));
+    for (const url of ["http://u:100%hunter2@h", "http://hunter2%C3:p@h"]) {
+      urls.push(exit(["collect", "--endpoint", url]));
+      assert.match(urls.at(-1)!.message, /user name or password .* write %25/);
+    }
     const query = ["https://h:x/?key=hunter2", "h/?key=hunter2", "ftp://h?hunter2"].map((url) =>
       exit(["collect", "--logs-endpoint", url])
     );
