@@ -55,6 +55,10 @@ describe("the command line", () => {
       refusal("collect", "--headr=authorization=hunter2"),
       /^error: unknown option '--headr' \(Did you mean --header\?\); the options are /,
     );
+    assert.equal(
+      refusal("collect", "--insecure=true"),
+      "error: option '--insecure' takes no value (see otlp-mmap collect --help)",
+    );
     assert.match(
       refusal("collect", "-Hauthorization: hunter2"),
       /^error: unknown option '-Hauthorization'; the options are /,
