@@ -61,7 +61,11 @@ describe("the command line", () => {
     );
     assert.match(
       refusal("collect", "-Hauthorization: hunter2"),
-      /^error: unknown option '-Hauthorization'; the options are /,
+      /^error: unknown option '-Hauthorization…'; the options are /,
+    );
+    assert.match(
+      refusal("collect", "--endpoint:http://hunter2"),
+      /^error: unknown option '--endpoint…' \(Did you mean --endpoint\?\); /,
     );
     for (const option of ["--headr=authorization=hunter2", "-Hauthorization: hunter2"]) {
       assert.doesNotMatch(refusal("collect", option), /hunter2/);

@@ -137,12 +137,15 @@ function complete(
   }
   if (code === "commander.unknownOption") {
     // What is behind the name may be a secret: --x=…, -Hauthorization: ….
-    const name = /'([\w-]*)/.exec(message)?.[1] ?? "";
+    const [, name, behind] = /'([\w-]*)(.)/.exec(message) ?? ["", "", ""];
     const options = command.options.map(({ long, short }) => long ?? short ?? "");
     // It is known as long as nothing is behind it: --insecure=true.
-    if (options.includes(name)) return `error: option '${name}' takes no value ${help}`;
+    if (behind === "=" && options.includes(name)) {
+      return `error: option '${name}' takes no value ${help}`;
+    }
     const known = options.length === 0 ? "" : `; the options are ${options.join(", ")}`;
-    return `error: unknown option '${name}'${didYouMean(name, options)}${known} ${help}`;
+    const shown = name + (behind === "'" || behind === "=" ? "" : "…");
+    return `error: unknown option '${shown}'${didYouMean(name, options)}${known} ${help}`;
   }
   return `${text} ${help}`;
 }
