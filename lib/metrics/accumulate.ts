@@ -4,7 +4,7 @@
  * @module
  */
 import { AnyValue, BYTES, OtlpKeyValue, tag, VARINT } from "../format/fields.ts";
-import type { Source } from "../otlp/source.ts";
+import { isLater, type Source } from "../otlp/source.ts";
 import type { Bytes } from "../record/bytes.ts";
 import type { RecordCopy } from "../ring/read.ts";
 import { putFiltered, set } from "./attribute-set.ts";
@@ -17,6 +17,7 @@ import {
   BUCKETS,
   COUNT,
   EXEMPLARS,
+  FILE,
   hashOf,
   MAX,
   MEASURED,
@@ -30,7 +31,7 @@ import {
   TIME,
   VALUE,
 } from "./series.ts";
-import { EXPONENTIAL, HISTOGRAM, type Stream, SUM } from "./stream.ts";
+import { EXPONENTIAL, GAUGE, HISTOGRAM, type Stream, SUM } from "./stream.ts";
 
 /** How measurements are added. */
 export interface AccumulatorOptions {
@@ -153,6 +154,21 @@ export class Accumulator {
     return added;
   }
 
+  /**
+   * A thread whose file is read later may have measured before: the series starts there, unless it was
+   * sent with another start.
+   */
+  private startEarlier(stream: Stream, start: number): void {
+    const { timeLow, timeHigh } = measurement;
+    if (stream.isObservable || stream.mayBeAbsolute || (timeLow | timeHigh) === 0) return;
+    const { words } = this.series;
+    const { sinceLow, sinceHigh, createdLow, createdHigh } = stream;
+    const wasCollected = sinceLow !== createdLow || sinceHigh !== createdHigh;
+    if (wasCollected && isLater(sinceLow, sinceHigh, words[start], words[start + 1])) return;
+    words[start] = timeLow;
+    words[start + 1] = timeHigh;
+  }
+
   /** Gives a new series its buckets, and makes it the last of its stream. */
   append(stream: Stream, series: number): void {
     const { words } = this.series;
@@ -177,6 +193,10 @@ export class Accumulator {
     const first = series * ROW_DOUBLES;
     let bucket = 0;
     switch (stream.kind) {
+      case GAUGE:
+        if (this.isOutdated(row, source.file)) return;
+        addNumber(this.series, stream, series);
+        break;
       case HISTOGRAM:
         bucket = this.addToHistogram(stream, words[row + BUCKETS], first);
         break;
@@ -186,8 +206,12 @@ export class Accumulator {
       default:
         addNumber(this.series, stream, series);
     }
-    words[row + TIME] = measurement.timeLow;
-    words[row + TIME + 1] = measurement.timeHigh;
+    const { timeLow, timeHigh } = measurement;
+    if (isLater(words[row + START], words[row + START + 1], timeLow, timeHigh)) {
+      this.startEarlier(stream, row + START);
+    }
+    words[row + TIME] = timeLow;
+    words[row + TIME + 1] = timeHigh;
     if (words[row + MEASURED] <= 0) {
       words[row + MEASURED] = 1;
       stream.measured++;
@@ -197,6 +221,21 @@ export class Accumulator {
     if (exemplars === "always_on" || (measurement.spanIdAt >= 0 && (measurement.flags & 1) === 1)) {
       this.offer(stream, row, bucket, source, copy);
     }
+  }
+
+  /**
+   * Whether another thread has measured a gauge since, though its file was read before. Of one file
+   * the later record counts: a clock may be set back.
+   */
+  private isOutdated(row: number, file: number): boolean {
+    const { words } = this.series;
+    const { timeLow, timeHigh } = measurement;
+    if (
+      words[row + FILE] !== file && (timeLow | timeHigh) !== 0 &&
+      isLater(words[row + TIME], words[row + TIME + 1], timeLow, timeHigh)
+    ) return true;
+    words[row + FILE] = file;
+    return false;
   }
 
   private addToHistogram(stream: Stream, block: number, first: number): number {

@@ -32,6 +32,8 @@ export const BUCKETS = 11;
 export const EXEMPLARS = 12;
 /** The sum or last value of integers, low and high 32 bits; as a double it is `VALUE`. */
 export const INT = 14;
+/** Of gauges: the file of the last measurement. The same memory as `COUNT`. */
+export const FILE = 16;
 export const ROW_WORDS = 22;
 // Doubles:
 export const VALUE = 7;
