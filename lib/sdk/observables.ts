@@ -51,6 +51,11 @@ export class ObservableInstrument extends Instrument implements Observable {
   observe(value: unknown, attributes: unknown, into: Observations): void {
     const accepted = this.accept(value);
     if (Number.isNaN(accepted)) return;
+    if (accepted < 0 && this.isCounter && this.streams.some(isIncremental)) {
+      // Readers refuse it, and what came after it would be counted from there.
+      this.refuse("a counter can't be negative; it is not recorded");
+      return;
+    }
     const given = attributesOf(attributes) as MetricAttributes | undefined;
     try {
       // A copy: the value is written later, and the callback may go on changing its object.
@@ -79,7 +84,8 @@ export class ObservableInstrument extends Instrument implements Observable {
         const stream = this.streams[i];
         // What is not written this time is in the difference of the next.
         const isSum = isIncremental(stream);
-        const began = isSum && this.began(value, last[i]);
+        // A counter that went down has begun anew: all that it says was added since.
+        const began = isSum && this.isCounter && value < last[i];
         const amount = isSum && !began ? value - last[i] : value;
         const replaced = began ? last[i] : 0;
         const { recorder } = this.settings;
@@ -102,9 +108,8 @@ export class ObservableInstrument extends Instrument implements Observable {
     }
   }
 
-  /** A counter that went down has begun anew: all that it says was added since. */
-  private began(value: number, last: number): boolean {
-    return this.identity.instrument === INSTRUMENT_OBSERVABLE_COUNTER && value < last;
+  private get isCounter(): boolean {
+    return this.identity.instrument === INSTRUMENT_OBSERVABLE_COUNTER;
   }
 }
 
