@@ -9,6 +9,7 @@ import { whyNoDisk } from "../file/disk.ts";
 import type { Place } from "../file/place.ts";
 import type { Overflow } from "../ring/write.ts";
 import type { Durability } from "./config.ts";
+import { asText } from "./span.ts";
 
 /**
  * Can files at a place survive a loss of power? Null when they can; else why not and what to do, and
@@ -48,7 +49,7 @@ export function choiceOf<T extends string>(
   warn: (message: string) => void,
 ): T | undefined {
   if (value === undefined || choices.includes(value)) return value;
-  const given = JSON.stringify(value);
+  const given = typeof value === "string" ? JSON.stringify(value) : asText(value);
   warn(`start({ ${option}: ${given} }): not one of ${choices.join(", ")}; ignored`);
   return undefined;
 }

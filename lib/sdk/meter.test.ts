@@ -1165,6 +1165,21 @@ describe("observable instruments", () => {
       "metrics.exemplars",
       "logs.minimumSeverity",
     ]);
+    // What has no text, and nothing at all, must not keep the SDK from recording.
+    const none = Object.create(null);
+    for (
+      const options of [
+        { metrics: null },
+        { metrics: { intervalMs: none, timeoutMs: none, views: null } },
+        { metrics: { temporality: 5n, histograms: none, exemplars: Symbol("all") } },
+        { logs: { minimumSeverity: none } },
+      ]
+    ) {
+      await warnings(async () => {
+        const file = await recorded((meter) => meter.createCounter("c").add(1), options as never);
+        assert.deepEqual(valuesOf(file), [1]);
+      });
+    }
   });
 
   it("are asked at intervals, and once more at shutdown", async () => {

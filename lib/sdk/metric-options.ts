@@ -7,6 +7,7 @@
 import type { EnvironmentSettings } from "./config.ts";
 import { choiceOf } from "./durability.ts";
 import type { MeterProviderSettings } from "./meter-provider.ts";
+import { asText } from "./span.ts";
 import type { MetricOptions } from "./start.ts";
 
 /** Timers take no more: 24 days. */
@@ -19,10 +20,11 @@ type Said = Pick<
 
 /** The settings of a meter provider, so far as a program may say them. */
 export function resolveMetricOptions(
-  options: MetricOptions = {},
+  given: MetricOptions | null | undefined,
   env: EnvironmentSettings,
   warn: (message: string) => void,
 ): Said {
+  const options = given ?? {};
   const choose = <T extends string>(name: keyof MetricOptions, choices: readonly T[]) =>
     choiceOf(`metrics.${name}`, options[name] as T | undefined, choices, warn);
   const milliseconds = (name: "intervalMs" | "timeoutMs", fallback: number): number => {
@@ -32,7 +34,7 @@ export function resolveMetricOptions(
     if (name === "timeoutMs" && (value === 0 || value === Infinity)) return Infinity;
     if (typeof value === "number" && value >= 1 && value <= MAX_TIMER_MS) return value;
     warn(
-      `start({ metrics.${name}: ${String(value)} }): not a number from 1 to ${MAX_TIMER_MS}; ` +
+      `start({ metrics.${name}: ${asText(value)} }): not a number from 1 to ${MAX_TIMER_MS}; ` +
         `using ${fallback}`,
     );
     return fallback;

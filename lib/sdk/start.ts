@@ -44,6 +44,7 @@ import { flushTimeout, TracerProvider } from "./provider.ts";
 import { Recorder } from "./recorder.ts";
 import { buildResource, type ResourceDetector } from "./resource.ts";
 import { compileSampler, type Sampler } from "./sampler.ts";
+import { asText } from "./span.ts";
 import { mergeSizes } from "./sizes.ts";
 import type { View } from "./views.ts";
 import type { IdGenerator } from "./tracer.ts";
@@ -310,7 +311,7 @@ function guaranteesOf(
 function severityOf(given: unknown, warn: (message: string) => void): number {
   if (given === undefined || given === null) return 0;
   if (typeof given === "number" && given >= 0 && given <= 24) return given;
-  warn(`start({ logs.minimumSeverity: ${String(given)} }): not a number from 0 to 24; using 0`);
+  warn(`start({ logs.minimumSeverity: ${asText(given)} }): not a number from 0 to 24; using 0`);
   return 0;
 }
 
