@@ -75,7 +75,11 @@ export function putBack(shelf: Shelf): Segment[] {
       segment.path = path;
     } else if (segment.fd < 0) lost.push(segment);
     else {
+      const before = segment.path;
+      // Whatever has its name is not what is open: nobody is to deliver that as well.
+      if (before === path) removePath(before);
       copyTo(segment, path);
+      if (before !== path) removePath(before);
       shelf.counts.bytes += segment.bytes - bytes;
     }
   }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import {
+  cpSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -622,6 +623,74 @@ describe("a folder that is gone while it is used", () => {
     assert.deepEqual(drain(spool), ["a", "b"]);
     spool.close();
     other.close();
+  });
+
+  it("delivers each once where its files are others of the same names: another mount, a copy", () => {
+    const dir = folder();
+    const spool = openSpool(dir, { segmentBytes: 3 * record });
+    put(spool, ..."abcd");
+    renameSync(dir, `${dir}-moved`);
+    cpSync(`${dir}-moved`, dir, { recursive: true });
+    assert.deepEqual(spool.check(), { vanished: 1, error: undefined });
+    assert.equal(spool.adopt(), 0, "what it has itself is no dead owner's");
+    put(spool, "e");
+    assert.deepEqual(drain(spool), [..."abcde"]);
+    spool.close();
+    const next = openSpool(dir);
+    assert.deepEqual(drain(next), []);
+    next.close();
+  });
+
+  it("is made again where a file that is open was replaced", () => {
+    const dir = folder();
+    const spool = openSpool(dir);
+    put(spool, "a");
+    const path = join(dir, "traces", files(dir)[0]);
+    unlinkSync(path);
+    writeFileSync(path, "");
+    assert.deepEqual(spool.check(), { vanished: 1, error: undefined });
+    put(spool, "b");
+    spool.close();
+    const next = openSpool(dir);
+    assert.deepEqual(drain(next), ["a", "b"]);
+    next.close();
+  });
+
+  it("takes nothing of its own for a dead owner's while it can't be made again", () => {
+    const dir = folder();
+    abandon(dir, {}, "a");
+    const spool = openSpool(dir);
+    spool.put("logs", bytes("b"), 1);
+    const [name] = files(dir);
+    const path = join(dir, "traces", name);
+    renameSync(path, `${path}-kept`);
+    symlinkSync(path, path);
+    for (const name of readdirSync(dir)) if (name.endsWith(".lock")) unlinkSync(join(dir, name));
+    assert.match(spool.check().error!, /ELOOP/);
+    assert.equal(spool.adopt(), 0);
+    renameSync(`${path}-kept`, path);
+    assert.equal(spool.check().error, undefined);
+    assert.equal(spool.counts.logs.waiting.requests, 1);
+    assert.deepEqual(drain(spool), ["a"]);
+    spool.close();
+  });
+
+  it("is where it was when the process goes to another folder", () => {
+    const before = process.cwd();
+    const dir = folder();
+    const elsewhere = folder();
+    process.chdir(dir);
+    try {
+      const spool = openSpool("spool");
+      put(spool, "a");
+      process.chdir(elsewhere);
+      assert.deepEqual(spool.check(), { vanished: 0, error: undefined });
+      put(spool, "b");
+      spool.close();
+      assert.deepEqual(readdirSync(elsewhere), []);
+    } finally {
+      process.chdir(before);
+    }
   });
 });
 

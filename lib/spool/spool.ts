@@ -5,7 +5,7 @@
  * @module
  */
 import { readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { clearInterval, setInterval } from "node:timers";
 import { fileSizeLimit } from "../../ffi/mod.ts";
 import { sharing, type SpoolBudget } from "./budget.ts";
@@ -135,7 +135,7 @@ export interface FolderState {
 
 /** A spool that is open. All calls are synchronous. */
 export interface Spool {
-  /** Where it is. */
+  /** Where it is, an absolute path. */
   readonly folder: string;
   /** Its limit, for others that are to share it. */
   readonly budget: SpoolBudget;
@@ -228,7 +228,9 @@ interface Running {
  *
  * @throws Error when the folder can't be used, or files can't be locked here.
  */
-export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
+export function openSpool(path: string, options: SpoolOptions = {}): Spool {
+  // The process may go to another folder while it is used.
+  const folder = resolve(path);
   const { maxBytes = DEFAULT_BYTES, maxAgeMs = DEFAULT_AGE_MS, minReadAgeMs = 0 } = options;
   const { budget = { maxBytes } } = options;
   const { sync = "segment", now = Date.now, elapsed = () => performance.now() } = options;
@@ -620,7 +622,8 @@ export function openSpool(folder: string, options: SpoolOptions = {}): Spool {
   // ------------------------------------------------------------------------------------ what others left
 
   function adoptAll(): number {
-    if (isClosed) return 0;
+    // While it is away, files of ours may have the name of an owner that is dead.
+    if (isClosed || isAway) return 0;
     adopt(folder, owner.name, adopted);
     const files = adopted;
     adopted = [];
