@@ -2,7 +2,16 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { Buffer } from "node:buffer";
-import { existsSync, readdirSync, rmSync, statfsSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -292,6 +301,40 @@ describe("collect with a spool", () => {
       assert.equal((await collector.stop()).code, 0, collector.text());
       assert.deepEqual(backend.names(), ALL.slice(0, 10));
     } finally {
+      await collector.stop("SIGKILL");
+      await backend.stop();
+    }
+  });
+
+  it("says nothing of a journal that only can't be looked at, and is written as before", async () => {
+    const [directory, spool] = [folder(), folder()];
+    const backend = await startBackend();
+    const collector = startCollector([directory, "--endpoint", backend.url, "--spool", spool]);
+    const writer = Writer.create(join(directory, "lives.otlp"));
+    const journal = join(spool, "journal");
+    try {
+      const scope = writer.scope({ name: "s" });
+      let count = 0;
+      const record = async (): Promise<void> => {
+        scope.startSpan("span").end();
+        count += 2;
+        await until("it was taken", () => writer.counters().spans.released === count);
+      };
+      await record();
+      renameSync(journal, `${journal}-kept`);
+      symlinkSync(journal, journal);
+      for (const began = performance.now(); performance.now() - began < 2500;) await record();
+      unlinkSync(journal);
+      renameSync(`${journal}-kept`, journal);
+      await record();
+      assert.equal((await collector.stop()).code, 0, collector.text());
+      assert.doesNotMatch(
+        collector.text(),
+        /the journal in \S+ can't|the journal is written again/,
+      );
+      assert.equal(backend.names().length, count / 2);
+    } finally {
+      writer.close();
       await collector.stop("SIGKILL");
       await backend.stop();
     }

@@ -459,9 +459,8 @@ export class Journal implements RequestJournal, FilesJournal {
     const { fd, path } = this.segment!;
     try {
       if (identityOf(lockPath(directory)) === this.lockIdentity && isOpenAs(fd, path)) return true;
-    } catch (error) {
+    } catch {
       // It can't be looked at, which says nothing of what is open.
-      this.report(error);
       return true;
     }
     this.isAway = true;
