@@ -421,9 +421,9 @@ export class Files {
     for (const [reason, count] of drain.reasons) {
       reasons.set(reason, (reasons.get(reason) ?? 0) + count);
     }
-    // Files that continue it wait for nothing any more.
-    file.spansDone = true;
     process.files.splice(process.files.indexOf(file), 1);
+    // What continues it waits for nothing any more, and must not keep it: a process may go on for good.
+    for (const each of process.files) if (each.older === file) each.older = null;
     this.followed.delete(path);
     if (file.isSynced) this.synced--;
     this.byInode.delete(file.inode);

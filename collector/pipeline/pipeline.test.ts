@@ -4,6 +4,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { lockFile, Mapping } from "../../ffi/mod.ts";
+import { MappedFile } from "../../lib/file/mapped.ts";
 import { Writer } from "../../lib/writer.ts";
 import type { Span } from "../../proto/gen/otlp_pb.ts";
 import { FileBuilder, idsOf } from "../../tests/support/build.ts";
@@ -12,6 +13,7 @@ import { record } from "../../tests/support/recording.ts";
 import { inspect } from "../inspect/inspect.ts";
 import { createTailSamplingSink } from "../tail-sampling/sink.ts";
 import { putLogs } from "../testing/append.ts";
+import { heldBy } from "../testing/held.ts";
 import { accept, folders, giveUp, once, run, TestSink, until } from "../testing/run.ts";
 
 const folder = folders("pipeline");
@@ -156,6 +158,61 @@ describe("following", () => {
     pipeline.stop();
     assert.equal(await ended, 0);
     assert.equal(sink.spans.filter(interrupted).length, 0, lines.join("\n"));
+  });
+
+  it("holds nothing of the older generations of a process that goes on", async () => {
+    const directory = folder();
+    const { pipeline, sink, ended } = run([directory]);
+    const { recorder, provider, tracer } = record({ directory });
+    let count = 0;
+    const next = async (generations: number): Promise<number> => {
+      for (let i = 0; i < generations; i++) {
+        const { spans } = recorder.file!;
+        spans.sequenceLimit = spans.claimed + 1;
+        tracer.startSpan(`${count++}`).end();
+      }
+      await until("all spans", () => sink.spans.length === count);
+      await until("older files are gone", () => {
+        return readdirSync(directory).filter((name) => name.endsWith(".otlp")).length <= 2;
+      });
+      return heldBy(pipeline);
+    };
+    const before = await next(10);
+    const after = await next(40);
+    assert.equal(pipeline.files.opened, 51);
+    // One file more may be open than before, which is a few hundred; not forty.
+    assert.ok(after < before + 1000, `${before} before, and after 40 generations ${after}`);
+    void provider.shutdown();
+    await until("no files", () => readdirSync(directory).length === 0);
+    pipeline.stop();
+    assert.equal(await ended, 0);
+  });
+
+  it("takes the older generation away first, and leaves none behind", async () => {
+    const directory = folder();
+    const { pipeline, sink, ended } = run([directory]);
+    const { recorder, provider, tracer } = record({ directory });
+    const held = MappedFile.open(recorder.file!.mapping.path);
+    for (let generation = 1; generation <= 4; generation++) {
+      const { spans } = recorder.file!;
+      spans.sequenceLimit = spans.claimed + 1;
+      tracer.startSpan(`${generation}`).end();
+      // From here on the writer does not look at the first any more.
+      if (generation === 2) assert.ok(held.mapping.lock());
+    }
+    await until("all spans", () => sink.spans.length === 4);
+    const [{ files }] = pipeline.files.processes.values();
+    const [first] = files;
+    const { retireAfter } = first;
+    await until("the first can't be removed", () => first.retireAfter > retireAfter);
+    held.close();
+    await until("older files are gone", () => {
+      return readdirSync(directory).filter((name) => name.endsWith(".otlp")).length <= 2;
+    });
+    void provider.shutdown();
+    await until("no files", () => readdirSync(directory).length === 0);
+    pipeline.stop();
+    assert.equal(await ended, 0);
   });
 
   it("reads two files of one thread beside each other", async () => {

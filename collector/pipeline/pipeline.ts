@@ -620,6 +620,8 @@ export class Pipeline {
       if (process.over) continue;
       for (const file of [...process.files]) {
         if (file.owner !== "superseded" || !hasSuccessor(file)) continue;
+        // The older one first: without the one that continues it, it would stay as long as its process.
+        if (file.older !== null) continue;
         if (file.drain.rings.every((_, ring) => isDrained(file.drain, ring))) {
           if (file.isSynced && this.journal?.secure() === false) continue;
           if (!file.reported) this.reportLosses(process);

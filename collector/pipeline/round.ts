@@ -23,7 +23,7 @@ export interface RoundFile {
   readonly drain: Drain;
   /** 0 for the first file of an isolate, one more for each that continues it. */
   readonly generation: number;
-  /** The file this one continues, where that is (or was) read here too. */
+  /** The file this one continues, while that is read here too. */
   older: RoundFile | null;
   /** Nothing more is to come from its spans ring. */
   spansDone: boolean;
