@@ -54,6 +54,8 @@ const byApplication = namesRead(readEnvironment, {
   OTEL_TRACES_SAMPLER: "traceidratio",
 });
 const ofCollector = namesRead((env) => {
+  // What matters to gRPC alone is read for that alone.
+  for (const protocol of ["http/protobuf", "grpc"] as const) chooseDestinations({ protocol }, env);
   chooseDestinations({}, env);
   chooseAggregation([], env);
 }, { OTEL_EXPORTER_OTLP_ENDPOINT: "https://h" });
