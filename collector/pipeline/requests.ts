@@ -129,7 +129,11 @@ export class Requests {
   }
 
   private newAggregator(options: AggregatorOptions): Aggregator {
-    return new Aggregator((source, ref) => this.assembler.scopeOf(source, ref), options);
+    return new Aggregator((source, ref) => this.assembler.scopeOf(source, ref), {
+      // So that many points need not be gathered, which copies them.
+      maxRequestBytes: MAX_REQUEST_BYTES,
+      ...options,
+    });
   }
 
   /** True when every request of what was recorded is answered. */

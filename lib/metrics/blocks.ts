@@ -101,6 +101,16 @@ export class Handles {
   private free = new Int32Array(16);
   private count = 0;
 
+  /** All that were ever in use are below. */
+  get end(): number {
+    return this.next;
+  }
+
+  /** What `take` gives next. */
+  get following(): number {
+    return this.count > 0 ? this.free[this.count - 1] : this.next;
+  }
+
   /** A number that is not in use. */
   take(): number {
     return this.count > 0 ? this.free[--this.count] : this.next++;

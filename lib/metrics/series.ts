@@ -22,8 +22,9 @@ export const TIME = 4;
 export const ATTRIBUTES = 6;
 export const ATTRIBUTE_BYTES = 7;
 export const HASH = 8;
-/** Index of the stream. */
+/** Index of the stream; GONE in a row that nobody has. */
 export const STREAM = 9;
+const GONE = -1;
 /** Measured since the last collection (1), else minus the collections it was not. */
 export const MEASURED = 10;
 /** Block of the buckets, or handle of the exponential histogram. */
@@ -89,27 +90,33 @@ export class SeriesPool {
 
   /** A new series, all zeros but for its place in the table. */
   add(stream: number, bytes: Bytes, length: number, hash: number): number {
-    const series = this.rows.take();
+    if ((this.used + 1) * 2 > this.table.length) this.rehash();
+    const series = this.rows.following;
     if (series * ROW_DOUBLES === this.doubles.length) {
       this.doubles = grown(this.doubles, this.doubles.length * 2);
       this.words = new Int32Array(this.doubles.buffer);
     }
+    // The last that may fail.
+    const block = length > 0
+      ? this.attributes.allocate(classFor(wordsOf(length), SMALLEST_ATTRIBUTES))
+      : 0;
     const row = series * ROW_WORDS;
-    const use = this.words[row + USE];
-    this.words.fill(0, row, row + ROW_WORDS);
-    this.words[row + USE] = use + 1;
-    this.words[row + NEXT] = NO_SERIES;
-    this.words[row + STREAM] = stream;
-    this.words[row + HASH] = hash;
-    this.words[row + ATTRIBUTE_BYTES] = length;
+    const { words } = this;
+    const use = words[row + USE];
+    // For so few, `fill` costs more.
+    for (let i = row; i < row + ROW_WORDS; i++) words[i] = 0;
+    words[row + USE] = use + 1;
+    words[row + NEXT] = NO_SERIES;
+    words[row + STREAM] = stream;
+    words[row + HASH] = hash;
+    words[row + ATTRIBUTE_BYTES] = length;
     if (length > 0) {
-      const block = this.attributes.allocate(classFor(wordsOf(length), SMALLEST_ATTRIBUTES));
       const own = this.attributes.chunks[chunkOf(block)];
       const offset = offsetOf(block);
       for (let i = 0; i < length; i += 4) own[offset + (i >> 2)] = wordAt(bytes, i, length);
-      this.words[row + ATTRIBUTES] = block;
+      words[row + ATTRIBUTES] = block;
     }
-    if ((this.used + 1) * 2 > this.table.length) this.rehash();
+    this.rows.take();
     this.place(series, hash);
     this.count++;
     return series;
@@ -129,6 +136,7 @@ export class SeriesPool {
     this.table[at] = -1;
     // Whoever remembers the series finds that it is another one.
     this.words[row + USE]++;
+    this.words[row + STREAM] = GONE;
     this.rows.give(series);
     this.count--;
   }
@@ -170,12 +178,14 @@ export class SeriesPool {
   }
 
   private rehash(): void {
-    const { table } = this;
-    const isFull = (this.count + 1) * 4 > table.length;
-    this.table = new Int32Array(isFull ? table.length * 2 : table.length);
+    const { length } = this.table;
+    const isFull = (this.count + 1) * 4 > length;
+    this.table = new Int32Array(isFull ? length * 2 : length);
     this.used = 0;
-    for (let i = 0; i < table.length; i++) {
-      if (table[i] > 0) this.place(table[i] - 1, this.words[(table[i] - 1) * ROW_WORDS + HASH]);
+    // In the order of their rows, not of the table: memory is read faster that way.
+    for (let series = 0; series < this.rows.end; series++) {
+      const row = series * ROW_WORDS;
+      if (this.words[row + STREAM] !== GONE) this.place(series, this.words[row + HASH]);
     }
   }
 }
