@@ -222,7 +222,7 @@ describe("a bad way to the backend", () => {
       const place = mkdtempSync(join(directory, "grpc-"));
       const random = new Random();
       const draw = createDeck<Status>(STATUSES, random);
-      const connections = new Map<string, Attempt[]>();
+      const connections = new Map<object, Attempt[]>();
       const attempts: Attempt[] = [];
       let refuses = true;
       const backend = await startGrpcBackend((reply, count, call) => {
@@ -238,10 +238,12 @@ describe("a bad way to the backend", () => {
           };
           attempts.push(attempt);
           const peer = backend.peers[count - 1];
+          const connection = proxy.connectionFrom(Number(peer.slice(peer.lastIndexOf(":") + 1)));
           // Its connection was closed before it got here: what is sent there now is lost.
           if (peer !== UNKNOWN_PEER) {
-            const onConnection = connections.get(peer) ?? [];
-            connections.set(peer, onConnection);
+            assert.ok(connection !== undefined, peer);
+            const onConnection = connections.get(connection) ?? [];
+            connections.set(connection, onConnection);
             // No more are under way at a time, and an answer overtakes one other at most, a refusal
             // one that takes: if the connection is cut now, only the last ones may have lost theirs.
             const before = onConnection.at(-MAX_RUNNING - 1);

@@ -29,6 +29,8 @@ export interface CuttingProxy {
   readonly port: number;
   /** How often what happened. */
   readonly fates: Map<Fate, number>;
+  /** A connection to the backend, from its port at this end: the system gives a port again later. */
+  connectionFrom(port: number): object | undefined;
   /** From now on connections last, once each of {@linkcode CUTS} has been seen. */
   calm(): void;
   stop(): Promise<void>;
@@ -48,6 +50,7 @@ export async function startCuttingProxy(port: number, random: Random): Promise<C
   const draw = createDeck(cards, random);
   const fates = new Map<Fate, number>();
   const sockets = new Set<Socket>();
+  const connections = new Map<number, object>();
   let isCalm = false;
 
   function keep(socket: Socket): void {
@@ -83,6 +86,7 @@ export async function startCuttingProxy(port: number, random: Random): Promise<C
     if (fate.endsWith("at once")) return;
     const backend = connect(port, "127.0.0.1");
     keep(backend);
+    backend.on("connect", () => connections.set(backend.localPort!, backend));
     const limit = (direction: keyof typeof MAX_BYTES): number =>
       fate.endsWith(direction) ? 1 + random.below(MAX_BYTES[direction]) : Infinity;
     const end = (): void => {
@@ -106,6 +110,7 @@ export async function startCuttingProxy(port: number, random: Random): Promise<C
   return {
     port: (server.address() as AddressInfo).port,
     fates,
+    connectionFrom: (port) => connections.get(port),
     calm: () => isCalm = true,
     stop: () =>
       new Promise((closed) => {
