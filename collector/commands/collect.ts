@@ -103,7 +103,14 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
     return 2;
   }
   const draining = { isPatient: options.once, log };
-  const lanes = spool && createLanes({ spool, maxAgeMs: options.spool!.maxAgeMs, ...draining });
+  /** Something may be copied that is to outlast a loss of power: of a file, or of what an earlier run left. */
+  let syncsCopies = false;
+  const lanes = spool && createLanes({
+    spool,
+    maxAgeMs: options.spool!.maxAgeMs,
+    syncs: () => syncsCopies || spooling!.hasEarlier,
+    ...draining,
+  });
   const delivery = createDelivery(
     options,
     ({ destinations, giveUpAfterMs }) => createSinks(destinations, giveUpAfterMs, others, lanes),
@@ -132,15 +139,13 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
       once: options.once,
       keep: options.keep,
       otherUsers: options.otherUsers,
+      onOpen: ({ isSynced }) => syncsCopies ||= isSynced,
       onClose: (file) => showing?.noteFile(file),
       log,
       journal: spool && openJournal({
         directory: join(spool.folder, "journal"),
         lastMark: (signal) => spool.lastMark(signal),
-        syncStored: () => {
-          lanes!.sync();
-          spool.sync();
-        },
+        syncStored: () => spool.sync(),
         log,
       }),
     });

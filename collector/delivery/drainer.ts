@@ -41,6 +41,8 @@ const AGAIN_MS = 250;
 export interface DrainerOptions {
   /** At the end, go on trying until it is given up; otherwise only while it works. */
   readonly isPatient: boolean;
+  /** What is stored now has to be on the disk before it is answered: who gave it keeps it no longer. */
+  readonly syncs?: () => boolean;
   readonly log: Log;
 }
 
@@ -56,7 +58,7 @@ export function createDrainer(
   signal: Signal,
   spool: Spool,
   behind: Sink,
-  { isPatient, log }: DrainerOptions,
+  { isPatient, syncs = () => false, log }: DrainerOptions,
 ): Drainer {
   const { waiting } = spool.counts[signal];
   const sending = new Set<Promise<void>>();
@@ -119,7 +121,7 @@ export function createDrainer(
     if (left.length > 0) hasGivenUp = true;
     // Of a request that was parted, what was delivered is not to be sent again.
     const isDone = left.every((part) =>
-      part.body !== body && "id" in spool.put(signal, part.body, part.items)
+      part.body !== body && "id" in spool.put(signal, part.body, part.items, { sync: syncs() })
     );
     if (!isDone) {
       spool.giveBack(id);
@@ -163,7 +165,7 @@ export function createDrainer(
       // A mark says that everything before is stored, or answered.
       const placed = unstored > 0
         ? { refused: "failed" as const }
-        : spool.put(signal, body, items, { take, mark });
+        : spool.put(signal, body, items, { take, mark, sync: syncs() });
       if ("refused" in placed) {
         if (unstored === 0) say(placed.refused);
         refusedAt = performance.now();

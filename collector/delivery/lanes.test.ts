@@ -7,6 +7,8 @@ import { describe, it } from "node:test";
 import type { Signal } from "../../lib/otlp/request.ts";
 import { openSpool } from "../../lib/spool/mod.ts";
 import { type Parcel, SendQueue, type Sink } from "../pipeline/queue.ts";
+import { ownRuntime, start } from "../../tests/support/runtimes.ts";
+import { ROOT } from "../../tools/runtimes.ts";
 import type { Outcome, SenderState } from "../send/send.ts";
 import { createTailSamplingSink } from "../tail-sampling/sink.ts";
 import { createProcessingSink } from "../processors/sink.ts";
@@ -70,7 +72,23 @@ function attach(lanes: Lanes, { url }: Endpoint, sink: Sink, signal: Signal = "t
   return lanes.attach(placeOfEndpoint(signal, url), { [signal]: sink })[signal]!;
 }
 
+const STAND_IN = ownRuntime === "bun"
+  ? ["--preload", join(ROOT, "lib/spool/testing/calls.bun.ts")]
+  : [`--import-map=${join(ROOT, "lib/spool/testing/calls.json")}`];
+
 describe("spools of several endpoints", () => {
+  it("have a copy on the disk before it is acknowledged where it came from, if asked", async () => {
+    const program = join(ROOT, "collector/delivery/testing/copied.ts");
+    const done = async (syncs: string): Promise<string[]> => {
+      const { output } = start(ownRuntime, program, [folder(), syncs], { flags: STAND_IN });
+      return (await output).trim().split("\n");
+    };
+    const acknowledge = "acknowledge /traces/tmp";
+    assert.deepEqual(await done("no"), [acknowledge]);
+    const copies = ["sync /endpoints/a-traces/tmp", "sync /endpoints/b-traces/tmp"];
+    assert.deepEqual(await done("syncs"), [...copies, acknowledge]);
+  });
+
   it("count what has arrived at all, and drop what one has refused", async () => {
     const [a, b] = [new Endpoint("http://a"), new Endpoint("http://b")];
     const { lanes } = open(folder());

@@ -52,8 +52,6 @@ export interface Lanes {
   describe(): string[];
   /** Requests that are left. */
   readonly left: number;
-  /** Waits until what is stored is on the disk. */
-  sync(): void;
   /** Ends it, after the sinks were closed. */
   close(): void;
 }
@@ -168,9 +166,6 @@ export function createLanes({ spool, maxAgeMs, ...options }: LaneOptions): Lanes
     describe: () => [...lanes.values()].flatMap(({ spooling }) => spooling.describe()),
     get left() {
       return [...lanes.values()].reduce((sum, { spooling }) => sum + spooling.left, 0);
-    },
-    sync() {
-      for (const { isOpen, spooling } of lanes.values()) if (isOpen) spooling.spool.sync();
     },
     close() {
       clearInterval(timer);

@@ -118,6 +118,7 @@ describe("a sink with a spool", () => {
     const dir = folder();
     const first = set(dir);
     for (const text of "abcde") await first.store(text);
+    assert.equal(first.spooling.hasEarlier, false);
     first.backend.waiting.splice(0)[0].answer(accept(1));
     await until("a is acknowledged", () => first.spooling.left === 4);
     await first.end();
@@ -125,9 +126,11 @@ describe("a sink with a spool", () => {
     const second = set(dir);
     assert.match(second.lines[0], /^info 4 requests of an earlier run wait in the spool/);
     await second.store("f");
+    assert.equal(second.spooling.hasEarlier, true);
     second.backend.open();
     await until("all are taken", () => second.spooling.left === 0);
     assert.deepEqual(second.backend.taken, [..."bcdef"]);
+    await until("nothing of the first is left", () => !second.spooling.hasEarlier);
     await second.end();
   });
 

@@ -27,6 +27,8 @@ export interface Spooling {
   describe(): string[];
   /** Requests that are left. */
   readonly left: number;
+  /** Some of these may be of collectors that are gone. */
+  readonly hasEarlier: boolean;
   /** Ends it, after the sinks were closed. */
   close(): void;
 }
@@ -88,6 +90,7 @@ export function createSpooling(
   };
   const look = setInterval(() => {
     checkFolder();
+    hasEarlier &&= countLeft() > 0;
     for (const { pump } of drainers.values()) pump();
     for (const signal of SIGNALS) {
       const { dropped, unsynced } = spool.counts[signal];
@@ -109,6 +112,7 @@ export function createSpooling(
     try {
       const count = spool.adopt();
       if (count === 0) return;
+      hasEarlier = true;
       log("info", `${count} requests${forIt} of a collector that is gone are sent now`);
     } catch (error) {
       log("warn", `the spool ${place} can't be looked at: ${(error as Error).message}`);
@@ -122,6 +126,7 @@ export function createSpooling(
   };
   const countLeft = (): number => SIGNALS.reduce((total, signal) => total + leftIn(signal), 0);
   const found = countLeft();
+  let hasEarlier = found > 0;
   if (found > 0) {
     log("info", `${found} requests of an earlier run${forIt} wait in the spool ${place}`);
   }
@@ -136,6 +141,9 @@ export function createSpooling(
     },
     get left() {
       return countLeft();
+    },
+    get hasEarlier() {
+      return hasEarlier;
     },
     describe() {
       const lines: string[] = [];

@@ -49,6 +49,8 @@ export interface FilesOptions {
   /** Read files of other users, wherever they are. Default: see `ownership.ts`. */
   readonly otherUsers?: boolean;
   readonly log: Log;
+  /** Called with each file before anything of it is taken. */
+  readonly onOpen?: (file: FollowedFile) => void;
   /** Called with each file before it is closed. */
   readonly onClose?: (file: FollowedFile) => void;
   /** Descriptors that this process may have open; by default what the system says. */
@@ -232,6 +234,7 @@ export class Files {
         this.byInode.set(opened.followed.inode, opened.followed);
         this.opened++;
         if (opened.followed.isSynced) this.synced++;
+        options.onOpen?.(opened.followed);
         this.journal?.opened(opened.followed);
         // What the dead left is given back when it was delivered, and not when it was taken. (A writer
         // without a lock is asked after when it is quiet: not to be seen is not to be dead.)

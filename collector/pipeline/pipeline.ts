@@ -52,6 +52,8 @@ export interface PipelineOptions {
   readonly otherUsers?: boolean;
   readonly log: Log;
   readonly limits?: Limits;
+  /** Called with each file before anything of it is taken. */
+  readonly onOpen?: (file: FollowedFile) => void;
   /** Called with each file before it is closed. */
   readonly onClose?: (file: FollowedFile) => void;
   /** Descriptors that this process may have open; by default what the system says. */

@@ -101,6 +101,8 @@ export interface PutOptions {
    * out, and is to be acknowledged or given back.
    */
   readonly take?: boolean;
+  /** Wait until it is on the disk, as `sync: "record"` does for every request. */
+  readonly sync?: boolean;
 }
 
 /** A request that is stored. */
@@ -279,6 +281,7 @@ export function openSpool(path: string, options: SpoolOptions = {}): Spool {
     isAgain = false,
   ): Placed | Refused {
     const { mark = NO_MARK, take = false } = options;
+    const waits = options.sync === true || sync === "record";
     if (mark.length > MAX_MARK_BYTES) {
       throw new RangeError(`a mark of ${mark.length} bytes: at most ${MAX_MARK_BYTES}`);
     }
@@ -315,7 +318,7 @@ export function openSpool(path: string, options: SpoolOptions = {}): Spool {
       const at = segment.end;
       const size = segment.bytes;
       try {
-        append(segment, mark, body, items, time, sync === "record");
+        append(segment, mark, body, items, time, waits);
       } finally {
         counts.bytes += segment.bytes - size;
       }

@@ -17,6 +17,8 @@ const COMPLETE = `rename ${SEGMENT} new/spool/traces/N.seg`;
 const MARK = "new/spool/traces/OWNER.new";
 /** The mark is on the disk before it has its name, and what it was in is removed. */
 const CLOSED = [
+  `acknowledge ${SEGMENT}`,
+  `acknowledge ${SEGMENT}`,
   `sync ${SEGMENT}`,
   COMPLETE,
   `open ${MARK}`,
@@ -31,15 +33,17 @@ async function steps(sync: string): Promise<string[][]> {
 }
 
 describe("a spool that waits for the disk", () => {
-  it("with each request waits for the names of its file and folders, once", async () => {
-    const [opened, first, second, synced, closed] = await steps("record");
-    assert.deepEqual(opened.slice(0, 3), ["sync new/spool", "sync new", "sync ."]);
-    const stored = [`open ${SEGMENT}`, `sync ${SEGMENT}`, "sync new/spool/traces"];
-    assert.deepEqual(first, stored);
-    assert.deepEqual(second, [`sync ${SEGMENT}`, COMPLETE, ...stored]);
-    assert.deepEqual(synced, [`sync ${SEGMENT}`]);
-    assert.deepEqual(closed, CLOSED);
-  });
+  for (const sync of ["record", "asked"]) {
+    it(`with each request, ${sync}, waits for the names of its file and folders, once`, async () => {
+      const [opened, first, second, synced, closed] = await steps(sync);
+      assert.deepEqual(opened.slice(0, 3), ["sync new/spool", "sync new", "sync ."]);
+      const stored = [`open ${SEGMENT}`, `sync ${SEGMENT}`, "sync new/spool/traces"];
+      assert.deepEqual(first, stored);
+      assert.deepEqual(second, [`sync ${SEGMENT}`, COMPLETE, ...stored]);
+      assert.deepEqual(synced, [`sync ${SEGMENT}`]);
+      assert.deepEqual(closed, CLOSED);
+    });
+  }
 
   it("from time to time waits for them then", async () => {
     const [, first, second, synced, closed] = await steps("1000000");

@@ -1,5 +1,6 @@
 /**
- * Stands in for `node:fs`, and notes which files are made, synced and renamed.
+ * Stands in for `node:fs`, and notes which files are made, synced and renamed, and where a single byte is
+ * written: what a spool does to acknowledge.
  *
  * @module
  */
@@ -9,7 +10,7 @@ export * from "node:fs";
 
 // Where this takes the place of the module, its functions would be these.
 const { openSync: open, closeSync: close, fsyncSync: fsync, fdatasyncSync: fdatasync } = real;
-const rename = real.renameSync;
+const { renameSync: rename, writeSync: write } = real;
 const paths = new Map<number, string>();
 
 /** What was done, in order. */
@@ -40,4 +41,15 @@ export function fdatasyncSync(fd: number): void {
 export function renameSync(from: string, to: string): void {
   calls.push(`rename ${from} ${to}`);
   rename(from, to);
+}
+
+export function writeSync(
+  fd: number,
+  bytes: Uint8Array,
+  offset: number,
+  length: number,
+  position: number,
+): number {
+  if (length === 1) calls.push(`acknowledge ${paths.get(fd)}`);
+  return write(fd, bytes, offset, length, position);
 }

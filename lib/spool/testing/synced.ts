@@ -1,5 +1,6 @@
 /**
- * Stores two requests with marks, each in a segment of its own, and takes them: `synced.ts FOLDER SYNC`.
+ * Stores two requests with marks, each in a segment of its own, and takes them: `synced.ts FOLDER SYNC`,
+ * where that is "record", milliseconds, or "asked": with these requests alone.
  * Then opens a spool with one of them as whoever is killed leaves it. Prints which files were opened, synced
  * and renamed for each step.
  *
@@ -17,12 +18,12 @@ const steps: string[] = [];
 const endStep = (): void => void steps.push(calls.splice(0).join("\n"));
 
 const spool = openSpool(`${folder}/new/spool`, {
-  sync: sync === "record" ? "record" : Number(sync),
+  sync: sync === "record" ? "record" : Number(sync) || "segment",
   segmentBytes: 50,
 });
 endStep();
 for (const body of ["a", "b"]) {
-  spool.put("traces", Buffer.from(body), 1, { mark: Buffer.from(body) });
+  spool.put("traces", Buffer.from(body), 1, { mark: Buffer.from(body), sync: sync === "asked" });
   endStep();
 }
 const [name] = readdirSync(join(spool.folder, "traces")).filter((name) => name.endsWith("tmp"));
