@@ -16,6 +16,8 @@ export const SPOOL_SIGNALS: readonly SpoolSignal[] = ["traces", "metrics", "logs
 export type Ending = "tmp" | "seg" | "mark";
 /** Ending of the file that an owner holds locked for as long as it lives. */
 export const LOCK_ENDING = ".lock";
+/** Ending of a mark that is not whole yet. */
+export const UNFINISHED_ENDING = ".new";
 
 /** What the name of a segment or a mark says. */
 export interface Name {
@@ -58,9 +60,10 @@ export function parseName(name: string): Name | null {
   };
 }
 
-const LOCK_PATTERN = /^(\d+-[0-9a-f]{8})\.lock$/;
+const OWNER_PATTERN = /^\d+-[0-9a-f]{8}$/;
 
-/** Whose lock file that is; null for another file. */
-export function ownerOfLock(name: string): string | null {
-  return LOCK_PATTERN.exec(name)?.[1] ?? null;
+/** Whose file with that ending it is; null for another file. */
+export function ownerOf(name: string, ending: string): string | null {
+  const owner = name.slice(0, -ending.length);
+  return name.endsWith(ending) && OWNER_PATTERN.test(owner) ? owner : null;
 }

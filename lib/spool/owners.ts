@@ -13,11 +13,13 @@ import {
   LOCK_ENDING,
   type Name,
   newOwner,
-  ownerOfLock,
+  ownerOf,
   parseName,
   SPOOL_SIGNALS,
   type SpoolSignal,
+  UNFINISHED_ENDING,
 } from "./names.ts";
+import { removePath } from "./segment.ts";
 
 /** Somebody who stores and delivers, in one folder. */
 export interface Owner {
@@ -67,6 +69,9 @@ export function adopt(folder: string, owner: string, adopted: Adopted[]): void {
   };
   for (const signal of SPOOL_SIGNALS) {
     for (const file of readdirSync(join(folder, signal)).sort()) {
+      const unfinished = ownerOf(file, UNFINISHED_ENDING);
+      // What it was made of is still there.
+      if (unfinished !== null && isDead(unfinished)) removePath(join(folder, signal, file));
       const was = parseName(file);
       if (was === null || !isDead(was.owner)) continue;
       const ending = was.ending === "tmp" ? "seg" : was.ending;
@@ -81,7 +86,7 @@ export function adopt(folder: string, owner: string, adopted: Adopted[]): void {
     }
   }
   for (const file of readdirSync(folder)) {
-    const name = ownerOfLock(file);
+    const name = ownerOf(file, LOCK_ENDING);
     // Taking the lock and giving it back removes the file.
     if (name === null || !isDead(name)) continue;
     const lock = lockFile(join(folder, file));

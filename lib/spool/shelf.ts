@@ -14,7 +14,7 @@ import {
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
-import { formatName, newSalt, type SpoolSignal } from "./names.ts";
+import { formatName, newSalt, type SpoolSignal, UNFINISHED_ENDING } from "./names.ts";
 import {
   closeFile,
   createFile,
@@ -342,7 +342,7 @@ export function remakeMark(shelf: Shelf): void {
 function writeMark({ folder, owner, syncsMarks }: Shelf, mark: Uint8Array, number: number): string {
   const salt = newSalt();
   const path = join(folder, formatName({ number, salt, owner, ending: "mark" }));
-  const unfinished = join(folder, `${owner}.new`);
+  const unfinished = join(folder, owner + UNFINISHED_ENDING);
   const bytes = Buffer.alloc(4 + mark.length);
   bytes.writeUInt32LE(crc32(mark, salt));
   bytes.set(mark, 4);

@@ -820,10 +820,31 @@ describe("damage", () => {
     }
   });
 
+  it("of a kill while a mark is written leaves nothing behind, and takes nothing from a living owner", () => {
+    const dir = folder();
+    const living = openSpool(dir);
+    const [lock] = readdirSync(dir).filter((name) => name.endsWith(".lock"));
+    const unfinished = (owner: string): string => {
+      writeFileSync(join(dir, "traces", `${owner}.new`), "a mark, as far as it was writ");
+      return `${owner}.new`;
+    };
+    const kept = unfinished(lock.replace(".lock", ""));
+    // One of these has ended as it should otherwise, the other was killed.
+    unfinished("1-00000001");
+    unfinished("1-00000002");
+    writeFileSync(join(dir, "1-00000002.lock"), "");
+    openSpool(dir).close();
+    assert.deepEqual(files(dir), [kept]);
+    assert.deepEqual(readdirSync(dir).filter((name) => name.endsWith(".lock")), [lock]);
+    living.close();
+    openSpool(dir).close();
+    assert.deepEqual(files(dir), []);
+  });
+
   it("leaves alone what is not its own", () => {
     const dir = folder();
     openSpool(dir).close();
-    const names = ["notes.txt", "000000000001-00000000.1-abc.seg", ".nomedia"];
+    const names = ["notes.txt", "000000000001-00000000.1-abc.seg", ".nomedia", "1-abc.new"];
     for (const name of names) writeFileSync(join(dir, "traces", name), "mine");
     const spool = openSpool(dir, { maxBytes: 1000 });
     for (let i = 0; i < 100; i++) put(spool, String(i));
