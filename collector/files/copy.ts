@@ -4,10 +4,11 @@
  *
  * @module
  */
-import { closeSync, fstatSync, readSync, statSync } from "node:fs";
+import { closeSync, fstatSync, readSync } from "node:fs";
 import type { GrowingFile } from "../../lib/dictionary/read.ts";
 import { type Extension, readExtension } from "../../lib/file/extension.ts";
 import { FormatError, type Geometry, readGeometry } from "../../lib/file/geometry.ts";
+import { inodeAt, inodeOf } from "../../lib/file/inode.ts";
 import {
   AVAILABILITY_BYTES,
   DICTIONARY_END,
@@ -83,14 +84,13 @@ export class FileCopy {
   private dictionaryTo = 0;
 
   private constructor(path: string, fd: number) {
-    const { dev, ino, size: bytes } = fstatSync(fd, { bigint: true });
-    const size = Number(bytes);
+    const { size } = fstatSync(fd);
     if (size > MAX_FILE_BYTES) {
       throw new FormatError(path, `the file has ${size} bytes: more than any writer makes`);
     }
     this.path = path;
     this.fd = fd;
-    this.inode = `${dev}:${ino}`;
+    this.inode = inodeOf(fd);
     this.memory = new MemoryFile(size);
     this.read(0, Math.min(FIRST_RING_OFFSET, size));
     const { memory } = this;
@@ -184,8 +184,7 @@ export class FileCopy {
 
   /** Does its path still name this file? */
   isAtPath(): boolean {
-    const there = statSync(this.path, { bigint: true, throwIfNoEntry: false });
-    return there !== undefined && `${there.dev}:${there.ino}` === this.inode;
+    return inodeAt(this.path) === this.inode;
   }
 
   /** Closes the descriptor; what was copied stays. */

@@ -7,6 +7,7 @@
 import { descriptorLimit, SystemError } from "../../ffi/mod.ts";
 import { FormatError, holdsGeometry } from "../../lib/file/geometry.ts";
 import { readLoss } from "../../lib/file/extension.ts";
+import { inodeOf } from "../../lib/file/inode.ts";
 import { addLedgers, readLedger, type RingLedger } from "../../lib/file/ledger.ts";
 import { ownerState } from "../../lib/file/owner.ts";
 import { LEFTOVER_SUFFIX } from "../../lib/file/places.ts";
@@ -20,7 +21,6 @@ import {
   closeFile,
   type FollowedFile,
   type FollowedProcess,
-  inodeOf,
   openFile,
   type Resumed,
 } from "./follow.ts";

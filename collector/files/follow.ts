@@ -3,12 +3,13 @@
  *
  * @module
  */
-import { statSync, unlinkSync } from "node:fs";
+import { unlinkSync } from "node:fs";
 import process from "node:process";
 import { type HeldLock, lockFile } from "../../ffi/mod.ts";
 import { readBootId } from "../../lib/file/boot.ts";
 import { type Extension, readExtension, writeReader } from "../../lib/file/extension.ts";
 import { type Geometry, readGeometry } from "../../lib/file/geometry.ts";
+import { inodeOf } from "../../lib/file/inode.ts";
 import { MappedFile } from "../../lib/file/mapped.ts";
 import { READER_SUFFIX } from "../../lib/file/places.ts";
 import type { Assembler } from "../../lib/otlp/assemble.ts";
@@ -91,12 +92,6 @@ export type Opened =
   | { readonly heldBy: number | null }
   /** It belongs to this user, whose files were not asked for. */
   | { readonly foreign: number };
-
-/** What identifies a file whatever its name is. */
-export function inodeOf(path: string): string {
-  const { dev, ino } = statSync(path, { bigint: true });
-  return `${dev}:${ino}`;
-}
 
 /**
  * Opens a file and becomes its reader. Throws FormatError and SystemError; the file is not changed

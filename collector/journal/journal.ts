@@ -19,7 +19,7 @@ import { randomBytes } from "node:crypto";
 import { closeSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileSizeLimit, type HeldLock, lockFile } from "../../ffi/mod.ts";
-import { identityOf, isOpenAs } from "../../lib/spool/place.ts";
+import { inodeAt, isOpenAs } from "../../lib/file/inode.ts";
 import type { AggregatorOptions } from "../../lib/metrics/aggregate.ts";
 import type { View } from "../../lib/metrics/views.ts";
 import { RING_NAMES } from "../../lib/format/layout.ts";
@@ -176,7 +176,7 @@ export class Journal implements RequestJournal, FilesJournal {
   private written!: SettingsEntry;
 
   private lock: HeldLock;
-  private lockIdentity: string | null;
+  private lockInode: string | null;
   /** When it was looked at whether that is still where it was, ms of `performance.now()`. */
   private lookedAt = performance.now();
   /** Somebody has removed or replaced it: it is to be made again. */
@@ -191,7 +191,7 @@ export class Journal implements RequestJournal, FilesJournal {
   constructor(options: JournalOptions, lock: HeldLock) {
     this.options = options;
     this.lock = lock;
-    this.lockIdentity = identityOf(lockPath(options.directory));
+    this.lockInode = inodeAt(lockPath(options.directory));
     this.problems = createProblems(options.log, () => performance.now());
   }
 
@@ -458,7 +458,7 @@ export class Journal implements RequestJournal, FilesJournal {
     const { directory, log } = this.options;
     const { fd, path } = this.segment!;
     try {
-      if (identityOf(lockPath(directory)) === this.lockIdentity && isOpenAs(fd, path)) return true;
+      if (inodeAt(lockPath(directory)) === this.lockInode && isOpenAs(fd, path)) return true;
     } catch {
       // It can't be looked at, which says nothing of what is open.
       return true;
@@ -478,14 +478,14 @@ export class Journal implements RequestJournal, FilesJournal {
     const { directory } = this.options;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     const path = lockPath(directory);
-    if (identityOf(path) !== this.lockIdentity) {
+    if (inodeAt(path) !== this.lockInode) {
       const lock = lockFile(path);
       if ("heldBy" in lock) {
         throw new Error(`it is that of ${lock.heldBy ?? "another collector"} now`);
       }
       this.lock.release();
       this.lock = lock;
-      this.lockIdentity = identityOf(path);
+      this.lockInode = inodeAt(path);
     }
     const [newest = 0] = listSegments(directory);
     this.nextNumber = Math.max(this.nextNumber, newest + 1);

@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { statSync } from "node:fs";
 import { FormatError } from "../../lib/file/geometry.ts";
+import { inodeAt } from "../../lib/file/inode.ts";
 import type { OwnerState } from "../../lib/file/owner.ts";
 import { RING_NAMES } from "../../lib/format/layout.ts";
 import { ownerOf, whyOpen } from "../files/copied-owner.ts";
@@ -197,9 +197,4 @@ function countOf(files: readonly Watched[]): number {
   let count = 0;
   for (const { file: { drain } } of files) for (const ring of drain.rings) count += ring.taken;
   return count;
-}
-
-function inodeAt(path: string): string | null {
-  const there = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return there === undefined ? null : `${there.dev}:${there.ino}`;
 }

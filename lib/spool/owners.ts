@@ -7,7 +7,7 @@
 import { existsSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { type HeldLock, isLocked, lockFile } from "../../ffi/mod.ts";
-import { identityOf } from "./place.ts";
+import { inodeAt } from "../file/inode.ts";
 import {
   formatName,
   LOCK_ENDING,
@@ -27,7 +27,7 @@ export interface Owner {
   readonly lock: HeldLock;
   /** Its lock file, and which one that is. */
   readonly path: string;
-  readonly identity: string | null;
+  readonly inode: string | null;
 }
 
 /**
@@ -41,7 +41,7 @@ export function becomeOwner(folder: string): Owner {
   const lock = lockFile(path);
   // Nobody else has this name.
   if ("heldBy" in lock) throw new Error(`${folder}: ${name} is locked by ${lock.heldBy}`);
-  return { name, lock, path, identity: identityOf(path) };
+  return { name, lock, path, inode: inodeAt(path) };
 }
 
 /** A file that was another owner's. */

@@ -4,9 +4,10 @@
  *
  * @module
  */
-import { closeSync, fstatSync, openSync, readSync, renameSync, statSync, writeSync } from "node:fs";
+import { closeSync, openSync, readSync, renameSync, writeSync } from "node:fs";
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
+import { inodeAt, isOpenAs } from "../file/inode.ts";
 import type { Owner } from "./owners.ts";
 import { formatName } from "./names.ts";
 import { removePath, type Segment } from "./segment.ts";
@@ -14,34 +15,8 @@ import { remakeMark, type Shelf } from "./shelf.ts";
 
 const COPY_BYTES = 256 << 10;
 
-/**
- * Which file that is; null when there is none.
- *
- * @throws the system's error.
- */
-export function identityOf(path: string): string | null {
-  try {
-    const { dev, ino } = statSync(path, { bigint: true });
-    return `${dev}:${ino}`;
-  } catch (error) {
-    const { code } = error as { code?: string };
-    if (code === "ENOENT" || code === "ENOTDIR") return null;
-    throw error;
-  }
-}
-
-/**
- * Whether a path leads to the file that is open.
- *
- * @throws the system's error.
- */
-export function isOpenAs(fd: number, path: string): boolean {
-  const { dev, ino } = fstatSync(fd, { bigint: true });
-  return identityOf(path) === `${dev}:${ino}`;
-}
-
 function isThere({ fd, path }: Segment): boolean {
-  return fd < 0 ? identityOf(path) !== null : isOpenAs(fd, path);
+  return fd < 0 ? inodeAt(path) !== null : isOpenAs(fd, path);
 }
 
 /**
@@ -50,10 +25,10 @@ function isThere({ fd, path }: Segment): boolean {
  *
  * @throws the system's error.
  */
-export function isInPlace({ path, identity }: Owner, shelves: readonly Shelf[]): boolean {
-  if (identityOf(path) !== identity) return false;
+export function isInPlace({ path, inode }: Owner, shelves: readonly Shelf[]): boolean {
+  if (inodeAt(path) !== inode) return false;
   return shelves.every(({ folder, writing }) =>
-    writing === null ? identityOf(folder) !== null : isThere(writing)
+    writing === null ? inodeAt(folder) !== null : isThere(writing)
   );
 }
 

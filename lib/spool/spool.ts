@@ -10,9 +10,10 @@ import { clearInterval, setInterval } from "node:timers";
 import { fileSizeLimit } from "../../ffi/mod.ts";
 import { sharing, type SpoolBudget } from "./budget.ts";
 import { makeFolder } from "../file/folder.ts";
+import { inodeAt } from "../file/inode.ts";
 import { parseName, SPOOL_SIGNALS, type SpoolSignal } from "./names.ts";
 import { adopt, type Adopted, becomeOwner } from "./owners.ts";
-import { identityOf, isInPlace, putBack } from "./place.ts";
+import { isInPlace, putBack } from "./place.ts";
 import { HEADER_BYTES, MAX_BODY_BYTES, MAX_MARK_BYTES } from "./record.ts";
 import {
   acknowledge,
@@ -357,7 +358,7 @@ export function openSpool(path: string, options: SpoolOptions = {}): Spool {
   /** As far as it can be done; it is called again where it throws. */
   function makeAgain(): void {
     for (const { folder } of all) makeFolder(folder, sync !== "none");
-    if (identityOf(owner.path) !== owner.identity) {
+    if (inodeAt(owner.path) !== owner.inode) {
       const before = owner;
       owner = becomeOwner(folder);
       before.lock.release();
