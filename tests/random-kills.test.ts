@@ -3,14 +3,11 @@
  * that a writer had done is delivered, and again only what was on its way when the collector died.
  */
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { MOST_FAR } from "../collector/delivery/drainer.ts";
-import { forEachSignal, SIGNALS } from "../collector/pipeline/signals.ts";
 import { folders } from "../collector/testing/run.ts";
-import type { Signal } from "../lib/otlp/request.ts";
-import { type Backend, startBackend } from "./support/backend.ts";
+import { Arrivals } from "./support/arrivals.ts";
+import { startBackend } from "./support/backend.ts";
 import { type Observed, startCollector } from "./support/collector.ts";
 import { sleep, until } from "./support/journaled.ts";
 import { OPEN_CALLS, PressedWriter } from "./support/pressed.ts";
@@ -27,60 +24,6 @@ const WRITERS = 2;
 const WINDOW_MS = 150;
 
 const folder = folders("random-kills");
-
-/**
- * As many requests of a signal are on their way at most: sent, and not yet marked as done in the spool. Sums
- * are never overtaken; of others there are several while the endpoint is slow to answer.
- */
-const ON_THE_WAY: Readonly<Record<Signal, number>> = {
-  traces: MOST_FAR,
-  metrics: 1,
-  logs: MOST_FAR,
-};
-
-/**
- * Requests without those that came before. Only what was on its way when a collector was killed may come
- * again, and since requests leave in their order that is among the last that came before the kill.
- */
-class Arrivals {
-  /** Collectors that were killed so far. */
-  kills = 0;
-  /** Requests that came again. */
-  again = 0;
-  private readonly seen = new Map<string, number>();
-  /** The last that came, each once. */
-  private readonly last = forEachSignal((): string[] => []);
-
-  take({ bodies }: Backend): Pick<Backend, "bodies"> {
-    const fresh = { traces: [], metrics: [], logs: [] } as Record<
-      keyof Backend["bodies"],
-      Uint8Array[]
-    >;
-    for (const signal of SIGNALS) {
-      const last = this.last[signal];
-      for (const body of bodies[signal].splice(0)) {
-        const hash = `${signal} ${createHash("sha1").update(body).digest("base64")}`;
-        const before = this.seen.get(hash);
-        if (before === undefined) fresh[signal].push(body);
-        else {
-          assert.ok(before < this.kills, `the same ${signal} came twice from one collector`);
-          const { length } = last;
-          const behind = length - last.indexOf(hash);
-          assert.ok(
-            behind <= ON_THE_WAY[signal],
-            `${signal} came again that ${behind <= length ? behind : "many"} requests ago had come`,
-          );
-          this.again++;
-        }
-        this.seen.set(hash, this.kills);
-        if (last.includes(hash)) continue;
-        last.push(hash);
-        if (last.length > ON_THE_WAY[signal]) last.shift();
-      }
-    }
-    return { bodies: fresh };
-  }
-}
 
 describe("writers and a collector that are killed at random moments", () => {
   it(`deliver all there was: ${ROUNDS} rounds (seed ${seed})`, { timeout: 1_800_000 }, async () => {
