@@ -3,7 +3,17 @@ import { join, relative } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { ROOT } from "./runtimes.ts";
-import { findTests, judge, type Outcome, runFile, startsCollector, summary } from "./test.ts";
+import {
+  ALONE,
+  findTests,
+  judge,
+  LONG,
+  type Outcome,
+  runFile,
+  share,
+  startsCollector,
+  summary,
+} from "./test.ts";
 
 const runtime = process.versions.bun ? "bun" : "deno";
 
@@ -117,6 +127,30 @@ describe("tools/test.ts", () => {
     const files = findTests(ROOT).filter(startsCollector).map((file) => relative(ROOT, file));
     assert.ok(files.includes("collector/main.test.ts"), files.join());
     assert.ok(!files.includes("collector/pipeline/pipeline.test.ts"), files.join());
+  });
+
+  it("begins with the long ones, one at a time while there are others", async () => {
+    const begun: string[] = [];
+    let endFirst = (): void => {};
+    const last = new Promise<void>((resolve) => endFirst = resolve);
+    await share({ long: ["soak", "outage"], rest: ["a", "b", "c"] }, 2, async (each) => {
+      begun.push(each);
+      // The first one goes on until everything else has begun.
+      if (each === "outage") endFirst();
+      if (each === "soak") await last;
+    });
+    assert.deepEqual(begun, ["soak", "a", "b", "c", "outage"]);
+    const alone: string[] = [];
+    await share({ long: ["soak", "outage"], rest: ["a"] }, 1, async (each) => {
+      await Promise.resolve();
+      alone.push(each);
+    });
+    assert.deepEqual(alone, ["soak", "outage", "a"]);
+  });
+
+  it("knows long files that there are", () => {
+    const files = new Set(findTests(ROOT).map((file) => relative(ROOT, file)));
+    assert.deepEqual([...LONG, ...ALONE].filter((file) => !files.has(file)), []);
   });
 
   it("names skipped tests in the last line only when there are any", () => {

@@ -6,8 +6,8 @@
  *     deno task test [FILE…]
  *
  * Two files run at a time where there are two cores (OTLP_MMAP_TEST_JOBS says how many): most of
- * them wait for other processes most of the time; those in ALONE run by themselves. What a file prints is
- * shown when it has ended.
+ * them wait for other processes most of the time. Those in LONG begin first, one after the other, and
+ * those in ALONE run by themselves. What a file prints is shown when it has ended.
  *
  * Ends with `N passed, N failed` (and `, N skipped`), after the reasons of whatever was skipped. A
  * process that ends with anything but 0 is at least one failure, as is a file without tests.
@@ -174,27 +174,34 @@ async function compiled(folder: string): Promise<string | undefined> {
 /** How many files run at a time. */
 const JOBS = Number(process.env.OTLP_MMAP_TEST_JOBS) || Math.min(2, availableParallelism());
 
-/** These want the whole machine, and come at the end, one after the other. */
-const ALONE = new Set(["tests/many-processes.test.ts"]);
+/**
+ * These take more than a minute each, and have rates to keep. They begin first, so that the suite does
+ * not end with one of them alone, and run one at a time for as long as there are others.
+ */
+export const LONG: readonly string[] = [
+  "tests/soak.test.ts",
+  "tests/flaky.test.ts",
+  "tests/outage.test.ts",
+];
 
-/** Takes the runs in their order, so many at a time. */
-async function runAll(
-  runs: readonly Run[],
+/** These want the whole machine, and come at the end, one after the other. */
+export const ALONE: readonly string[] = ["tests/many-processes.test.ts"];
+
+function isIn(files: readonly string[], { file }: Run): boolean {
+  return files.includes(relative(ROOT, file));
+}
+
+/** Does everything, so much at a time: the first worker begins with what is long, the others with the rest. */
+export async function share<T>(
+  { long, rest }: { long: readonly T[]; rest: readonly T[] },
   jobs: number,
-  add: (outcome: Outcome) => void,
+  work: (each: T) => Promise<void>,
 ): Promise<void> {
-  const left = [...runs];
-  const work = async (): Promise<void> => {
-    for (let each = left.shift(); each !== undefined; each = left.shift()) {
-      const start = performance.now();
-      const show = (printed: string): void => {
-        const seconds = ((performance.now() - start) / 1000).toFixed(1);
-        console.log(`\n=== ${titleOf(each)} (${seconds} s)\n${printed.trim()}`);
-      };
-      add(await runFile(each, show));
-    }
-  };
-  await Promise.all(Array.from({ length: jobs }, work));
+  const [longLeft, restLeft] = [[...long], [...rest]];
+  await Promise.all(Array.from({ length: jobs }, async (_, worker) => {
+    const [first, then] = worker === 0 ? [longLeft, restLeft] : [restLeft, longLeft];
+    for (let each; (each = first.shift() ?? then.shift()) !== undefined;) await work(each);
+  }));
 }
 
 async function main(args: string[]): Promise<number> {
@@ -225,9 +232,18 @@ async function main(args: string[]): Promise<number> {
       if (binary === undefined) total.failed.push("the collector could not be compiled");
       else runs.push(...withCollector.map((file): Run => ({ runtime: "bun", file, binary })));
     }
-    const isAlone = ({ file }: Run): boolean => ALONE.has(relative(ROOT, file));
-    await runAll(runs.filter((each) => !isAlone(each)), JOBS, add);
-    await runAll(runs.filter(isAlone), 1, add);
+    const work = async (each: Run): Promise<void> => {
+      const start = performance.now();
+      const show = (printed: string): void => {
+        const seconds = ((performance.now() - start) / 1000).toFixed(1);
+        console.log(`\n=== ${titleOf(each)} (${seconds} s)\n${printed.trim()}`);
+      };
+      add(await runFile(each, show));
+    };
+    const shared = runs.filter((each) => !isIn(ALONE, each));
+    const long = LONG.flatMap((file) => shared.filter((each) => isIn([file], each)));
+    await share({ long, rest: shared.filter((each) => !isIn(LONG, each)) }, JOBS, work);
+    await share({ long: [], rest: runs.filter((each) => isIn(ALONE, each)) }, 1, work);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
