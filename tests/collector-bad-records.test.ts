@@ -5,13 +5,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { until } from "../collector/testing/run.ts";
 import { MappedFile } from "../lib/file/mapped.ts";
 import { readGeometry, type RingGeometry } from "../lib/file/geometry.ts";
 import { closes, readLedger, type RingLedger } from "../lib/file/ledger.ts";
 import { RING_SPANS } from "../lib/format/layout.ts";
 import { Writer } from "../lib/writer.ts";
 import { observe } from "./support/collector.ts";
-import { type JournalPlace, places, startJournaled, until } from "./support/journaled.ts";
+import { type JournalPlace, places, startJournaled } from "./support/journaled.ts";
 import { ownRuntime } from "./support/runtimes.ts";
 import { takeStored } from "./support/stored.ts";
 import type { Death } from "./testdata/dying-collector.ts";

@@ -15,6 +15,7 @@ import {
   recordsHold,
 } from "../examples/demo/account.ts";
 import { createClient } from "../collector/page/testing/client.ts";
+import { until } from "../collector/testing/run.ts";
 import type { DemoLog } from "../examples/demo/signals.ts";
 import type { DemoSpan } from "../examples/demo/traces.ts";
 import { ROOT } from "../tools/runtimes.ts";
@@ -88,11 +89,10 @@ describe("the demo", () => {
   it("takes everything away when it is interrupted", async () => {
     const { child, ended, output } = startDemo();
     try {
-      const deadline = Date.now() + 60_000;
-      while (!output().includes("\n2. ")) {
-        assert.ok(child.exitCode === null && Date.now() < deadline, output());
-        await new Promise((resolve) => setTimeout(resolve, 10));
-      }
+      await until("the second step", () => {
+        assert.equal(child.exitCode, null, output());
+        return output().includes("\n2. ");
+      }, { state: output });
       // Like Ctrl-C: to everything that was started from the terminal.
       process.kill(-child.pid!, "SIGINT");
       await ended;

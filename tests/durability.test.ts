@@ -11,7 +11,7 @@ import { after, afterEach, describe, it } from "node:test";
 import { diag, DiagLogLevel } from "@opentelemetry/api";
 import { openJournal } from "../collector/journal/journal.ts";
 import type { Pipeline } from "../collector/pipeline/pipeline.ts";
-import { accept, run as collect, TestSink } from "../collector/testing/run.ts";
+import { accept, run as collect, TestSink, until } from "../collector/testing/run.ts";
 import { inspect } from "../collector/inspect/inspect.ts";
 import { Mapping } from "../ffi/mod.ts";
 import { whyNoDisk } from "../lib/file/disk.ts";
@@ -48,13 +48,6 @@ function syncedOf(path: string): number[] {
   const synced = [0, 1].map((ring) => Number(Atomics.load(file.i64, EXT_SYNCED / 8 + ring)));
   file.close();
   return synced;
-}
-
-async function until(what: string, isSo: () => boolean): Promise<void> {
-  for (const deadline = Date.now() + 30_000; !isSo();) {
-    assert.ok(Date.now() < deadline, what);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }
 
 /** The only process is dead, and was read to its end. */

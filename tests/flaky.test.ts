@@ -10,11 +10,11 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Signal } from "../lib/otlp/request.ts";
 import { MAX_RUNNING } from "../collector/pipeline/queue.ts";
 import { forEachSignal } from "../collector/pipeline/signals.ts";
 import { startGrpcBackend, UNKNOWN_PEER } from "../collector/testing/grpc-backend.ts";
+import { until } from "../collector/testing/run.ts";
 import { AggregationTemporality } from "../proto/gen/otlp_pb.ts";
 import { type Sink, startSink } from "./peers/sink.ts";
 import { pointsOf } from "./support/collect.ts";
@@ -117,9 +117,10 @@ async function checkAll(
   place: string,
 ): Promise<void> {
   // A file is removed once the fate of everything in it is known.
-  const deadline = Date.now() + PATIENCE_MS;
-  while (readdirSync(place).length > 0 && Date.now() < deadline) await sleep(100);
-  assert.deepEqual(readdirSync(place), [], collector.text());
+  await until("all files are removed", () => readdirSync(place).length === 0, {
+    timeout: PATIENCE_MS,
+    state: collector.text,
+  });
   assert.deepEqual(await collector.stop(), { code: 0, signal: null }, collector.text());
 
   const last = lastOfEach(attempts);

@@ -4,7 +4,6 @@
  * record is lost, and when there is room again everything arrives once.
  */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import {
   appendFileSync,
   mkdirSync,
@@ -16,8 +15,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
 import { after, describe, it } from "node:test";
+import { until } from "../collector/testing/run.ts";
 import { readGeometry } from "../lib/file/geometry.ts";
 import {
   closes,
@@ -38,17 +37,16 @@ import {
   receivedBy,
   startCollector,
 } from "./support/collector.ts";
-import { until } from "./support/journaled.ts";
 import { ownRuntime } from "./support/runtimes.ts";
 import { command } from "./support/steady.ts";
+import { mountTmpfs } from "./support/tmpfs.ts";
 
 const work = mkdtempSync(join(tmpdir(), "otlp-mmap-full-"));
 const place = join(work, "place");
 mkdirSync(place);
-const isMounted = process.platform === "linux" &&
-  spawnSync("mount", ["-t", "tmpfs", "-o", "size=64m", "tmpfs", place]).status === 0;
+const unmount = mountTmpfs(place, "size=64m");
 after(() => {
-  if (isMounted) spawnSync("umount", ["-l", place]);
+  unmount?.();
   rmSync(work, { recursive: true });
 });
 
@@ -66,7 +64,7 @@ function fill(filler: string): void {
 }
 
 // Only root can make a place of its own, which can then be filled up.
-if (isMounted) {
+if (unmount !== undefined) {
   describe("64 MB that are full", () => {
     for (const isKilled of [false, true]) {
       const how = isKilled ? ", also where the collector is killed meanwhile" : "";
@@ -101,6 +99,29 @@ if (isMounted) {
             ledgers().reduce((sum, ledger) => sum + totalOf(ledger.refused), 0);
           const offered = (): number => ledgers().reduce((sum, ledger) => sum + ledger.offered, 0);
           const claimed = (): number => ledgers().reduce((sum, ledger) => sum + ledger.claimed, 0);
+          // Span records, events and measurements that arrived.
+          const came = (): number[] => {
+            const spans = receivedBy({ bodies: backend.bodies.traces });
+            const logs = logsReceivedBy({ logs: backend.bodies.logs });
+            const sums = new Map<string, number>();
+            for (const { metric } of metricsReceivedBy({ metrics: backend.bodies.metrics })) {
+              for (const point of metric.name === "rounds" ? pointsOf(metric) : []) {
+                const parity = String(plainAttributes(point.attributes).parity);
+                const { value } = (point as { value: { value: unknown } }).value;
+                sums.set(parity, Math.max(sums.get(parity) ?? 0, Number(value)));
+              }
+            }
+            const recordsOf = spans.map((each) =>
+              1 + Number(!isInterrupted(each)) +
+              Number("late" in plainAttributes(each.span.attributes))
+            );
+            const sum = (counts: readonly number[]): number => counts.reduce((a, b) => a + b, 0);
+            return [
+              sum(recordsOf),
+              sum(spans.map(({ span }) => span.events.length)) + logs.length,
+              sum([...sums.values()]),
+            ];
+          };
           await until("something comes", () => backend.bodies.traces.length > 0);
           // What arrives would give its room back.
           backend.away = true;
@@ -108,11 +129,11 @@ if (isMounted) {
           await until("the collector says so", () => {
             fill(filler);
             return /error.*(no space left|disk is full)/i.test(collector.text());
-          }, collector.text);
+          }, { state: collector.text });
           await until("the rings are full", () => {
             fill(filler);
             return refused() > 0;
-          }, collector.text);
+          }, { state: collector.text });
           if (isKilled) {
             await collector.stop("SIGKILL");
             fill(filler);
@@ -132,42 +153,33 @@ if (isMounted) {
           backend.away = false;
           if (isKilled) collector = collect();
           const then = claimed();
-          await until("it records again", () => claimed() > then + 2_000, collector.text);
+          await until("it records again", () => claimed() > then + 2_000, {
+            state: collector.text,
+          });
           await writer.stop("SIGKILL");
-          await until("all is taken", () => !readdirSync(files).includes(name), collector.text);
+          await until("all is taken", () => !readdirSync(files).includes(name), {
+            state: collector.text,
+          });
+          const [events, records, measurements] = ledgers();
+          const expected = [records, events, measurements].map(({ delivered }) => delivered);
+          // An endpoint that was away is asked again late.
+          await until("all has arrived", () => came().every((count, i) => count >= expected[i]), {
+            state: collector.text,
+          });
           const end = await collector.stop();
           assert.equal(end.code, 0);
           assert.doesNotMatch(collector.text(), /does not close/);
 
-          const spans = receivedBy({ bodies: backend.bodies.traces });
-          const logs = logsReceivedBy({ logs: backend.bodies.logs });
-          const points = metricsReceivedBy({ metrics: backend.bodies.metrics })
-            .filter(({ metric }) => metric.name === "rounds")
-            .flatMap(({ metric }) => pointsOf(metric));
-          const [events, records, measurements] = ledgers();
           for (const ledger of [events, records, measurements]) {
             assert.ok(closes(ledger), describeLedger(ledger).join("; "));
             assert.equal(ledger.pending + ledger.torn + totalOf(ledger.rejected), 0);
           }
           // Every record that found room is in what arrived, which came once.
-          const names = spans.map(({ span }) => span.name);
+          const names = receivedBy({ bodies: backend.bodies.traces }).map(({ span }) => span.name);
           assert.equal(new Set(names).size, names.length, "spans came twice");
-          const recordsOf = spans.map((each) =>
-            1 + Number(!isInterrupted(each)) +
-            Number("late" in plainAttributes(each.span.attributes))
-          );
-          assert.equal(recordsOf.reduce((a, b) => a + b, 0), records.delivered, "span records");
-          const eventsOf = spans.reduce((sum, { span }) => sum + span.events.length, 0);
-          assert.equal(eventsOf + logs.length, events.delivered, "events");
-          const sums = new Map<string, number>();
-          for (const point of points) {
-            const { parity } = plainAttributes(point.attributes);
-            const { value } = (point as { value: { value: unknown } }).value;
-            sums.set(String(parity), Math.max(sums.get(String(parity)) ?? 0, Number(value)));
-          }
-          assert.equal([...sums.values()].reduce((a, b) => a + b, 0), measurements.delivered);
+          assert.deepEqual(came(), expected, "span records, events, measurements");
           const stored = await command(["sql", `--store=${store}`, "select count(*) from spans"]);
-          assert.match(stored.out, new RegExp(`\\b${spans.length}\\b`), stored.err);
+          assert.match(stored.out, new RegExp(`\\b${names.length}\\b`), stored.err);
         } catch (error) {
           throw new Error(`the collector said: ${collector.text()}`, { cause: error });
         } finally {

@@ -7,7 +7,7 @@ import { describe, it } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { MOST_FAR } from "../collector/delivery/drainer.ts";
 import { holdsRequests } from "../collector/delivery/leftovers.ts";
-import { folders } from "../collector/testing/run.ts";
+import { folders, until } from "../collector/testing/run.ts";
 import { openSpool } from "../lib/spool/mod.ts";
 import { Writer } from "../lib/writer.ts";
 import { ExportTraceServiceRequestSchema } from "../proto/gen/otlp_pb.ts";
@@ -17,9 +17,8 @@ import { scrape } from "./support/prometheus.ts";
 
 const folder = folders("lanes");
 const BATCH = 10;
-/** For a test, and for something that is waited for: an endpoint that was away is tried again late. */
+/** An endpoint that was away is tried again late. */
 const LIMITS = { timeout: 240_000 };
-const PATIENCE_MS = 90_000;
 
 const decoded = new WeakMap<Uint8Array, number[]>();
 
@@ -78,12 +77,6 @@ function startProgram(directory: string, attributes = {}): {
 
 function pause(ms: number): Promise<void> {
   return new Promise((wake) => setTimeout(wake, ms));
-}
-
-async function until(what: string, condition: () => boolean): Promise<void> {
-  for (const end = performance.now() + PATIENCE_MS; !condition(); await pause(10)) {
-    assert.ok(performance.now() < end, `never: ${what}`);
-  }
 }
 
 async function metricsOf(collector: Observed): Promise<Map<string, number>> {

@@ -3,15 +3,14 @@
  * on, and says what a person can do.
  */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import process from "node:process";
 import { after, describe, it } from "node:test";
 import { closes } from "../lib/file/ledger.ts";
 import { Reader } from "../lib/reader.ts";
 import { type Program, startProgramIn, startProgramOn } from "./support/programs.ts";
+import { mountTmpfs } from "./support/tmpfs.ts";
 import { otherRuntime, ownRuntime } from "./support/runtimes.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "otlp-mmap-limits-"));
@@ -164,10 +163,9 @@ function others(place: string): number {
 
 const mounted = join(directory, "mounted");
 mkdirSync(mounted);
-const isMounted = process.platform === "linux" &&
-  spawnSync("mount", ["-t", "tmpfs", "-o", "ro", "tmpfs", mounted]).status === 0;
+const unmount = mountTmpfs(mounted, "ro");
 // Only root can mount.
-if (isMounted) {
+if (unmount !== undefined) {
   describe("a read-only file system", () => {
     it("is named, with what to do, and the application goes on", async () => {
       try {
@@ -180,7 +178,7 @@ if (isMounted) {
         });
         assert.equal(existsSync(join(mounted, "a.otlp")), false);
       } finally {
-        spawnSync("umount", ["-l", mounted]);
+        unmount();
       }
     });
   });

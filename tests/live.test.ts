@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { fromBinary } from "@bufbuild/protobuf";
+import { until } from "../collector/testing/run.ts";
 import type { FileSizes } from "../lib/file/write.ts";
 import { type Sdk, start, type StartOptions } from "../lib/sdk/start.ts";
 import { ExportTraceServiceRequestSchema } from "../proto/gen/otlp_pb.ts";
@@ -35,13 +36,6 @@ const PATIENCE = 20_000;
 const SIZES: FileSizes = { events: { slots: 4096, slotBytes: 256 } };
 
 const newPlace = (): string => mkdtempSync(join(directory, "place-"));
-
-async function until(done: () => boolean, what: string): Promise<void> {
-  for (const deadline = Date.now() + PATIENCE; !done();) {
-    if (Date.now() > deadline) throw new Error(`took too long: ${what}`);
-    await new Promise((wake) => setTimeout(wake, 10));
-  }
-}
 
 /** Everything that a test starts, ended with it. */
 class Stage {
@@ -156,7 +150,7 @@ describe("a collector that runs first", () => {
     sdk.tracerProvider!.getTracer("live").startSpan("open");
     const { path } = sdk;
     await sdk.shutdown();
-    await until(() => !existsSync(path!), "the file's removal");
+    await until("the file's removal", () => !existsSync(path!));
     const [last, ...more] = receivedBy(sink).slice(2000);
     assert.deepEqual(more, []);
     assert.equal(last.span.name, "open");
@@ -208,7 +202,7 @@ describe("a collector that runs first", () => {
     );
     await program.ask({ op: "end" });
     await program.ask({ op: "shutdown" });
-    await until(() => readdirSync(stage.place).length === 0, "the files' removal");
+    await until("the files' removal", () => readdirSync(stage.place).length === 0);
     assert.ok(generation >= 2, `only generation ${generation}`);
 
     const spans = receivedBy(sink);
@@ -271,7 +265,7 @@ describe("a running collector", () => {
     await program.ask({ op: "spans", from: 0, count: 1000 });
     const openId = await program.ask<string>({ op: "open", name: "open" });
     await program.stop("kill");
-    await until(() => readdirSync(stage.place).length === 0, "the file's removal");
+    await until("the file's removal", () => readdirSync(stage.place).length === 0);
 
     const spans = receivedBy(sink);
     checkRecorded(spans.filter((each) => !isInterrupted(each)), 1000);

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, describe, it } from "node:test";
+import { until } from "../collector/testing/run.ts";
 import { type Sink, startSink } from "./peers/sink.ts";
 import type { CollectedLog, CollectedMetric, CollectedSpan } from "./support/collect.ts";
 import { pointsOf } from "./support/collect.ts";
@@ -129,9 +130,8 @@ function assertCalls(what: string, numbers: number[], { entered, returned }: Liv
 }
 
 async function assertNothingIsLeft(place: string): Promise<void> {
-  const deadline = Date.now() + 30_000;
-  while (readdirSync(place).length > 0 && Date.now() < deadline) await pause(50);
-  assert.deepEqual(readdirSync(place), [], "nothing is left");
+  const left = (): string[] => readdirSync(place);
+  await until("nothing is left", () => left().length === 0, { state: left });
 }
 
 describe("processes that are over at once", () => {

@@ -9,7 +9,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { folders } from "../collector/testing/run.ts";
+import { folders, until } from "../collector/testing/run.ts";
 import { Mapping } from "../ffi/mod.ts";
 import { readGeometry } from "../lib/file/geometry.ts";
 import { closes, describeLedger, readLedger, totalOf } from "../lib/file/ledger.ts";
@@ -88,11 +88,11 @@ if (process.platform === "linux") {
       const came = new Came(backend);
       let mapping: Mapping | undefined;
       try {
-        await until("it records", 30, () => text.includes("ready"));
+        await until("it records", () => text.includes("ready"));
         // Open until the end: the collector removes the file.
         const [name] = readdirSync(directory).filter((each) => each.endsWith(".otlp"));
         const file = mapping = Mapping.open(join(directory, name));
-        await until("spans come", 60, () => came.spans.length > 0);
+        await until("spans come", () => came.spans.length > 0);
         await pause(BEFORE);
         const before = [...usage.samples];
 
@@ -111,7 +111,9 @@ if (process.platform === "linux") {
         child.stdin.end();
         await once(child, "close");
         const load = JSON.parse(text.trim().split("\n").at(-1)!) as Load;
-        await until("the file is taken", 60 + AWAY, () => readdirSync(directory).length === 0);
+        await until("the file is taken", () => readdirSync(directory).length === 0, {
+          timeout: (60 + AWAY) * 1000,
+        });
         const geometry = readGeometry(name, file.u8, file.size);
         assert.ok("rings" in geometry);
         const [lostEvents, lostSpans, lostMeasurements] = geometry.rings.map((ring) => {
@@ -212,11 +214,4 @@ class Came {
 
 function pause(seconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-}
-
-async function until(what: string, seconds: number, condition: () => boolean): Promise<void> {
-  for (const end = performance.now() + seconds * 1000; !condition();) {
-    assert.ok(performance.now() < end, `never: ${what}`);
-    await pause(0.2);
-  }
 }

@@ -6,7 +6,6 @@
  */
 import assert from "node:assert/strict";
 import type { Buffer } from "node:buffer";
-import { spawnSync } from "node:child_process";
 import {
   closeSync,
   copyFileSync,
@@ -18,6 +17,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -41,31 +41,30 @@ import { type Backend, startBackend } from "./support/backend.ts";
 import { observe, receivedBy, startCollector } from "./support/collector.ts";
 import { Random, seed } from "./support/random.ts";
 import { ownRuntime } from "./support/runtimes.ts";
+import { outputOf } from "./support/shell.ts";
 
 const work = mkdtempSync(join(tmpdir(), "otlp-mmap-power-"));
 const image = join(work, "disk");
 const disk = join(work, "mounted");
 mkdirSync(disk);
 
-function command(name: string, ...args: string[]): boolean {
-  return spawnSync(name, args).status === 0;
-}
-
 /** Nothing goes to the disk by itself for as long as this takes. */
 function mount(path: string): boolean {
-  return command("mount", "-o", "loop,commit=600", path, disk);
+  return outputOf("mount", "-o", "loop,commit=600", path, disk) !== undefined;
 }
 
+/** Makes the disk, for the first time or anew, and mounts it; false where there can be none. */
 function mountEmpty(): boolean {
-  command("umount", disk);
-  return command("mkfs.ext4", "-qF", "-E", "lazy_itable_init=0,lazy_journal_init=0", image) &&
-    mount(image);
+  outputOf("umount", disk);
+  writeFileSync(image, "");
+  truncateSync(image, 96 << 20);
+  const now = "lazy_itable_init=0,lazy_journal_init=0";
+  return outputOf("mkfs.ext4", "-qF", "-E", now, image) !== undefined && mount(image);
 }
 
-const isMounted = process.platform === "linux" && command("truncate", "-s", "96M", image) &&
-  mountEmpty();
+const isMounted = process.platform === "linux" && mountEmpty();
 after(() => {
-  if (isMounted) command("umount", disk);
+  if (isMounted) outputOf("umount", disk);
   rmSync(work, { recursive: true });
 });
 
@@ -149,10 +148,7 @@ if (isMounted) {
         file.close();
         // Dead, stored and removed.
         await application.stop("SIGKILL");
-        for (const deadline = Date.now() + 20_000; files().length > 0;) {
-          assert.ok(Date.now() < deadline, collector.text());
-          await new Promise((resolve) => setTimeout(resolve, 20));
-        }
+        await until("it is removed", () => files().length === 0, { state: collector.text });
         process.kill(collector.child.pid!, "SIGSTOP");
         note(spans);
         process.kill(collector.child.pid!, "SIGCONT");
@@ -162,7 +158,8 @@ if (isMounted) {
       }
       let total = 0;
       for (const [i, { image, spans: known }] of moments.entries()) {
-        assert.ok(command("umount", disk) && mount(image), `moment ${i} can be mounted`);
+        assert.notEqual(outputOf("umount", disk), undefined, `moment ${i} can be left`);
+        assert.ok(mount(image), `moment ${i} can be mounted`);
         let synced = known ?? 0;
         for (const path of files()) {
           const file = Mapping.open(path);

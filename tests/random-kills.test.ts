@@ -5,11 +5,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { folders } from "../collector/testing/run.ts";
+import { folders, until } from "../collector/testing/run.ts";
 import { Arrivals } from "./support/arrivals.ts";
 import { startBackend } from "./support/backend.ts";
 import { type Observed, startCollector } from "./support/collector.ts";
-import { sleep, until } from "./support/journaled.ts";
+import { sleep } from "./support/journaled.ts";
 import { OPEN_CALLS, PressedWriter } from "./support/pressed.ts";
 import { Random, seed } from "./support/random.ts";
 import { isFullSize, otherRuntime, ownRuntime } from "./support/runtimes.ts";

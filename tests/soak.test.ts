@@ -9,7 +9,7 @@ import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { folders } from "../collector/testing/run.ts";
+import { folders, until } from "../collector/testing/run.ts";
 import { ROOT } from "../tools/runtimes.ts";
 import { startBackend } from "./support/backend.ts";
 import { startCollector } from "./support/collector.ts";
@@ -144,10 +144,8 @@ if (process.platform === "linux") {
         const used = watches.map(({ samples }) => samples.filter(({ time }) => time > warm));
         watches.forEach((watch) => watch.stop());
         for (const each of [steady, ...restarted]) await services.end(each, "SIGTERM");
-        for (const end = performance.now() + 60_000; readdirSync(directory).length > 0;) {
-          assert.ok(performance.now() < end, `left: ${readdirSync(directory)}`);
-          await pause(0.2);
-        }
+        const left = (): string[] => readdirSync(directory);
+        await until("all files are removed", () => left().length === 0, { state: left });
         assert.equal((await collector.stop()).code, 0, collector.text());
         tally.take(backend);
 

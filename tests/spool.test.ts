@@ -1,6 +1,5 @@
 /** The collector's spool as its users see it: outages, kills and full disks. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { Buffer } from "node:buffer";
 import {
   existsSync,
@@ -15,7 +14,6 @@ import {
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import process from "node:process";
 import { describe, it } from "node:test";
 import { MOST_FAR } from "../collector/delivery/drainer.ts";
 import { folders, until } from "../collector/testing/run.ts";
@@ -23,6 +21,7 @@ import { openSpool } from "../lib/spool/mod.ts";
 import { Writer } from "../lib/writer.ts";
 import { observe, type Observed, receivedBy, startCollector } from "./support/collector.ts";
 import { ownRuntime } from "./support/runtimes.ts";
+import { mountTmpfs } from "./support/tmpfs.ts";
 import { scrape } from "./support/prometheus.ts";
 
 const folder = folders("spool-e2e");
@@ -281,11 +280,8 @@ describe("collect with a spool", () => {
       const url = /served at (http:\S+)\/healthz/.exec(collector.text())![1];
       const ready = async (): Promise<string> => await (await fetch(`${url}/readyz`)).text();
       const shows = async (what: RegExp): Promise<void> => {
-        const deadline = Date.now() + 20_000;
-        for (let page = await ready(); !what.test(page); page = await ready()) {
-          assert.ok(Date.now() < deadline, page);
-          await new Promise((resolve) => setTimeout(resolve, 50));
-        }
+        let page = "";
+        await until(`${what}`, async () => what.test(page = await ready()), { state: () => page });
       };
       leave(directory, "a", 0, 5);
       await until("the first are there", () => backend.names().length === 5);
@@ -354,10 +350,9 @@ describe("collect with a spool", () => {
 });
 
 const disk = folder();
-const isMounted = process.platform === "linux" &&
-  spawnSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", disk]).status === 0;
+const unmount = mountTmpfs(disk, "size=1m");
 // Only root can make a disk of its own, which can then be filled up.
-if (isMounted) {
+if (unmount !== undefined) {
   describe("a spool on a full disk", () => {
     it("refuses, reads nothing in part, and works again when there is room", () => {
       const dir = join(disk, "lib");
@@ -429,7 +424,7 @@ if (isMounted) {
       } finally {
         await collector.stop("SIGKILL");
         await backend.stop();
-        spawnSync("umount", ["-l", disk]);
+        unmount();
       }
     });
   });

@@ -15,6 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
+import { until } from "../collector/testing/run.ts";
 import { Writer } from "../lib/writer.ts";
 import { startSink } from "./peers/sink.ts";
 import { plainAttributes, receivedBy, startCollector } from "./support/collector.ts";
@@ -92,39 +93,36 @@ describe("a collector", () => {
     })();
     const victims = await Promise.all(directories.map((path) => startWriter(path, "forever")));
     try {
+      const state = collector.text;
       // All are followed by now.
       const seen = (): number =>
         new Set(
           receivedBy(sink).filter(({ span }) => span.name.startsWith("work"))
             .map(({ resource }) => plainAttributes(resource.resource!.attributes)["process.pid"]),
         ).size;
-      const until = async (condition: () => boolean, what: string): Promise<void> => {
-        for (const deadline = Date.now() + 60_000; !condition(); await sleep(20)) {
-          assert.ok(Date.now() < deadline, `${what}: ${collector.text()}`);
-        }
-      };
-      await until(() => seen() === victims.length, "spans of all came");
+      await until("spans of all came", () => seen() === victims.length, { state });
       Object.values(HARM).forEach((harm, i) => harm.do(victims[i].file));
       const linesOf = (path: string): string[] =>
         collector.text().split("\n").filter((line) => line.includes(path));
       await until(
+        "it says what is given up",
         () =>
           Object.values(HARM).every(({ givenUp }, i) =>
             !givenUp || linesOf(victims[i].file).length > 0
           ),
-        "it says what is given up",
+        { state },
       );
       // And goes on.
       const before = written;
-      await until(() => written > before + 5000, "the sound file is read on");
+      await until("the sound file is read on", () => written > before + 5000, { state });
       stopping = true;
       await writing;
       await Promise.all(victims.map((victim) => victim.stop("SIGKILL")));
       writer.close();
-      await until(() => {
+      await until("all spans of the sound file came", () => {
         const names = receivedBy(sink).filter(({ span }) => span.name.startsWith("sound"));
         return names.length === written;
-      }, "all spans of the sound file came");
+      }, { state });
       const names = receivedBy(sink).map(({ span }) => span.name)
         .filter((name) => name.startsWith("sound"));
       assert.deepEqual(new Set(names).size, written);

@@ -8,6 +8,7 @@ import process from "node:process";
 import { after, describe, it } from "node:test";
 import { Writer } from "../../lib/writer.ts";
 import { startSink } from "../../tests/peers/sink.ts";
+import { until } from "../testing/run.ts";
 import { freePort } from "../testing/servers.ts";
 import { receivedBy, startCollector, waitForSpans } from "../../tests/support/collector.ts";
 
@@ -39,11 +40,9 @@ describe("SIGHUP", () => {
     const hangUp = async (said: RegExp): Promise<void> => {
       const before = collector.text().length;
       process.kill(collector.child.pid!, "SIGHUP");
-      const deadline = Date.now() + 20_000;
-      while (!said.test(collector.text().slice(before))) {
-        assert.ok(Date.now() < deadline, `${said}: ${collector.text()}`);
-        await new Promise((wake) => setTimeout(wake, 5));
-      }
+      await until(`${said}`, () => said.test(collector.text().slice(before)), {
+        state: collector.text,
+      });
     };
     try {
       for (let i = 0; i < 100; i++) record();
@@ -115,11 +114,11 @@ describe("SIGHUP", () => {
     const hangUp = async (): Promise<void> => {
       const before = collector.text().length;
       process.kill(collector.child.pid!, "SIGHUP");
-      const deadline = Date.now() + 20_000;
-      while (!collector.text().slice(before).includes("was read again")) {
-        assert.ok(Date.now() < deadline, collector.text());
-        await new Promise((wake) => setTimeout(wake, 5));
-      }
+      await until(
+        "it is read again",
+        () => collector.text().slice(before).includes("was read again"),
+        { state: collector.text },
+      );
     };
     try {
       scope.startSpan("one").end();

@@ -2,7 +2,6 @@
  * What the system refuses while the collector runs: it stays up, says so once, and goes on by itself.
  */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import {
   mkdirSync,
   readdirSync,
@@ -14,12 +13,12 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
 import { describe, it } from "node:test";
 import { Writer } from "../../lib/writer.ts";
 import { startSink } from "../../tests/peers/sink.ts";
 import { observe, receivedBy, waitForSpans } from "../../tests/support/collector.ts";
 import { ownRuntime } from "../../tests/support/runtimes.ts";
+import { mountTmpfs } from "../../tests/support/tmpfs.ts";
 import { folders, once, run, TestSink, until } from "../testing/run.ts";
 
 const folder = folders("trouble");
@@ -175,10 +174,9 @@ describe("trouble while following", () => {
 });
 
 const disk = folder();
-const isMounted = process.platform === "linux" &&
-  spawnSync("mount", ["-t", "tmpfs", "-o", "size=512k", "tmpfs", disk]).status === 0;
+const unmount = mountTmpfs(disk, "size=512k");
 // Only root can make a disk of its own, which can then be filled up.
-if (isMounted) {
+if (unmount !== undefined) {
   describe("a full disk", () => {
     it("is said once, and what waits for room is read when there is some", async () => {
       const filler = join(disk, "filler");
@@ -202,7 +200,7 @@ if (isMounted) {
         pipeline.stop();
         assert.equal(await ended, 0);
       } finally {
-        spawnSync("umount", ["-l", disk]);
+        unmount();
       }
     });
   });

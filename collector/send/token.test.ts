@@ -3,10 +3,10 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { Writer } from "../../lib/writer.ts";
 import { observe } from "../../tests/support/collector.ts";
 import { ownRuntime } from "../../tests/support/runtimes.ts";
+import { until } from "../testing/run.ts";
 import { startHttpBackend } from "../testing/servers.ts";
 import { watchToken } from "./token.ts";
 import { LOOK_MS, watchFiles } from "./watched-files.ts";
@@ -103,20 +103,18 @@ describe("a token in a file", () => {
     ], {
       env: { OTEL_EXPORTER_OTLP_HEADERS: "Authorization=Bearer%20variable-secret" },
     });
-    const until = async (what: string, condition: () => boolean): Promise<void> => {
-      for (let i = 0; i < 1000 && !condition(); i++) {
+    const recording = (what: string, condition: () => boolean): Promise<void> =>
+      until(what, () => {
         scope.startSpan("s").end();
-        await sleep(20);
-      }
-      assert.ok(condition(), `never ${what}: ${collector.text()}`);
-    };
+        return condition();
+      }, { state: collector.text });
     const sent = (token: string): Promise<void> =>
-      until(`sent ${token}`, () => seen.at(-1)?.headers.authorization === `Bearer ${token}`);
+      recording(`sent ${token}`, () => seen.at(-1)?.headers.authorization === `Bearer ${token}`);
     try {
       await sent("first-secret");
       writeFileSync(path, "");
       const warned = /warn: the token of --bearer-token-file can't be read again.*is empty/;
-      await until("a warning", () => warned.test(collector.text()));
+      await recording("a warning", () => warned.test(collector.text()));
       writeFileSync(`${path}.new`, "second-secret");
       renameSync(`${path}.new`, path);
       await sent("second-secret");

@@ -1,11 +1,10 @@
 /** The store as the end of a pipeline: answers when it is committed, waits while there is no room. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { statfsSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
 import { after, describe, it } from "node:test";
-import { folders } from "../testing/run.ts";
+import { mountTmpfs } from "../../tests/support/tmpfs.ts";
+import { folders, until } from "../testing/run.ts";
 import { openQueries } from "./queries/queries.ts";
 import { createStoreSinks, type StoreSinks } from "./sink.ts";
 import { openStore, type Store } from "./store.ts";
@@ -24,13 +23,6 @@ function start(path: string, giveUpAfterMs = Infinity): StoreSinks & {
     log: (level, line) => lines.push(`${level} ${line}`),
   });
   return { ...sinks, store, lines };
-}
-
-async function until(what: string, condition: () => boolean): Promise<void> {
-  for (const deadline = Date.now() + 30_000; !condition();) {
-    assert.ok(Date.now() < deadline, what);
-    await new Promise((wake) => setTimeout(wake, 5));
-  }
 }
 
 describe("a sink that stores", () => {
@@ -104,14 +96,11 @@ describe("a sink that stores", () => {
 });
 
 const disk = folder();
-const isMounted = process.platform === "linux" &&
-  spawnSync("mount", ["-t", "tmpfs", "-o", "size=8m", "tmpfs", disk]).status === 0;
+const unmount = mountTmpfs(disk, "size=8m");
 // Only root can make a disk of its own, which can then be filled up.
-if (isMounted) {
+if (unmount !== undefined) {
   describe("a store on a full disk", () => {
-    after(() => {
-      spawnSync("umount", ["-l", disk]);
-    });
+    after(unmount);
 
     it("says so once, keeps what comes, and stores it when there is room", async () => {
       const path = join(disk, "store.db");

@@ -156,11 +156,20 @@ export async function once(
   return { ...started, code: await started.ended };
 }
 
-/** Waits until something is so; fails after 20 s. */
-export async function until(what: string, condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 2000; i++) {
-    if (condition()) return;
+/**
+ * Waits until something is so; fails where it never is, and says what is so instead if told how.
+ *
+ * @param options `timeout` in ms is less than a test has where it names none.
+ */
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  { timeout = 50_000, state }: { timeout?: number; state?: () => unknown } = {},
+): Promise<void> {
+  for (const deadline = performance.now() + timeout; !await condition();) {
+    if (performance.now() > deadline) {
+      assert.fail(`never: ${what}${state === undefined ? "" : `, but ${state()}`}`);
+    }
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-  assert.fail(`never: ${what}`);
 }

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, describe, it } from "node:test";
+import { mountTmpfs } from "../../tests/support/tmpfs.ts";
 import { identity } from "./identity.ts";
 import { createInPlace } from "./place.ts";
 import { defaultDirectories } from "./places.ts";
@@ -40,10 +40,9 @@ describe("fittingSizes", () => {
 });
 
 const shared = mkdtempSync(join(folder, "shm-"));
-const isMounted = process.platform === "linux" &&
-  spawnSync("mount", ["-t", "tmpfs", "-o", "size=64m", "tmpfs", shared]).status === 0;
+const unmount = mountTmpfs(shared, "size=64m");
 // Only root can mount a place as small as that of a container.
-if (isMounted) {
+if (unmount !== undefined) {
   describe("a place of 64 MB", () => {
     it("has room for an application with 4 Workers, and says what is smaller", () => {
       const spare = mkdtempSync(join(folder, "spare-"));
@@ -76,7 +75,7 @@ if (isMounted) {
         assert.equal(listed.length, 6);
       } finally {
         for (const file of files) file.close();
-        spawnSync("umount", ["-l", shared]);
+        unmount();
       }
     });
   });

@@ -8,10 +8,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 import { toOtlpJson } from "../../collector/text/otlp-json.ts";
 import { SIGNALS } from "../../collector/pipeline/signals.ts";
+import { until } from "../../collector/testing/run.ts";
 import type { Signal } from "../../lib/otlp/request.ts";
 import { Span_SpanKind } from "../../proto/gen/otlp_pb.ts";
 import { pointsOf } from "../support/collect.ts";
@@ -425,8 +425,9 @@ describe("all signals of an application", { skip: rotel.missing ?? false }, () =
             metrics: () => metricsReceivedBy(behind).length,
           };
           for (const signal of SIGNALS) {
-            const deadline = Date.now() + 10_000;
-            while (arrived[signal]() < COUNTS[signal] && Date.now() < deadline) await sleep(20);
+            await until(`all ${signal} are behind it`, () => arrived[signal]() >= COUNTS[signal], {
+              state: arrived[signal],
+            });
             assert.equal(arrived[signal](), COUNTS[signal], signal);
             CHECKS[signal](behind);
           }

@@ -7,7 +7,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
+import { until } from "../../collector/testing/run.ts";
 import {
   logsReceivedBy,
   metricsReceivedBy,
@@ -82,11 +82,12 @@ function through(protocol: "http/protobuf" | "grpc"): void {
       new Set(receivedBy(behind).map(({ span }) => span.name)).size,
       new Set(logsReceivedBy(behind).map(({ log }) => String(log.body?.value.value))).size,
     ];
-    for (const deadline = Date.now() + 20_000; Date.now() < deadline; await sleep(50)) {
-      if (Math.min(...distinct()) >= count && metricsReceivedBy(behind).length > 0) break;
-    }
+    await until(
+      `${count} spans and log records, and metrics, are behind rotel`,
+      () => Math.min(...distinct()) >= count && metricsReceivedBy(behind).length > 0,
+      { state: distinct },
+    );
     assert.deepEqual(distinct(), [count, count]);
-    assert.ok(metricsReceivedBy(behind).length > 0);
   }
 
   it("delivers everything, with a certificate", async () => {
@@ -124,10 +125,9 @@ function through(protocol: "http/protobuf" | "grpc"): void {
       await proxy.start();
       const count = await program.ask<number>({ seconds: 1 });
       await program.stop();
-      for (const deadline = Date.now() + 30_000; readdirSync(place).length > 0;) {
-        assert.ok(Date.now() < deadline, collector.text());
-        await sleep(50);
-      }
+      await until("all is delivered", () => readdirSync(place).length === 0, {
+        state: collector.text,
+      });
       assert.deepEqual(await collector.stop(), { code: 0, signal: null });
       assert.match(collector.text(), new RegExp(`${count} delivered, 0 refused .*, 0 dropped`));
       await arrived(count);

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { until } from "../../collector/testing/run.ts";
 import { type Observed, startCollector } from "../support/collector.ts";
 import { type Program, startProgram } from "../support/programs.ts";
 import { samplesOf } from "../support/prometheus.ts";
@@ -45,11 +46,7 @@ describe("prometheus_client in Python", { skip: python.missing ?? false }, () =>
     health = /health is served at (http:\S+)\/healthz/.exec(collector.text())![1] + "/metrics";
     program = await startProgram("metered.ts", directory, "cumulative");
     await program.ask({ orders: 2 });
-    for (const deadline = Date.now() + 10_000;;) {
-      if ((await text(metrics)).includes("seen_total")) break;
-      assert.ok(Date.now() < deadline, "nothing was measured");
-      await new Promise((wake) => setTimeout(wake, 20));
-    }
+    await until("something is measured", async () => (await text(metrics)).includes("seen_total"));
   });
   after(async () => {
     await program.stop("kill");

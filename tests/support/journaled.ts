@@ -3,11 +3,11 @@
  *
  * @module
  */
-import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
+import { until } from "../../collector/testing/run.ts";
 import type { JournaledOptions } from "../testdata/journaled-collector.ts";
 import { observe, type Observed, type ObserveOptions } from "./collector.ts";
 import { type Program, startProgram } from "./programs.ts";
@@ -84,23 +84,10 @@ export async function startLoad(
   };
 }
 
-/** Waits until something is so; fails after a minute. */
-export async function until(
-  what: string,
-  condition: () => boolean,
-  state?: () => unknown,
-): Promise<void> {
-  for (let i = 0; i < 3000; i++) {
-    if (condition()) return;
-    await sleep(20);
-  }
-  assert.fail(`never: ${what}${state === undefined ? "" : `, but ${state()}`}`);
-}
-
 /** Waits until every file of a place is read to its end and removed. */
 export async function untilDone({ files }: JournalPlace): Promise<void> {
   const left = (): string[] => readdirSync(files).filter((name) => !/^\./.test(name));
-  await until("all files are done", () => left().length === 0, left);
+  await until("all files are done", () => left().length === 0, { state: left });
 }
 
 /** Does nothing for a while. */
