@@ -18,6 +18,7 @@ import { describe, it } from "node:test";
 import { readImage } from "../collector/inspect/image.ts";
 import { POSITIONS } from "../collector/journal/format.ts";
 import { numberOf, readBlocks } from "../collector/journal/read.ts";
+import { until } from "../collector/testing/run.ts";
 import { RING_COUNT, RING_MEASUREMENTS, RING_NAMES } from "../lib/format/layout.ts";
 import type { View } from "../lib/metrics/views.ts";
 import { loadIndex } from "../lib/ring/index.ts";
@@ -34,7 +35,6 @@ import {
   sleep,
   startJournaled,
   startLoad,
-  until,
   untilDone,
 } from "./support/journaled.ts";
 import { otherRuntime, ownRuntime } from "./support/runtimes.ts";
@@ -113,6 +113,26 @@ function sizeOfJournal(place: JournalPlace): number {
   return name === undefined ? 0 : statSync(join(place.journal, name)).size;
 }
 
+/** Waits until so many more records of each ring of a load are taken and given back. */
+async function someTaken(load: Load, count = 1500): Promise<void> {
+  const { path } = await load.ask({});
+  const before = releasedOf(path);
+  const isTaken = (now: number, ring: number): boolean => now >= before[ring] + count;
+  await until("records of each ring are taken", () => releasedOf(path).every(isTaken));
+}
+
+/** Starts a collector and a load, some of which it has taken. */
+async function startBoth(
+  place: JournalPlace,
+  temporality?: Load["temporality"],
+): Promise<{ first: Observed; load: Load }> {
+  const first = await startJournaled(place);
+  const load = await startLoad(place, "load", temporality);
+  await load.ask({ run: 2 });
+  await someTaken(load);
+  return { first, load };
+}
+
 /** Reads what is left, to its end. */
 async function finish(
   place: JournalPlace,
@@ -127,10 +147,7 @@ async function finish(
 describe("a collector that is started again", () => {
   it("goes on with spans and series after a stop, twice in a row", async () => {
     const place = newPlace();
-    const first = await startJournaled(place);
-    const load = await startLoad(place, "load");
-    await load.ask({ run: 2 });
-    await sleep(300);
+    const { first, load } = await startBoth(place);
     assert.deepEqual(await first.stop(), { code: 0, signal: null });
     assert.match(first.text(), /4\d still open, kept in the journal for the next start/);
     // Once more, without anything to do.
@@ -150,10 +167,7 @@ describe("a collector that is started again", () => {
   for (const stop of ["SIGTERM", "SIGKILL"] as const) {
     it(`sends open spans of a process that died in between as interrupted, ${stop}`, async () => {
       const place = newPlace();
-      const first = await startJournaled(place);
-      const load = await startLoad(place, "load", "delta");
-      await load.ask({ run: 2 });
-      await sleep(200);
+      const { first, load } = await startBoth(place, "delta");
       await first.stop(stop);
       await sleep(100);
       const recorded = await load.kill(30);
@@ -163,10 +177,7 @@ describe("a collector that is started again", () => {
 
     it(`sends what it knew of files that were removed in between, ${stop}`, async () => {
       const place = newPlace();
-      const first = await startJournaled(place);
-      const load = await startLoad(place, "load");
-      await load.ask({ run: 2 });
-      await sleep(200);
+      const { first, load } = await startBoth(place);
       await load.ask({ stop: true });
       const recorded = await load.ask({ leave: 12 });
       // The slots were given back: nobody else knows of it.
@@ -175,7 +186,6 @@ describe("a collector that is started again", () => {
       await load.program.stop("kill");
       for (const name of readdirSync(place.files)) unlinkSync(join(place.files, name));
       const last = await startJournaled(place);
-      await sleep(500);
       assert.deepEqual(await last.stop(), { code: 0, signal: null }, last.text());
       assert.match(last.text(), /12 of them interrupted/);
       const stored = takeStored(place.spool);
@@ -185,10 +195,7 @@ describe("a collector that is started again", () => {
 
   it("keeps what it knows of files that it is not told to read now", async () => {
     const place = newPlace();
-    const first = await startJournaled(place);
-    const load = await startLoad(place, "load");
-    await load.ask({ run: 2 });
-    await sleep(200);
+    const { first, load } = await startBoth(place);
     await first.stop("SIGKILL");
     const other = newPlace();
     for (const stop of ["SIGTERM", "SIGKILL"] as const) {
@@ -276,12 +283,12 @@ describe("a collector that is started again", () => {
       const first = await startJournaled(place, { nextViews: RENAMED, logBytes });
       const before = await startLoad(place, "before");
       await before.ask({ run: 2 });
-      await sleep(200);
+      await someTaken(before);
       process.kill(first.child.pid!, "SIGHUP");
       await first.wrote(/views changed/);
       const after = await startLoad(place, "after");
       await after.ask({ run: 2 });
-      await sleep(300);
+      await someTaken(after);
       await first.stop("SIGKILL");
       const recorded = [await before.kill(0), await after.kill(0)];
       const { stored } = await finish(place, { aggregation: { views: RENAMED } });
@@ -318,10 +325,7 @@ describe("a collector that is started again", () => {
 
   it("says what is lost with a damaged checkpoint, and goes on with what the rings hold", async () => {
     const place = newPlace();
-    const first = await startJournaled(place);
-    const load = await startLoad(place, "load");
-    await load.ask({ run: 2 });
-    await sleep(200);
+    const { first, load } = await startBoth(place);
     await load.ask({ stop: true });
     await first.stop();
     const [name] = segments(place);
@@ -336,7 +340,7 @@ describe("a collector that is started again", () => {
       /error the journal .* is damaged: open spans .* are lost; it is kept/,
     );
     await load.ask({ run: 2 });
-    await sleep(200);
+    await someTaken(load);
     await second.stop("SIGKILL");
     const after = await load.kill(0);
     const { stored, text } = await finish(place);
@@ -349,10 +353,7 @@ describe("a collector that is started again", () => {
 
   it("says what is lost with a damaged log, counts it, and keeps a copy", async () => {
     const place = newPlace();
-    const first = await startJournaled(place);
-    const load = await startLoad(place, "load");
-    await load.ask({ run: 2 });
-    await sleep(300);
+    const { first, load } = await startBoth(place);
     await load.ask({ stop: true });
     await load.ask({ flush: true });
     await first.stop("SIGKILL");
@@ -378,7 +379,7 @@ describe("a collector that is started again", () => {
     assert.ok(said.includes(`lost but for what was sent of them: ${list}\n`), said);
     assert.deepEqual(readFileSync(`${path}.unread-1`), bytes);
     await load.ask({ run: 2 });
-    await sleep(200);
+    await someTaken(load);
     assert.deepEqual(await second.stop(), { code: 0, signal: null });
     assert.ok(second.text().includes(`of those delivered, records that only the damaged`));
     assert.equal(second.text().match(/^error /gm)?.length, 2, second.text());
@@ -394,10 +395,7 @@ describe("a collector that is started again", () => {
 
   it("says what was given back behind the end of a log whose last blocks are gone", async () => {
     const place = newPlace();
-    const first = await startJournaled(place);
-    const load = await startLoad(place, "load");
-    await load.ask({ run: 2 });
-    await sleep(300);
+    const { first, load } = await startBoth(place);
     await load.ask({ stop: true });
     await load.ask({ flush: true });
     await first.stop("SIGKILL");
@@ -413,7 +411,7 @@ describe("a collector that is started again", () => {
     await second.wrote(/warn .* records were given back that are not in the journal/);
     assert.ok(second.text().includes(`not in the journal: ${list};`), second.text());
     await load.ask({ run: 2 });
-    await sleep(100);
+    await someTaken(load);
     await second.stop();
     const after = await load.kill(0);
     const { stored, text } = await finish(place);
@@ -427,7 +425,7 @@ describe("a collector that is started again", () => {
     const load = await startLoad(place, "load");
     await load.ask({ run: 2 });
     const first = await startJournaled(place);
-    await sleep(300);
+    await someTaken(load);
     await first.stop("SIGKILL");
     const path = join(place.journal, segments(place)[0]);
     // As far as it got: nothing of it was given back.
@@ -443,10 +441,7 @@ describe("a collector that is started again", () => {
 
   it("uses the checkpoint before a damaged one, where that is still there", async () => {
     const place = newPlace();
-    const first = await startJournaled(place);
-    const load = await startLoad(place, "load");
-    await load.ask({ run: 2 });
-    await sleep(200);
+    const { first, load } = await startBoth(place);
     await first.stop("SIGKILL");
     const [name] = segments(place);
     // A crash between the name of the new one and the removal of the old one, and then a bad disk.
@@ -486,13 +481,14 @@ describe("a disk without room for the journal", () => {
     await collector.wrote(/ready/);
     await load.ask({ run: 2 });
     for (let round = 0; round < 2; round++) {
-      await sleep(200);
+      await someTaken(load);
       writeFileSync(full, "");
       await collector.wrote(/error the journal in .* can't be written: .*ENOSPC/);
-      await sleep(200);
       // Nothing more is given back: the rings hold it.
-      const { number } = await load.ask({});
-      assert.ok(number > 0);
+      const { path } = await load.ask({});
+      const released = releasedOf(path);
+      await sleep(200);
+      assert.deepEqual(releasedOf(path), released);
       if (round === 1) {
         // Killed while it can't write: what was half written is nothing.
         await collector.stop("SIGKILL");
