@@ -250,7 +250,7 @@ export async function countReached(body: () => Promise<void>): Promise<Reached> 
   };
   // deno-lint-ignore no-explicit-any -- as it is declared
   Array.prototype.sort = function (this: any[], ...args: any[]) {
-    if (isTaking && this[0]?.key instanceof Uint8Array) reached.sorted++;
+    if (isTaking && typeof this[0]?.keyStart === "number") reached.sorted++;
     // deno-lint-ignore no-explicit-any
     return sort.apply(this, args as any);
   };
