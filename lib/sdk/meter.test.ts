@@ -1059,6 +1059,53 @@ describe("observable instruments", () => {
     assert.deepEqual([of("both"), of("slow")], [110, 1]);
   });
 
+  it("never count twice what they forget among 10,000 other attribute sets, and say what is lost", async () => {
+    const rounds: Array<[from: number, rare: number | null]> = [
+      [0, 5],
+      [3_000, null],
+      [6_000, null],
+      [9_000, null],
+      [9_000, 9],
+      // Not observed for a while, they are remembered.
+      [6_000, 10],
+    ];
+    let ledger: RingLedger | undefined;
+    let file: RawFile;
+    const lines = await warnings(async () => {
+      file = await recorded(async (meter, sdk) => {
+        let [from, rare] = rounds[0];
+        const observe = (result: ObservableResult): void => {
+          for (let i = from; i < from + 4_000; i++) result.observe(1, { i });
+          if (rare !== null) result.observe(rare, { i: -1 });
+        };
+        meter.createObservableCounter("counter").addCallback(observe);
+        meter.createObservableGauge("gauge").addCallback(observe);
+        for ([from, rare] of rounds) await sdk.meterProvider!.collect();
+        const reader = Reader.open(sdk.path!);
+        ledger = reader.ledger()[RING_MEASUREMENTS];
+        reader.close();
+      }, { sizes: { measurements: { slots: 65_536, slotBytes: 256 } } });
+    });
+    const found: Record<string, unknown[]> = { counter: [], gauge: [] };
+    const sums = new Map<unknown, number>();
+    for (const record of file!.measurements()) {
+      const { i } = attributesOf(file!, record);
+      const { name } = file!.metric(record.metricRef);
+      const value = Number(record.value.value);
+      if (i === -1n) found[name].push(value);
+      else if (name === "counter") sums.set(i, (sums.get(i) ?? 0) + value);
+    }
+    assert.deepEqual(found, { counter: [5, 1], gauge: [5, 9, 10] });
+    assert.equal(sums.size, 13_000);
+    assert.ok([...sums.values()].every((sum) => sum === 1));
+    assert.equal(ledger!.refused.encode, 1);
+    assert.equal(lines.length, 1, lines.join("\n"));
+    assert.match(
+      lines[0],
+      /^instrument counter: more than 10000 attribute sets: .* lost and counted/,
+    );
+  });
+
   it("heal what a full ring refused", async () => {
     let value = 0;
     const file = await recorded(async (meter, sdk) => {

@@ -13,18 +13,23 @@ import type {
 } from "@opentelemetry/api";
 import { diag } from "@opentelemetry/api";
 import { INSTRUMENT_OBSERVABLE_COUNTER } from "../format/fields.ts";
+import { LOSS_ENCODE, RING_MEASUREMENTS } from "../format/layout.ts";
 import { AttributeSets } from "../record/attribute-sets.ts";
 import { attributesOf } from "../record/attributes.ts";
 import { Shape } from "../record/shape.ts";
+import { Forgotten } from "./forgotten.ts";
 import { Instrument, type Stream, writeObservation } from "./instruments.ts";
 
-/** Beyond this many attribute sets, those that were not observed the last time are forgotten. */
+/** Beyond this many attribute sets, those that were not observed for longest are forgotten. */
 const MAX_REMEMBERED = 10_000;
 
 /** What a collection observed, by attribute set: the last value counts. */
 type Observations = Map<string, { value: number; attributes: MetricAttributes }>;
 
-/** What was last written of an attribute set, for each stream, and by which collection. */
+/**
+ * What was last written of an attribute set, for each stream, and by which collection. Those that were
+ * observed last are last.
+ */
 type LastWritten = Map<string, { readonly values: number[]; collection: number }>;
 
 /** An instrument whose callbacks are asked. */
@@ -35,7 +40,8 @@ export class ObservableInstrument extends Instrument implements Observable {
   onCallback: () => void = () => {};
   private readonly sets = new AttributeSets();
   private readonly shape = new Shape("");
-  private last: LastWritten = new Map();
+  private readonly last: LastWritten = new Map();
+  private forgotten: Forgotten | null = null;
 
   addCallback(callback: ObservableCallback): void {
     if (typeof callback !== "function") return this.warn("a callback must be a function");
@@ -73,17 +79,23 @@ export class ObservableInstrument extends Instrument implements Observable {
   write(observations: Observations, collection: number): void {
     if (observations.size === 0) return;
     for (const [key, { value, attributes }] of observations) {
-      let known = this.last.get(key);
-      if (known === undefined) {
-        this.last.set(key, known = { values: this.streams.map(() => 0), collection });
-      } else if (known.collection > collection) continue;
-      known.collection = collection;
-      const last = known.values;
+      const known = this.last.get(key);
+      if (known !== undefined && known.collection > collection) continue;
+      const isForgotten = known === undefined && this.forgotten?.has(key) === true;
+      const last = known?.values ?? this.streams.map(() => 0);
+      this.last.delete(key);
+      this.last.set(key, { values: last, collection });
       const set = this.sets.find(attributes);
       for (let i = 0; i < this.streams.length; i++) {
         const stream = this.streams[i];
         // What is not written this time is in the difference of the next.
         const isSum = isIncremental(stream);
+        if (isSum && isForgotten) {
+          // All of it again would double the sum.
+          last[i] = value;
+          this.losePart();
+          continue;
+        }
         // A counter that went down has begun anew: all that it says was added since.
         const began = isSum && this.isCounter && value < last[i];
         const amount = isSum && !began ? value - last[i] : value;
@@ -103,9 +115,21 @@ export class ObservableInstrument extends Instrument implements Observable {
         ) last[i] = value;
       }
     }
-    if (this.last.size > MAX_REMEMBERED) {
-      this.last = new Map([...this.last].filter(([key]) => observations.has(key)));
+    for (const [key, known] of this.last) {
+      if (this.last.size <= MAX_REMEMBERED || known.collection >= collection) break;
+      this.last.delete(key);
+      this.forgotten ??= new Forgotten();
+      this.forgotten.add(key);
     }
+  }
+
+  /** Counts an observation of which nobody knows how much of it is new. */
+  private losePart(): void {
+    this.settings.recorder.file?.lose(RING_MEASUREMENTS, LOSS_ENCODE);
+    this.warn(
+      `more than ${MAX_REMEMBERED} attribute sets: what was added to those that are not observed each ` +
+        `time is lost and counted. Use attributes with fewer values`,
+    );
   }
 
   private get isCounter(): boolean {

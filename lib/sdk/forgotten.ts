@@ -1,0 +1,50 @@
+/**
+ * Texts that are no longer remembered, but for having been there.
+ *
+ * @module
+ */
+
+/** Some 100,000 texts, and one of a hundred others is taken for one of them. */
+const BITS = 2 ** 20;
+/** Bits of a text. */
+const PROBES = 4;
+
+/** A Bloom filter: whatever was added is in it, and with many of them some others seem to be. */
+export class Forgotten {
+  private readonly words = new Uint32Array(BITS / 32);
+
+  /** Remembers that `text` was there. */
+  add(text: string): void {
+    const { words } = this;
+    hash(text);
+    for (let i = 0, bit = first; i < PROBES; i++, bit += step) {
+      words[(bit % BITS) >> 5] |= 1 << (bit & 31);
+    }
+  }
+
+  /** Whether `text` was added, or looks like it. */
+  has(text: string): boolean {
+    const { words } = this;
+    hash(text);
+    for (let i = 0, bit = first; i < PROBES; i++, bit += step) {
+      if ((words[(bit % BITS) >> 5] & 1 << (bit & 31)) === 0) return false;
+    }
+    return true;
+  }
+}
+
+/** The bits of the text that was hashed last: the first, and how far it is to each further one. */
+let first = 0;
+let step = 0;
+
+function hash(text: string): void {
+  let a = 0x811c9dc5;
+  let b = 0x9e3779b9;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    a = Math.imul(a ^ unit, 0x01000193);
+    b = Math.imul((b ^ unit) + (b >>> 15), 0x85ebca6b);
+  }
+  first = (a ^ a >>> 15) >>> 0;
+  step = (b ^ b >>> 13) >>> 0 | 1;
+}
