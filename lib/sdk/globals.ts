@@ -21,7 +21,7 @@ import type { LoggerProvider } from "./logger-provider.ts";
 export interface ContextGlobals {
   /** False when somebody else's context manager was there first. */
   readonly ownsContext: boolean;
-  /** Gives back what was taken. */
+  /** Gives back what was taken, once: afterwards it may be the next SDK's. */
   release(): void;
 }
 
@@ -31,14 +31,16 @@ export function registerContext(
   propagator: TextMapPropagator | null,
 ): ContextGlobals {
   const ownsContext = context.setGlobalContextManager(manager);
-  const ownsPropagation = propagator !== null && propagation.setGlobalPropagator(propagator);
-  return {
-    ownsContext,
-    release: () => {
-      if (ownsContext) context.disable();
-      if (ownsPropagation) propagation.disable();
-    },
-  };
+  const taken: Array<() => void> = [];
+  if (ownsContext) taken.push(() => context.disable());
+  if (propagator !== null && propagation.setGlobalPropagator(propagator)) {
+    taken.push(() => propagation.disable());
+  }
+  return { ownsContext, release: () => giveBack(taken) };
+}
+
+function giveBack(taken: Array<() => void>): void {
+  for (const give of taken.splice(0)) give();
 }
 
 /** The providers of the signals that are recorded. */
@@ -49,15 +51,12 @@ export interface Providers {
 }
 
 /**
- * Registers the providers. Returns what gives the globals back, or null when another SDK has one of
- * them: then nothing is registered.
+ * Registers the providers. Returns what gives the globals back, once, or null when another SDK has one
+ * of them: then nothing is registered.
  */
 export function registerProviders(providers: Providers): (() => void) | null {
   const { tracerProvider, meterProvider, loggerProvider } = providers;
   const taken: Array<() => void> = [];
-  const release = (): void => {
-    for (const give of taken) give();
-  };
   const take = (isTaken: boolean, give: () => void): boolean => {
     if (isTaken) taken.push(give);
     return isTaken;
@@ -69,7 +68,7 @@ export function registerProviders(providers: Providers): (() => void) | null {
     (loggerProvider === undefined ||
       take(logs.setGlobalLoggerProvider(loggerProvider), () => logs.disable()));
   if (!complete) {
-    release();
+    giveBack(taken);
     return null;
   }
   if (loggerProvider !== undefined) {
@@ -79,5 +78,5 @@ export function registerProviders(providers: Providers): (() => void) | null {
       () => logsApi.disable(),
     );
   }
-  return release;
+  return () => giveBack(taken);
 }

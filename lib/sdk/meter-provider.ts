@@ -46,6 +46,7 @@ export class MeterProvider implements ApiProvider {
   private readonly intervalMs: number;
   private readonly timeoutMs: number;
   private timer: ReturnType<typeof setInterval> | null = null;
+  private ended: Promise<void> | null = null;
 
   constructor(settings: MeterProviderSettings) {
     const { recorder, temporality, histograms, exemplars, views, activeContext } = settings;
@@ -106,8 +107,11 @@ export class MeterProvider implements ApiProvider {
   }
 
   /** Collects once more; afterwards nothing is recorded. The file belongs to the SDK, which ends it. */
-  async shutdown(): Promise<void> {
-    if (this.settings.isShutDown) return;
+  shutdown(): Promise<void> {
+    return this.ended ??= this.end();
+  }
+
+  private async end(): Promise<void> {
     // A callback that never answers must not keep the program from ending.
     await this.collect(this.timeoutMs === Infinity ? this.intervalMs : this.timeoutMs);
     this.settings.isShutDown = true;

@@ -1229,6 +1229,23 @@ describe("observable instruments", () => {
     }
   });
 
+  it("that are slow are waited for by every shutdown", async () => {
+    for (const again of ["sdk", "provider"]) {
+      let path = "";
+      const file = join(directory, `${++files}.otlp`);
+      const sdk = start({ env: {}, file });
+      path = sdk.path!;
+      metrics.getMeter("m").createObservableGauge("slow").addCallback(async (result) => {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        result.observe(7);
+      });
+      if (again === "sdk") void sdk.shutdown();
+      else void sdk.meterProvider!.shutdown();
+      await sdk.shutdown();
+      assert.deepEqual(valuesOf(new RawFile(path)), [7], again);
+    }
+  });
+
   it("are asked at intervals, and once more at shutdown", async () => {
     let asked = 0;
     const sdk = start({

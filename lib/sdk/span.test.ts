@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import {
   context,
+  createContextKey,
   createTraceState,
   diag,
   DiagLogLevel,
@@ -810,6 +811,69 @@ describe("the SDK", () => {
       });
       assert.equal(lines.length, 1);
       assert.match(lines[0], /telemetry is off.*\/proc\/nowhere/);
+    });
+
+    it("propagates where the file can't be made, and the next start takes over", async () => {
+      const traceparent = `00-${"1".repeat(32)}-${"2".repeat(16)}-01`;
+      /** What is sent on in a request that came with a traceparent. */
+      const passedOn = (): Promise<unknown> => {
+        const carrier: Record<string, string> = {};
+        const received = propagation.extract(ROOT_CONTEXT, { traceparent });
+        return context.with(received, async () => {
+          await Promise.resolve();
+          tracer().startActiveSpan("op", () => propagation.inject(context.active(), carrier));
+          return carrier.traceparent;
+        });
+      };
+      const refuse = (): never => {
+        throw new Error("no sampler");
+      };
+      const empty = mkdtempSync(join(directory, "failing-"));
+      const file = join(empty, "f.otlp");
+      const failing: StartOptions[] = [
+        { env: {}, directory: "/proc/nowhere" },
+        Object.defineProperty({ env: {}, file }, "sampler", { get: refuse }),
+        Object.defineProperty({ env: {}, file, metrics: {} }, "logs", { get: refuse }),
+      ];
+      const problems: string[] = [];
+      const hear = (...words: unknown[]) => void problems.push(words.join(" "));
+      const logger = { error: hear, warn: hear, info() {}, debug() {}, verbose() {} };
+      diag.setLogger(logger, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
+      try {
+        for (const options of failing) {
+          const failed = start(options);
+          assert.equal(failed.recording, false);
+          assert.equal(await passedOn(), traceparent);
+          assert.deepEqual(readdirSync(empty), []);
+          const sdk = start({ env: {}, directory: empty });
+          assert.equal(sdk.recording, true, sdk.reason ?? "");
+          await failed.shutdown();
+          assert.match(String(await passedOn()), /^00-1{32}-(?!2{16})/);
+          await sdk.shutdown();
+          assert.equal(await passedOn(), undefined);
+          for (const name of readdirSync(empty)) rmSync(join(empty, name));
+        }
+      } finally {
+        diag.disable();
+      }
+      assert.deepEqual(problems.filter((line) => !/telemetry is off/.test(line)), []);
+    });
+
+    it("shut down again, takes nothing from the one that came next", async () => {
+      const first = start({ env: {}, directory });
+      await first.shutdown();
+      const second = start({ env: {}, directory });
+      try {
+        await first.shutdown();
+        assert.equal(tracer().startSpan("op").isRecording(), true);
+        assert.deepEqual(propagation.fields(), ["traceparent", "tracestate", "baggage"]);
+        const key = createContextKey("key");
+        context.with(ROOT_CONTEXT.setValue(key, 1), () => {
+          assert.equal(context.active().getValue(key), 1);
+        });
+      } finally {
+        await second.shutdown();
+      }
     });
 
     it("marks the file as complete at shutdown, after which spans go nowhere", async () => {

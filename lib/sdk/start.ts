@@ -34,7 +34,7 @@ import {
 } from "./config.ts";
 import { choiceOf, DURABILITIES, OVERFLOWS, whyNotPower } from "./durability.ts";
 import { endInOrder } from "./exit.ts";
-import { registerContext, registerProviders } from "./globals.ts";
+import { type ContextGlobals, registerContext, registerProviders } from "./globals.ts";
 import { type LogLimits, resolveLogLimits, resolveSpanLimits, type SpanLimits } from "./limits.ts";
 import type { LogRecordHook } from "./logger.ts";
 import { LoggerProvider } from "./logger-provider.ts";
@@ -138,7 +138,8 @@ export interface Sdk {
   forceFlush(options?: { timeout?: number }): Promise<boolean>;
   /**
    * Marks the file as complete, removes the SDK from the API's globals, and ends recording. A program
-   * that ends with the exit code 0 need not call it: its file is marked then.
+   * that ends with the exit code 0 need not call it: its file is marked then. Where nothing is recorded
+   * it ends the propagation of context; `start` can be called again with or without that.
    */
   shutdown(): Promise<void>;
 }
@@ -146,6 +147,7 @@ export interface Sdk {
 /**
  * Starts recording and registers with `@opentelemetry/api`. Never throws: what goes wrong is said
  * through the API's diag logger and in the result, and the application runs on without telemetry.
+ * Context still propagates then, so that what other services record stays one trace.
  *
  * ```ts
  * import { trace } from "@opentelemetry/api";
@@ -157,12 +159,17 @@ export interface Sdk {
  * ```
  */
 export function start(options: StartOptions = {}): Sdk {
+  // Of an earlier start that failed.
+  releaseIdle();
   try {
     return startUnguarded(options);
   } catch (error) {
     return notRecording(`telemetry is off: ${explainDenied(error)}`);
   }
 }
+
+/** Gives back what a start that records nothing has taken of the API's globals. */
+let releaseIdle: () => void = () => {};
 
 function startUnguarded(options: StartOptions): Sdk {
   const env = readEnvironment(options.env ?? process.env);
@@ -175,7 +182,20 @@ function startUnguarded(options: StartOptions): Sdk {
   for (const warning of env.warnings) diag.warn(warning);
 
   const manager = new AsyncLocalStorageContextManager().enable();
-  const { ownsContext, release } = registerContext(manager, propagatorOf(options, env));
+  const globals = registerContext(manager, propagatorOf(options, env));
+  try {
+    return startRecording(options, env, manager, globals);
+  } catch (error) {
+    return notRecording(`telemetry is off: ${explainDenied(error)}`, globals.release);
+  }
+}
+
+function startRecording(
+  options: StartOptions,
+  env: EnvironmentSettings,
+  manager: AsyncLocalStorageContextManager,
+  { ownsContext, release }: ContextGlobals,
+): Sdk {
   if (env.disabled || !(env.traces || env.metrics || env.logs)) {
     const reason = env.disabled
       ? "OTEL_SDK_DISABLED is true"
@@ -197,43 +217,42 @@ function startUnguarded(options: StartOptions): Sdk {
   const warnings = [...resource.warnings, ...spanLimits.warnings, ...logLimits.warnings];
   for (const warning of warnings) diag.warn(warning);
   const sizes = mergeSizes(options.sizes ?? {}, env.sizes);
-  let recorder: Recorder;
-  try {
-    const place = {
-      file: options.file ?? (options.directory === undefined ? env.file : undefined),
-      directory: options.directory ?? env.directory,
-    };
-    const settings = { sizes, ...guaranteesOf(options, env, place) };
-    recorder = new Recorder(place, settings, resource, spanLimits.limits);
-  } catch (error) {
-    return notRecording(`telemetry is off: ${explainDenied(error)}`, release);
-  }
-  // The API's own look-up costs as much as writing a record; ours is known to be the registered one.
-  const activeContext = ownsContext ? () => manager.active() : () => context.active();
-  const tracerProvider = !env.traces ? undefined : new TracerProvider({
-    recorder,
+  const place = {
+    file: options.file ?? (options.directory === undefined ? env.file : undefined),
+    directory: options.directory ?? env.directory,
+  };
+  const settings = { sizes, ...guaranteesOf(options, env, place) };
+  const warn = (message: string): void => diag.warn(message);
+  const tracing = env.traces && {
     sampler: compileSampler(options.sampler ?? env.sampler),
     limits: spanLimits.limits,
     idGenerator: options.idGenerator ?? null,
     onStart: options.onStart ?? null,
+  };
+  const measuring = env.metrics && resolveMetricOptions(options.metrics, env, warn);
+  const logging = env.logs && {
+    limits: logLimits.limits,
+    onEmit: options.logs?.onEmit ?? null,
+    minimumSeverity: severityOf(options.logs?.minimumSeverity, warn),
+  };
+  // Behind everything that may throw: who made the file has to close it.
+  const recorder = new Recorder(place, settings, resource, spanLimits.limits);
+  // The API's own look-up costs as much as writing a record; ours is known to be the registered one.
+  const activeContext = ownsContext ? () => manager.active() : () => context.active();
+  const tracerProvider = !tracing ? undefined : new TracerProvider({
+    recorder,
+    ...tracing,
     activeContext,
     runIn: ownsContext
       ? (active, run, span) => manager.with(active, run, undefined, span)
       : (active, run, span) => context.with(active, run, undefined, span),
   });
-  const warn = (message: string): void => diag.warn(message);
-  const meterProvider = !env.metrics ? undefined : new MeterProvider({
-    recorder,
-    activeContext,
-    ...resolveMetricOptions(options.metrics, env, warn),
-  });
-  const loggerProvider = !env.logs ? undefined : new LoggerProvider({
-    recorder,
-    activeContext,
-    limits: logLimits.limits,
-    onEmit: options.logs?.onEmit ?? null,
-    minimumSeverity: severityOf(options.logs?.minimumSeverity, warn),
-  });
+  const meterProvider = !measuring
+    ? undefined
+    : new MeterProvider({ recorder, activeContext, ...measuring });
+  const loggerProvider = !logging
+    ? undefined
+    : new LoggerProvider({ recorder, activeContext, ...logging });
   const { path } = recorder.file!.mapping;
   const giveBack = registerProviders({ tracerProvider, meterProvider, loggerProvider });
   if (giveBack === null) {
@@ -251,6 +270,15 @@ function startUnguarded(options: StartOptions): Sdk {
     );
   }
   const undoExit = endInOrder(() => meterProvider?.observeNow(), recorder);
+  const end = async (): Promise<void> => {
+    giveBack();
+    release();
+    await meterProvider?.shutdown();
+    await loggerProvider?.shutdown();
+    undoExit();
+    recorder.close();
+  };
+  let ended: Promise<void> | null = null;
   return {
     recording: true,
     get path() {
@@ -265,14 +293,7 @@ function startUnguarded(options: StartOptions): Sdk {
       await meterProvider?.collect(timeout);
       return recorder.taken(Math.max(0, deadline - performance.now()));
     },
-    shutdown: async () => {
-      giveBack();
-      release();
-      await meterProvider?.shutdown();
-      await loggerProvider?.shutdown();
-      undoExit();
-      recorder.close();
-    },
+    shutdown: () => ended ??= end(),
   };
 }
 
@@ -280,6 +301,7 @@ function notRecording(reason: string, release: () => void = () => {}, isProblem 
   // It stands among lines of the application.
   if (isProblem) diag.error(`otlp-mmap: ${reason}`);
   else diag.debug(`nothing is recorded: ${reason}`);
+  releaseIdle = release;
   return {
     recording: false,
     reason,
