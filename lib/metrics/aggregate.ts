@@ -206,6 +206,7 @@ export class Aggregator {
     const metrics = this.instruments.processes.get(process);
     if (metrics === undefined) return;
     const { encoder } = this;
+    this.instruments.warnOfThreads(metrics, this.accumulator.series);
     encoder.begin(nowLow, nowHigh, emit);
     for (const [resource, scopes] of metrics.resources) {
       encoder.resource(process, resource);

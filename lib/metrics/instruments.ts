@@ -8,11 +8,12 @@ import { ScopeMetricsSchema } from "../../proto/gen/otlp_pb.ts";
 import { RefTable } from "../dictionary/refs.ts";
 import { REJECT_LIMIT } from "../format/layout.ts";
 import type { ResourceEntry, ScopeEntry } from "../otlp/scopes.ts";
-import type { Source } from "../otlp/source.ts";
+import { isLater, type Source } from "../otlp/source.ts";
 import { BAD_REF, Rejection } from "../record/wire.ts";
 import { Handles } from "./blocks.ts";
 import { type Definition, isObservable, readDefinition } from "./definition.ts";
 import { KnownRecords } from "./known.ts";
+import { NEXT, NO_SERIES, ROW_WORDS, type SeriesPool, TIME } from "./series.ts";
 import { createStream, doubleOf, type Stream, type StreamOptions } from "./stream.ts";
 import { matchViews, type View } from "./views.ts";
 
@@ -40,6 +41,12 @@ export interface Instrument {
   readonly streams: readonly number[];
 }
 
+/** An observable instrument. */
+interface Observed extends Instrument {
+  /** Ns since the epoch. */
+  readonly created: bigint;
+}
+
 /** Indexes of the streams of a scope, in the order they came. */
 export interface ScopeStreams {
   readonly scope: ScopeEntry;
@@ -50,8 +57,8 @@ export interface ScopeStreams {
 export interface ProcessMetrics {
   /** By their keys. */
   readonly instruments: Map<string, Instrument>;
-  /** What definitions of observable instruments say, but for when these were created. */
-  readonly observed: Set<string>;
+  /** Observable instruments by what their definitions say, in the order they were created. */
+  readonly observed: Map<string, Observed[]>;
   /** UTF-16 units of these. */
   length: number;
   readonly resources: Map<ResourceEntry, ScopeStreams[]>;
@@ -103,7 +110,7 @@ export class Instruments {
   addProcess(process: number): void {
     const metrics = {
       instruments: new Map(),
-      observed: new Set<string>(),
+      observed: new Map(),
       length: 0,
       resources: new Map(),
       renewed: new Set<string>(),
@@ -218,17 +225,35 @@ export class Instruments {
     const { scope, created, said } = partsOf(key);
     if (created === TOLD) return;
     const observed = `${scope} ${said}`;
-    if (process.observed.has(observed) && !this.warned.has(process)) {
+    const same = process.observed.get(observed) ?? [];
+    same.push({ created: BigInt(created), streams: instrument.streams });
+    same.sort((a, b) => a.created < b.created ? -1 : 1);
+    process.observed.set(observed, same);
+  }
+
+  /**
+   * Warns of what several threads of a process observe. An SDK that took the place of one that was shut
+   * down observes what that did, too, but only afterwards. `pool` has their series, before a collection.
+   */
+  warnOfThreads(process: ProcessMetrics, pool: SeriesPool): void {
+    if (this.warned.has(process)) return;
+    for (const [observed, same] of process.observed) {
+      const isTwice = same.some(({ streams }, i) =>
+        i + 1 < same.length && streams.some((index) => {
+          const stream = this.streams[index];
+          return stream !== null && wasMeasuredAfter(stream, same[i + 1].created, pool);
+        })
+      );
+      if (!isTwice) continue;
       this.warned.add(process);
+      const { name } = JSON.parse(observed.slice(observed.indexOf("{")));
       this.options.warn?.(
-        `metric ${
-          JSON.parse(said).name
-        }: is observed by several threads, or SDKs, of one process ` +
+        `metric ${name}: is observed by several threads, or SDKs, of one process ` +
           `under one resource: their points contradict each other. Give each thread a ` +
           `service.instance.id of its own, or observe it in one of them`,
       );
+      return;
     }
-    process.observed.add(observed);
   }
 
   /** The streams that views and options make of an instrument. */
@@ -263,6 +288,19 @@ export class Instruments {
       warn,
     );
   }
+}
+
+/** Whether a stream was measured after `time`, and since the last collection. */
+function wasMeasuredAfter(stream: Stream, time: bigint, { words }: SeriesPool): boolean {
+  if (stream.measured === 0) return false;
+  const low = Number(BigInt.asIntN(32, time));
+  const high = Number(BigInt.asIntN(32, time >> 32n));
+  for (let series = stream.first; series !== NO_SERIES;) {
+    const row = series * ROW_WORDS;
+    if (isLater(words[row + TIME], words[row + TIME + 1], low, high)) return true;
+    series = words[row + NEXT];
+  }
+  return false;
 }
 
 /** In a key, of an instrument that is told. */

@@ -4,7 +4,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { Instrument, MetricRefSchema } from "../../proto/gen/mmap_pb.ts";
 import type { NumberDataPoint } from "../../proto/gen/otlp_pb.ts";
 import { FileBuilder } from "../../tests/support/build.ts";
-import { MemoryCollector, pointsOf } from "../../tests/support/collect.ts";
+import { AGGREGATION, MemoryCollector, pointsOf } from "../../tests/support/collect.ts";
 import { COUNTER, type Definition, T } from "./testing/bench.ts";
 
 const GAUGE: Definition = {
@@ -16,7 +16,11 @@ const GAUGE: Definition = {
 
 /** Threads of one process and one resource, with a file each. */
 class Threads {
-  private readonly collector = new MemoryCollector();
+  readonly warnings: string[] = [];
+  private readonly collector = new MemoryCollector(undefined, {
+    ...AGGREGATION,
+    warn: (message) => this.warnings.push(message),
+  });
 
   /** A thread that created an instrument so many ns after `T`; returns how it measures: at, value. */
   add(definition: Definition, created: number): (at: number, value: bigint) => void {
@@ -36,12 +40,17 @@ class Threads {
       });
   }
 
+  /** All points there are. */
+  collectAll(): NumberDataPoint[] {
+    this.collector.rounds();
+    return this.collector.metrics().flatMap(({ metric }) => pointsOf(metric) as NumberDataPoint[]);
+  }
+
   /** Start, counted from `T`, and value of the one point there is. */
   collect(): [start: number, value: number] {
-    this.collector.rounds();
-    const points = this.collector.metrics().flatMap(({ metric }) => pointsOf(metric));
+    const points = this.collectAll();
     assert.equal(points.length, 1);
-    const [{ startTimeUnixNano, value }] = points as NumberDataPoint[];
+    const [{ startTimeUnixNano, value }] = points;
     return [Number(startTimeUnixNano - T), Number(value.value)];
   }
 }
@@ -80,5 +89,35 @@ describe("threads of one resource", () => {
     const late = threads.add(COUNTER, 0);
     late(5, 16n);
     assert.deepEqual(threads.collect(), [10, 31]);
+  });
+
+  it("contradict each other in what they observe, unless one came after the other", () => {
+    for (const instrument of [Instrument.OBSERVABLE_COUNTER, Instrument.OBSERVABLE_GAUGE]) {
+      const definition = instrument === Instrument.OBSERVABLE_COUNTER ? COUNTER : GAUGE;
+      const threads = new Threads();
+      const one = threads.add({ ...definition, instrument }, 0);
+      one(10, 1n);
+      threads.collect();
+      one(20, 2n);
+      // The SDK was shut down, and started again.
+      const next = threads.add({ ...definition, instrument }, 30);
+      next(40, 5n);
+      next(50, 6n);
+      threads.collectAll();
+      const third = threads.add({ ...definition, instrument }, 60);
+      third(70, 1n);
+      threads.collect();
+      third(80, 1n);
+      threads.collect();
+      assert.deepEqual(threads.warnings, []);
+      // One that was thought to be over.
+      next(75, 7n);
+      threads.collect();
+      third(90, 1n);
+      next(85, 7n);
+      threads.collectAll();
+      assert.equal(threads.warnings.length, 1, threads.warnings.join("\n"));
+      assert.match(threads.warnings[0], /^metric [cg]: is observed by several threads/);
+    }
   });
 });
