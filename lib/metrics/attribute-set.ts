@@ -30,24 +30,30 @@ export const MAX_SET_BYTES = 16_000;
 
 /** Which attributes a stream keeps, by key. */
 export class KeyFilter {
-  private readonly choices: readonly AttributeKeys[];
+  private readonly patterns: AttributeKeys | undefined;
+  private readonly names: AttributeKeys | undefined;
   private readonly known = new Map<string, boolean>();
 
-  /** @param choices All of them must keep a key. */
-  constructor(choices: readonly AttributeKeys[]) {
-    this.choices = choices;
+  /**
+   * @param patterns What a view of the collector's keeps.
+   * @param names What a definition keeps, keys as they are; both must keep a key.
+   */
+  constructor(patterns: AttributeKeys | undefined, names: AttributeKeys | undefined) {
+    this.patterns = patterns;
+    this.names = names;
   }
 
   /** What it keeps, as text: the same text keeps the same. */
   get said(): string {
-    return JSON.stringify(this.choices);
+    return JSON.stringify([this.patterns, this.names].filter((each) => each !== undefined));
   }
 
   /** Whether attributes with this key are kept. */
   keeps(key: string): boolean {
     let keeps = this.known.get(key);
     if (keeps === undefined) {
-      keeps = this.choices.every((choice) => keepsKey(choice, key));
+      keeps = (this.patterns === undefined || keepsKey(this.patterns, key)) &&
+        (this.names === undefined || keepsKey(this.names, key, Object.is));
       // Keys without bound must not fill the memory.
       if (this.known.size < 10_000) this.known.set(key, keeps);
     }

@@ -234,12 +234,10 @@ function filterOf(
   { attributeKeys, excludedAttributeKeys: excluded = [] }: Definition,
   chosen: AttributeKeys | undefined,
 ): KeyFilter | null {
-  const choices: AttributeKeys[] = [];
-  if (chosen !== undefined) choices.push(chosen);
-  if (attributeKeys !== null || excluded.length > 0) {
-    choices.push({ included: attributeKeys ?? undefined, excluded });
-  }
-  return choices.length === 0 ? null : new KeyFilter(choices);
+  const names = attributeKeys === null && excluded.length === 0
+    ? undefined
+    : { included: attributeKeys ?? undefined, excluded };
+  return chosen === undefined && names === undefined ? null : new KeyFilter(chosen, names);
 }
 
 function encodeHead(name: string, description: string, unit: string): Uint8Array {

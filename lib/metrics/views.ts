@@ -131,9 +131,13 @@ export function matchViews(
   return isSelected ? [...streams.values()] : [DEFAULT_STREAM];
 }
 
-/** Whether a stream keeps the attributes with a key. */
-export function keepsKey({ included, excluded }: AttributeKeys, key: string): boolean {
-  const fits = (pattern: string): boolean => matchesPattern(pattern, key);
+/** Whether a stream keeps the attributes with a key, which what is said of keys `matches`. */
+export function keepsKey(
+  { included, excluded }: AttributeKeys,
+  key: string,
+  matches: (said: string, key: string) => boolean = matchesPattern,
+): boolean {
+  const fits = (said: string): boolean => matches(said, key);
   return (included === undefined || included.some(fits)) && !excluded.some(fits);
 }
 

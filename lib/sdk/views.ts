@@ -70,9 +70,9 @@ export interface View {
   readonly description?: string;
   /** What is observed can't become a histogram: such a view is not applied. */
   readonly aggregation?: ViewAggregation;
-  /** Attributes that are kept. Default: all. */
+  /** Keys of attributes that are kept, in which `*` and `?` stand for themselves. Default: all. */
   readonly attributeKeys?: readonly string[];
-  /** Attributes that are left out, also of those that are kept. Default: none. */
+  /** Likewise of those that are left out, also of those that are kept. Default: none. */
   readonly excludedAttributeKeys?: readonly string[];
   /** Series at most, 1 to 2,147,483,647, and one of the overflow. Default: the collector's, 2,000. */
   readonly aggregationCardinalityLimit?: number;

@@ -34,6 +34,9 @@ function altered(): void {
     const counter = m.createCounter(name);
     for (let i = 0; i < 6; i++) counter.add(1, { keep: i % 2, lose: i, other: true });
   }
+  for (const name of ["starred", "denied.starred"]) {
+    m.createCounter(name).add(1, { "a?": 1, ab: 2, "*": 3, c: 4 });
+  }
   m.createObservableGauge("denied.observed").addCallback((it) => it.observe(1, { a: 1, lose: 1 }));
   m.createHistogram("twice").record(3, { a: 1, b: 2 });
   m.createHistogram("advised", { advice: { explicitBucketBoundaries: [7, 8] } }).record(7.5);
@@ -74,6 +77,8 @@ const CHANGES: NonNullable<Program["settings"]> = {
     { instrumentName: "emptied", attributeKeys: [] },
     { instrumentName: "denied", excludedAttributeKeys: ["lose", "lose", ""] },
     { instrumentName: "denied.observed", excludedAttributeKeys: ["lose"] },
+    { instrumentName: "starred", attributeKeys: ["a?", "*"] },
+    { instrumentName: "denied.starred", excludedAttributeKeys: ["a?", "*"] },
     { instrumentName: "denied.none", excludedAttributeKeys: [] },
     {
       instrumentName: "kept.and.denied",
