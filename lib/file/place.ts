@@ -110,6 +110,8 @@ function createInDirectory(
 
 /** Added to a thread's number where the name with it is taken: more than any system gives out. */
 const OTHER_ISOLATE = 0x400000;
+/** Names that are tried: these numbers fit 31 bits. An SDK may be started often before a collector is. */
+const MAX_NAMES = 500;
 
 /** Makes a file with rings that suit the room there is. */
 function createFitting(path: string, options: FileOptions, { onNote }: Place): FileWriter {
@@ -141,7 +143,7 @@ function publish(file: FileWriter, path: string, other: () => string): FileWrite
         file.mapping.publish(path);
         return file;
       } catch (error) {
-        if (codeOf(error) !== "EEXIST" || tries === 8) throw error;
+        if (codeOf(error) !== "EEXIST" || tries === MAX_NAMES) throw error;
         path = other();
       }
     }

@@ -859,6 +859,20 @@ describe("the SDK", () => {
       assert.deepEqual(problems.filter((line) => !/telemetry is off/.test(line)), []);
     });
 
+    it("may be started again and again while no collector runs", async () => {
+      const place = mkdtempSync(join(directory, "again-"));
+      const ring = { slots: 16, slotBytes: 256 };
+      const sizes = { spans: ring, events: ring, measurements: ring, dictionaryBytes: 4096 };
+      for (const where of [{ directory: place }, { file: join(place, "exact.otlp") }]) {
+        for (let i = 1; i <= 20; i++) {
+          const sdk = start({ env: {}, sizes, ...where });
+          assert.equal(sdk.recording, true, sdk.reason ?? "");
+          await sdk.shutdown();
+        }
+      }
+      assert.equal(readdirSync(place).length, 40);
+    });
+
     it("shut down again, takes nothing from the one that came next", async () => {
       const first = start({ env: {}, directory });
       await first.shutdown();
