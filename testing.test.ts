@@ -103,6 +103,26 @@ describe("startTesting", () => {
     await assert.rejects(telemetry.stop(), /refused/);
   });
 
+  it("records what the code under test does with providers that it shuts down one by one", async () => {
+    await using telemetry = startTesting();
+    const { tracerProvider, meterProvider, loggerProvider } = telemetry.sdk;
+    const tracer = trace.getTracer("t");
+    metrics.getMeter("m").createObservableCounter("observed").addCallback((it) => it.observe(5));
+    const open = tracer.startSpan("open");
+    await tracerProvider!.shutdown();
+    assert.equal(tracer.startSpan("late").isRecording(), false);
+    open.end();
+    logs.getLogger("l").emit({ body: "last" });
+    await loggerProvider!.shutdown();
+    logs.getLogger("l").emit({ body: "late" });
+    await meterProvider!.shutdown();
+    assert.deepEqual(telemetry.spans().map(({ name }) => name), ["open"]);
+    assert.deepEqual(telemetry.logs().map(({ body }) => body), ["last"]);
+    assert.deepEqual((await telemetry.metrics()).map(({ points }) => points[0].value), [5]);
+    // Stopped again at the end.
+    await telemetry.stop();
+  });
+
   it("takes thousands of spans in one go", async () => {
     const telemetry = startTesting();
     for (let i = 0; i < 10_000; i++) trace.getTracer("t").startSpan(`s${i}`).end();

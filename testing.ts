@@ -179,7 +179,11 @@ export function startTesting(options: TestingOptions = {}): Telemetry {
   const directory = mkdtempSync(join(tmpdir(), "otlp-mmap-testing-"));
   try {
     const sdk = start({ env: {}, sizes: SIZES, ...options, directory });
-    if (!sdk.recording) throw new Error(`nothing can be recorded: ${sdk.reason}`);
+    if (!sdk.recording) {
+      // Nobody else has it, to make it give context and propagators back.
+      void sdk.shutdown();
+      throw new Error(`nothing can be recorded: ${sdk.reason}`);
+    }
     return new Telemetry(sdk);
   } finally {
     // Mapped memory needs no name.

@@ -16,8 +16,8 @@ export class TracerProvider implements ApiProvider {
   private readonly settings: TracerSettings;
   private readonly tracers = new Map<string, Tracer>();
 
-  constructor(settings: TracerSettings) {
-    this.settings = settings;
+  constructor(settings: Omit<TracerSettings, "isShutDown">) {
+    this.settings = { ...settings, isShutDown: false };
   }
 
   /** The tracer of a name, version and schema URL: the same one for the same three. */
@@ -38,9 +38,9 @@ export class TracerProvider implements ApiProvider {
     return this.settings.recorder.taken(flushTimeout(options));
   }
 
-  /** Ends the file; spans recorded afterwards go nowhere. */
+  /** Spans started afterwards go nowhere. The file belongs to the SDK, which ends it. */
   shutdown(): Promise<void> {
-    this.settings.recorder.close();
+    this.settings.isShutDown = true;
     return Promise.resolve();
   }
 }

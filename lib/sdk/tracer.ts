@@ -59,6 +59,8 @@ export interface TracerSettings {
   activeContext(): Context;
   /** Calls `run` with `span` while `context` is the active one. */
   runIn<R>(context: Context, run: (span: ApiSpan) => R, span: ApiSpan): R;
+  /** True once the provider is shut down. */
+  isShutDown: boolean;
 }
 
 /** Names of spans that are remembered; beyond, a name is encoded every time. */
@@ -189,7 +191,7 @@ export class Tracer implements ApiTracer {
     span.startHigh = high;
 
     const file = recorder.file;
-    if (span.silent || file === null) {
+    if (span.silent || file === null || settings.isShutDown) {
       span.silent = true;
       return span;
     }
