@@ -1229,6 +1229,25 @@ describe("observable instruments", () => {
     }
   });
 
+  it("are not asked again by what they ask to be collected", async () => {
+    let asked = 0;
+    const file = await recorded(async (meter, sdk) => {
+      meter.createObservableGauge("sync").addCallback((result) => {
+        asked++;
+        void sdk.meterProvider!.collect();
+        result.observe(asked);
+      });
+      meter.createObservableGauge("async").addCallback(async (result) => {
+        asked++;
+        await sdk.forceFlush({ timeout: 0 });
+        result.observe(asked);
+      });
+      await sdk.meterProvider!.collect();
+      assert.ok(asked <= 4, `${asked} times`);
+    });
+    assert.ok(valuesOf(file).length >= 2);
+  });
+
   it("that are slow are waited for by every shutdown", async () => {
     for (const again of ["sdk", "provider"]) {
       let path = "";

@@ -233,6 +233,8 @@ function askOne(
   };
   let answer: void | Promise<void>;
   let isPromise: boolean;
+  // Until it returns, too: it may collect itself.
+  asked.isRunning = true;
   try {
     if (asked.isBatch) {
       const result: BatchObservableResult = {
@@ -248,15 +250,16 @@ function askOne(
     }
     isPromise = isThenable(answer);
   } catch (error) {
+    asked.isRunning = false;
     fail(error);
     finish();
     return null;
   }
   if (!isPromise) {
+    asked.isRunning = false;
     finish();
     return null;
   }
-  asked.isRunning = true;
   // Whatever its getters throw rejects, unlike with Promise.resolve.
   const answered = new Promise((resolve) => resolve(answer)).catch(fail).then(() => {
     asked.isRunning = false;
