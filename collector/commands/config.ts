@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { Command } from "commander";
 import process from "node:process";
+import { checkConfiguration } from "../config/check.ts";
 import { configurationSchema } from "../config/schema.ts";
-import { addCollect } from "../options/options.ts";
 import type { AddCommand } from "../program.ts";
+import { log } from "../text/log.ts";
 
 const HELP = `
 What a file may say:
@@ -31,7 +31,7 @@ Examples:
   otlp-mmap config check otlp-mmap.yaml && systemctl reload otlp-mmap
 
 Exit codes:
-  0  the file can be used
+  0  the file can be used; what in it has no effect, or needs a flag or variable beside it, is said
   2  it can't: each line says where and why
 `;
 
@@ -53,10 +53,7 @@ export const config: AddCommand = (program, env, choose) => {
     .argument("<file>", "the file")
     .addHelpText("after", CHECK_HELP)
     .action((path: string) => {
-      // Through the options of `collect`, which is what would read it.
-      const scratch = new Command().exitOverride();
-      addCollect(scratch, env, () => {});
-      scratch.parse(["collect", "--config", path], { from: "user" });
+      for (const warning of checkConfiguration(path, env)) log("warn", warning);
       choose(() => {
         process.stdout.write(`${path}: ok\n`);
         return Promise.resolve(0);
