@@ -40,7 +40,8 @@ the one in this program. The program has the terminal, gets the signals, and giv
 What a run that was killed has left is read by "collect" where no path is given. Without an endpoint
 nothing is sent. If the program fails or is killed, its open spans, its last log
 records and what was lost are printed on standard error. An exception or rejection that ends it is a log
-record, unless OTLP_MMAP_INSTRUMENT is none. The variables are those of collect. On Deno,
+record, unless OTLP_MMAP_INSTRUMENT is none. The variables are those of collect, and so may be the file
+of --config: what in it only collect has options for is passed over. On Deno,
 the program needs --allow-ffi, --allow-env, --allow-read, --allow-write and --allow-sys (or -A).
 
 Examples:

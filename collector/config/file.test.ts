@@ -1,4 +1,5 @@
 import { Ajv2020 } from "ajv/dist/2020.js";
+import { Command } from "commander";
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
@@ -7,7 +8,7 @@ import { after, describe, it } from "node:test";
 import { parse } from "yaml";
 import type { Signal } from "../../lib/otlp/request.ts";
 import { ArgumentsExit } from "../options/arguments.ts";
-import { addCollect, type CollectOptions } from "../options/options.ts";
+import { addCollect, addSending, type CollectOptions, readOptions } from "../options/options.ts";
 import { parseWith } from "../program.ts";
 import { containerId, detectKubernetes } from "./resource.ts";
 import { configurationSchema } from "./schema.ts";
@@ -114,6 +115,31 @@ describe("a configuration file", () => {
     assert.deepEqual([url, timeoutMs, compression], ["http://flag:2/v1/traces", 5000, "gzip"]);
     assert.deepEqual([options.paths, options.batchSize], [["/run/b"], 7]);
     assert.equal(read(WHOLE, [], env).destinations!.logs[0].url, "http://localhost:4318/v1/logs");
+  });
+
+  it("may be shared with a command that has fewer options, and is as strict there", () => {
+    const readBySome = (yaml: string): CollectOptions => {
+      writeFileSync(path, yaml);
+      const command = addSending(new Command("run")).parse(["--config", path], { from: "user" });
+      return readOptions([], command, {});
+    };
+    const shared = WHOLE.replace(
+      "  batch_size: 100",
+      "  batch_size: 7\n  spool: /s\n  once: true\n  otlp_receiver: true\n  ui_port: 80\n" +
+        "  otlp_http_port: 1\n  no_spool: false\n",
+    );
+    const { batchSize, destinations, once, keep, processors, receiver, warnings } = readBySome(
+      shared,
+    );
+    assert.equal(destinations!.logs[0].url, "http://localhost:4318/v1/logs");
+    assert.deepEqual([batchSize, once, keep, receiver], [7, false, false, null]);
+    assert.deepEqual([processors.length, warnings], [4, []]);
+    const refusals: [yaml: string, what: RegExp][] = [
+      ["collect: {spol: /s}", /spol: no such field \(Did you mean spool\?\)/],
+      ["collect: {ui_port: 70000}", /c\.yaml:1:20: collect\.ui_port "70000" is invalid/],
+      ["collect: {keep: maybe}", /c\.yaml:1:17: collect\.keep: must be true or false/],
+    ];
+    for (const [yaml, what] of refusals) assert.throws(() => readBySome(yaml), what);
   });
 
   it("says of one signal what flags say of it; a flag for all of them wins over it", () => {

@@ -25,13 +25,18 @@ export function fileOptions(command: Command): Map<string, Option> {
 /**
  * Gives a command the options of a file that were not given as arguments, through the same parsers.
  * Returns the paths that the file names, and what people call its options.
+ *
+ * @param whole Has every option that a file may say: those that the command lacks are read, and that
+ * is all, so that one file serves several commands.
  */
 export function applyFlags(
   command: Command,
+  whole: Command,
   file: ConfigFile,
   fields: ReadonlyMap<string, Field>,
 ): { paths: string[]; names: FileNames } {
   const options = fileOptions(command);
+  const all = fileOptions(whole);
   let paths: string[] = [];
   const given = new Map<string, Field>();
   for (const [name, field] of fields) {
@@ -39,8 +44,9 @@ export function applyFlags(
     else if (options.has(name)) {
       applyOption(command, file, options.get(name)!, field);
       given.set(options.get(name)!.name(), field);
-    } else {
-      const there = ["paths", ...options.keys()];
+    } else if (all.has(name)) applyOption(whole, file, all.get(name)!, field);
+    else {
+      const there = ["paths", ...all.keys()];
       const hint = didYouMean(name, there);
       file.complain(field, `no such field${hint}; there is ${there.join(", ")}`);
     }

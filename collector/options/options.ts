@@ -268,7 +268,7 @@ export function readOptions(
   const configuration = config === undefined
     ? NO_CONFIGURATION
     : readConfiguration(config, (file, fields) => {
-      inFile = applyFlags(command, file, fields);
+      inFile = applyFlags(command, scratchCollect(env), file, fields);
     });
   const where = paths.length > 0 ? paths : inFile?.paths ?? [];
   return combine(
@@ -331,6 +331,13 @@ export function addCollect(
     );
 }
 
+/** `collect`, of which nothing was asked yet. */
+function scratchCollect(env: Environment): Command {
+  const program = new Command();
+  addCollect(program, env, () => {});
+  return program.commands[0];
+}
+
 /**
  * The options that `collect` would have with these paths and those flags of another command that it
  * has too.
@@ -342,9 +349,7 @@ export function asCollect(
   command: Command,
   env: Environment,
 ): CollectOptions {
-  const program = new Command();
-  addCollect(program, env, () => {});
-  const [collect] = program.commands;
+  const collect = scratchCollect(env);
   for (const option of collect.options) {
     const name = option.attributeName();
     if (command.getOptionValueSource(name) !== "cli") continue;
