@@ -26,7 +26,7 @@ import type { Protocol } from "../send/send.ts";
 import { forEachSignal, SIGNALS } from "../pipeline/signals.ts";
 import { printable } from "../text/text.ts";
 import { type TlsFiles, watchTls } from "../send/tls.ts";
-import { watchToken } from "../send/token.ts";
+import { type TokenFile, watchToken } from "../send/token.ts";
 import {
   type Environment,
   otlpVariable,
@@ -52,7 +52,7 @@ export interface Destination {
   /** What is connected to in its place. */
   readonly proxy?: Proxy;
   /** A file with the bearer token to send. */
-  readonly tokenFile?: string;
+  readonly tokenFile?: TokenFile;
 }
 
 /** Flags that there are for each signal. */
@@ -146,8 +146,9 @@ function chooseToken(
   path: string | undefined,
   headers: readonly Named[],
   given: Given,
-): string | undefined {
+): TokenFile | undefined {
   if (path === undefined) return undefined;
+  const file = { path, source: given.sourceOf("bearer-token-file") };
   const name = given.nameOf("bearer-token-file");
   const other = headers.find(({ header }) => header.name.toLowerCase() === "authorization");
   if (other !== undefined) {
@@ -157,12 +158,12 @@ function chooseToken(
     );
   }
   try {
-    watchToken(path, () => {});
+    watchToken(file, () => {});
   } catch (error) {
     const reason = printable((error as Error).message, 200);
     throw new ArgumentsExit(2, `${name} "${printable(path, 200)}": ${reason}`);
   }
-  return path;
+  return file;
 }
 
 /** Where to, and what by: the form of an endpoint depends on the protocol. */

@@ -8,7 +8,7 @@ import type { Destination } from "../options/destinations.ts";
 import type { Log } from "./problems.ts";
 import { createSender, type Sender } from "./send.ts";
 import { type TlsFiles, watchTls } from "./tls.ts";
-import { watchToken } from "./token.ts";
+import { type TokenFile, watchToken } from "./token.ts";
 import { shared } from "./watched-files.ts";
 
 /** Makes a sender of what is sent to a destination. */
@@ -21,7 +21,7 @@ export type Connector = (signal: Signal, destination: Destination) => Sender;
  * @param giveUpAfterMs A batch is given up after this many milliseconds of trying.
  */
 export function createConnector(giveUpAfterMs: number, log: Log): Connector {
-  const tokenOf = shared((path: string) => watchToken(path, log));
+  const tokenOf = shared((file: TokenFile) => watchToken(file, log));
   const tlsOf = shared((files: TlsFiles) => watchTls(files, log));
   return (signal, { tokenFile, tls, ...rest }) =>
     createSender({

@@ -111,12 +111,17 @@ describe("a gRPC backend that takes everything", () => {
         ? reply(failure(grpc.status.UNAUTHENTICATED, "who is it?"))
         : reply(null, Buffer.alloc(0))
     );
-    const one = sender(url, { authorization: () => tokens[Math.min(calls.length, 1)] });
+    const one = sender(url, {
+      authorization: {
+        value: () => tokens[Math.min(calls.length, 1)],
+        source: "c.yaml: collect.bearer_token_file",
+      },
+    });
     assert.equal((await one.send(BODY, 1)).dropped, 1);
     assert.equal((await one.send(BODY, 1)).accepted, 1);
     const seen = calls.map(({ metadata }) => metadata.get("authorization"));
     assert.deepEqual(seen, tokens.map((token) => [token]));
-    assert.match(one.lines[0], /authorization \(from --bearer-token-file\)/);
+    assert.match(one.lines[0], /authorization \(from c\.yaml: collect\.bearer_token_file\)/);
     assert.doesNotMatch(one.lines.join(), /-secret/);
   });
 

@@ -85,8 +85,8 @@ interface Channel {
 export function createGrpcTransport(options: SenderOptions): Transport {
   const { signal, headers = [], authorization, proxy, timeoutMs = 10_000 } = options;
   const currentMaterial = options.tls ?? (() => NO_MATERIAL);
-  const origins = originsOf(headers, authorization);
   const target = parseTarget(options.url);
+  const origins = originsOf(headers, authorization, target);
   for (const { name, value, source } of headers) {
     const problem = grpcHeaderProblem(name, value);
     if (problem !== undefined) throw new Error(`header "${name}" from ${source}: ${problem}`);
@@ -180,7 +180,7 @@ export function createGrpcTransport(options: SenderOptions): Transport {
       if (cancelled || closed) return { kind: "retry", key: "CANCELLED", reason: "cancelled" };
       noteSent(content.length);
       const used = currentChannel(grpc);
-      if (authorization !== undefined) metadata.set("authorization", authorization());
+      if (authorization !== undefined) metadata.set("authorization", authorization.value());
       const deadline = Date.now() + timeoutMs;
       return await new Promise((resolve) => {
         call = used.client.makeUnaryRequest(

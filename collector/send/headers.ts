@@ -4,6 +4,8 @@
  * @module
  */
 import packageJson from "../../package.json" with { type: "json" };
+import type { Target } from "../options/endpoint.ts";
+import type { Authorization } from "./token.ts";
 
 /** A request header. */
 export interface Header {
@@ -16,11 +18,17 @@ export interface Header {
 /** What a header is called and where it comes from, without its value. */
 export type HeaderOrigin = Pick<Header, "name" | "source">;
 
-/** The origins of all headers of a request, also of one whose value changes. */
-export function originsOf(headers: readonly Header[], authorization: unknown): HeaderOrigin[] {
-  return authorization === undefined
-    ? [...headers]
-    : [...headers, { name: "authorization", source: "--bearer-token-file" }];
+/** The origins of all headers of a request, also of one whose value changes or is in the URL. */
+export function originsOf(
+  headers: readonly Header[],
+  authorization: Authorization | undefined,
+  target: Pick<Target, "authorization">,
+): HeaderOrigin[] {
+  const name = "authorization";
+  if (authorization !== undefined) return [...headers, { name, source: authorization.source }];
+  const isReplaced = headers.some((header) => header.name.toLowerCase() === name);
+  if (target.authorization === undefined || isReplaced) return [...headers];
+  return [...headers, { name, source: "user name and password of the endpoint" }];
 }
 
 /** Value of the User-Agent header. */

@@ -52,8 +52,8 @@ function requestHeaders(
  */
 export function createHttpTransport(options: SenderOptions): Transport {
   const { signal, headers = [], authorization, timeoutMs = 10_000 } = options;
-  const origins = originsOf(headers, authorization);
   const target = parseTarget(options.url);
+  const origins = originsOf(headers, authorization, target);
   const json = options.protocol === "http/json";
   const compressed = options.compression === "gzip";
   const connections = createConnections(
@@ -114,7 +114,7 @@ export function createHttpTransport(options: SenderOptions): Transport {
       const { response, cancel } = connections.post(
         payload,
         timeoutMs,
-        authorization === undefined ? {} : { authorization: authorization() },
+        authorization === undefined ? {} : { authorization: authorization.value() },
       );
       return { answer: answered(response, payload.length, items), cancel };
     },

@@ -215,8 +215,9 @@ function serverMessage(response: HttpResponse): string {
 /** What to look at when the backend refuses credentials: names and sources of headers, no values. */
 export function credentialsHint(facts: Pick<RequestFacts, "headers">): string {
   if (facts.headers.length === 0) {
-    return "no header with credentials is set: give one with --header NAME=VALUE, in " +
-      "OTEL_EXPORTER_OTLP_HEADERS or with --bearer-token-file";
+    return "no header with credentials is set: give one with --header NAME=VALUE or " +
+      "--bearer-token-file (in a configuration file header and bearer_token_file of collect), or in " +
+      "OTEL_EXPORTER_OTLP_HEADERS";
   }
   const names = facts.headers.map(({ name, source }) => `${name} (from ${source})`).join(", ");
   return `check the credentials in ${names}`;

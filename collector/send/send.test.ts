@@ -190,6 +190,16 @@ describe("a backend that takes everything", () => {
     assert.equal(seen[0].headers.authorization, `Basic ${expected}`);
   });
 
+  it("is told what it refused where that was in the URL", async () => {
+    const { url } = await backend((response) => void response.writeHead(401).end());
+    const refused = url.replace("://", "://us%40er:hunter2@");
+    const said = async (headers: { name: string; value: string; source: string }[]) =>
+      (await sender(refused, { headers }).send(BODY, 1)).reason ?? "";
+    assert.match(await said([]), /check .* authorization \(from user name .* of the endpoint\)$/);
+    const own = [{ name: "Authorization", value: "x", source: "--header" }];
+    assert.match(await said(own), /check the credentials in Authorization \(from --header\)$/);
+  });
+
   it("refuses headers that would break the request", () => {
     const make = (name: string, value: string): unknown =>
       sender("http://localhost/", { headers: [{ name, value, source: "--header" }] });

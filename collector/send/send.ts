@@ -12,6 +12,7 @@ import type { Proxy } from "./proxy.ts";
 import { type Backoff, DEFAULT_BACKOFF } from "./retry.ts";
 import { createRetrying } from "./retrying.ts";
 import type { TlsSource } from "./tls.ts";
+import type { Authorization } from "./token.ts";
 import type { Part } from "./split.ts";
 
 /** The protocols of OTLP, as OpenTelemetry's variables name them. */
@@ -50,7 +51,7 @@ export interface SenderOptions {
   readonly protocol?: Protocol;
   readonly headers?: readonly Header[];
   /** Asked before each attempt for the value of the Authorization header, which wins over `headers`. */
-  readonly authorization?: () => string;
+  readonly authorization?: Authorization;
   /** Default `none`. */
   readonly compression?: "gzip" | "none";
   /** For one attempt, from connecting to the last byte of the answer, milliseconds. Default 10,000. */

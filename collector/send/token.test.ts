@@ -75,10 +75,11 @@ describe("a token in a file", () => {
   it("is trimmed, and refused without being said", () => {
     const path = join(root, "token");
     writeFileSync(path, "  hunter2\n");
-    assert.equal(watchToken(path, () => {})(), "Bearer hunter2");
+    const file = { path, source: "--bearer-token-file" };
+    assert.equal(watchToken(file, () => {}).value(), "Bearer hunter2");
     for (const text of ["", " \n", "hunter2 hunter3", "hunter2\nHost: x", "hünter2"]) {
       writeFileSync(path, text);
-      assert.throws(() => watchToken(path, () => {}), (error: Error) => {
+      assert.throws(() => watchToken(file, () => {}), (error: Error) => {
         assert.match(error.message, /^the file (is empty|holds more than a token)/);
         return !error.message.includes("nter2");
       });
@@ -91,15 +92,19 @@ describe("a token in a file", () => {
       response.writeHead(count === 1 ? 401 : 200).end();
     });
     writeFileSync(path, "first-secret\n");
+    const config = join(root, "rotating.yaml");
+    writeFileSync(
+      config,
+      `collect:\n  endpoint: http://127.0.0.1:${port}\n  bearer_token_file: ${path}\n`,
+    );
+    const source = `${config}: collect.bearer_token_file`;
     const writer = Writer.create(join(root, "app.otlp"));
     const scope = writer.scope({ name: "s" });
     const collector = observe(ownRuntime, "collector/main.ts", [
       "collect",
       join(root, "app.otlp"),
-      "--endpoint",
-      `http://127.0.0.1:${port}`,
-      "--bearer-token-file",
-      path,
+      "--config",
+      config,
     ], {
       env: { OTEL_EXPORTER_OTLP_HEADERS: "Authorization=Bearer%20variable-secret" },
     });
@@ -113,8 +118,8 @@ describe("a token in a file", () => {
     try {
       await sent("first-secret");
       writeFileSync(path, "");
-      const warned = /warn: the token of --bearer-token-file can't be read again.*is empty/;
-      await recording("a warning", () => warned.test(collector.text()));
+      const warned = `warn: the token of ${source} can't be read again`;
+      await recording("a warning", () => collector.text().includes(warned));
       writeFileSync(`${path}.new`, "second-secret");
       renameSync(`${path}.new`, path);
       await sent("second-secret");
@@ -122,8 +127,9 @@ describe("a token in a file", () => {
       const shown = new Set(seen.map(({ headers }) => headers.authorization));
       assert.deepEqual([...shown], ["Bearer first-secret", "Bearer second-secret"]);
       const text = collector.text();
-      assert.match(text, /401.*authorization \(from --bearer-token-file\)/);
-      assert.match(text, /the token of --bearer-token-file was read again/);
+      assert.match(text, /401.*check the credentials in authorization \(from /);
+      assert.ok(text.includes(`authorization (from ${source})`), text);
+      assert.ok(text.includes(`the token of ${source} was read again`), text);
       assert.doesNotMatch(text, /-secret/);
     } finally {
       await collector.stop("SIGKILL");

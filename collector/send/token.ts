@@ -6,14 +6,29 @@
 import type { Log } from "./problems.ts";
 import { watchFiles } from "./watched-files.ts";
 
+/** A file with a token. */
+export interface TokenFile {
+  readonly path: string;
+  /** The flag or field that names it, for messages. */
+  readonly source: string;
+}
+
+/** An Authorization header whose value changes. */
+export interface Authorization {
+  /** The value of now. */
+  readonly value: () => string;
+  /** The flag or field it comes from, named when the backend refuses it. */
+  readonly source: string;
+}
+
 /**
- * A function that gives the value of the Authorization header, `Bearer …` (RFC 6750 §2.1), with what
- * the file says now.
+ * The Authorization header, `Bearer …` (RFC 6750 §2.1), with what the file says now.
  *
  * @throws Error when the file is unreadable, empty, or holds more than a token; it does not say what.
  */
-export function watchToken(path: string, log: Log): () => string {
-  return watchFiles({ paths: [path], make, what: "the token of --bearer-token-file", log });
+export function watchToken({ path, source }: TokenFile, log: Log): Authorization {
+  const value = watchFiles({ paths: [path], make, what: `the token of ${source}`, log });
+  return { value, source };
 }
 
 function make([text]: readonly string[]): string {

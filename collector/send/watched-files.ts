@@ -19,7 +19,7 @@ export interface WatchOptions<T> {
    * @throws Error that says what is wrong, without saying any of the content.
    */
   readonly make: (texts: readonly string[]) => T;
-  /** What it is, for messages: `the token of --bearer-token-file`. */
+  /** What it is, for messages: `the token of FLAG`. */
   readonly what: string;
   readonly log: Log;
   /** Milliseconds of a clock that never goes back. Default: `performance.now`. */
