@@ -45,6 +45,26 @@ describe("the command line", () => {
     assert.equal(refusal("zzzzzz", "--once"), `error: unknown command 'zzzzzz'${all}`);
   });
 
+  it("takes no empty path, which is a variable that a script forgot", () => {
+    const empty =
+      /^error: .*'' is invalid.* It is empty, as of a variable in a script that is not set/;
+    const paths: string[] = [];
+    for (const command of [...COMMANDS, "config check"]) {
+      const text = help(...command.split(" "));
+      const [words] = text.split("\n", 1);
+      const named = /[[<](paths|files?)(\.{3})?[\]>]/.test(words) ? [""] : [];
+      const options = [...text.matchAll(/^ {2}(--[a-z-]+) [[<](?:file|dir)[\]>]/gm)];
+      for (const last of [...named, ...options.map(([, option]) => `${option}=`)]) {
+        const path = `${command} ${last}`;
+        assert.match(refusal(...command.split(" "), last), empty, path);
+        paths.push(path);
+      }
+    }
+    for (const some of ["collect ", "config check ", "sql --store=", "collect --spool="]) {
+      assert.ok(paths.includes(some), `${some} in ${paths}`);
+    }
+  });
+
   it("names an option it does not know, one that is like it, and those there are", () => {
     assert.match(
       refusal("collect", "--endpiont", "http://x"),

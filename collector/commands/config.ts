@@ -6,6 +6,7 @@
 import process from "node:process";
 import { checkConfiguration } from "../config/check.ts";
 import { configurationSchema } from "../config/schema.ts";
+import { filePath } from "../options/arguments.ts";
 import type { AddCommand } from "../program.ts";
 import { log } from "../text/log.ts";
 
@@ -50,7 +51,7 @@ export const config: AddCommand = (program, env, choose) => {
     .addHelpText("after", HELP);
   command.command("check")
     .description("say what is wrong with a configuration file")
-    .argument("<file>", "the file")
+    .argument("<file>", "the file", filePath)
     .addHelpText("after", CHECK_HELP)
     .action((path: string) => {
       for (const warning of checkConfiguration(path, env)) log("warn", warning);

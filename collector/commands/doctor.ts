@@ -10,6 +10,7 @@ import { type DoctorOptions, examine } from "../doctor/doctor.ts";
 import { addSendFlags, asCollect } from "../options/options.ts";
 import { addSpool } from "../options/spool.ts";
 import { log } from "../text/log.ts";
+import { filePath, filePaths } from "../options/arguments.ts";
 import type { AddCommand } from "../program.ts";
 import type { Environment } from "../options/variables.ts";
 
@@ -52,12 +53,13 @@ Exit codes:
 export const doctor: AddCommand = (program, env, choose) => {
   const command = program.command("doctor")
     .description("check this machine: runtime, places, limits, backend; say what to do")
-    .argument("[paths...]", "files, directories or globs, as for collect");
+    .argument("[paths...]", "files, directories or globs, as for collect", filePaths);
   addSpool(addSendFlags(command))
     .option("--other-users", "as for collect, which takes files of other users then")
     .option(
       "--config <file>",
       "the configuration file of collect: its paths, endpoints, tokens, TLS",
+      filePath,
     )
     .option("--json", "one JSON object")
     .addHelpText("after", HELP)

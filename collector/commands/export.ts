@@ -7,7 +7,7 @@ import { userTempDirectory } from "../../ffi/mod.ts";
 import { FormatError } from "../../lib/file/geometry.ts";
 import type { OwnerState } from "../../lib/file/owner.ts";
 import { chooseAggregation } from "../options/aggregation.ts";
-import { batchSize } from "../options/arguments.ts";
+import { batchSize, filePath, filePaths } from "../options/arguments.ts";
 import { readViewsOf } from "../config/file.ts";
 import { breathe, Ending } from "../ending.ts";
 import { ownerOf, whyOpen } from "../files/copied-owner.ts";
@@ -56,8 +56,8 @@ Exit codes:
 export const exportCommand: AddCommand = (program, env, choose) => {
   program.command("export")
     .description("write what is in files as lines of OTLP/JSON, and leave the files as they are")
-    .argument("[paths...]", "files, directories or globs")
-    .option("--output <file>", "a new file (default: standard output)")
+    .argument("[paths...]", "files, directories or globs", filePaths)
+    .option("--output <file>", "a new file (default: standard output)", filePath)
     .option("--all", "also records that were read, as far as they are still there")
     .option(
       "--batch-size <count>",
@@ -65,7 +65,7 @@ export const exportCommand: AddCommand = (program, env, choose) => {
       batchSize,
       DEFAULT_BATCH_SIZE,
     )
-    .option("--config <file>", "a YAML file with views of metrics")
+    .option("--config <file>", "a YAML file with views of metrics", filePath)
     .addHelpText("after", helpText)
     .action((paths: string[], flags: Flags) => {
       const aggregation = chooseAggregation(readViewsOf(flags.config), env);

@@ -8,7 +8,7 @@ import { ReadStream, statSync } from "node:fs";
 import process from "node:process";
 import type { Readable } from "node:stream";
 import type { Signal } from "../../lib/otlp/request.ts";
-import { batchSize } from "../options/arguments.ts";
+import { batchSize, filePaths } from "../options/arguments.ts";
 import { Ending } from "../ending.ts";
 import { chooseDestinations, originOf, type SendFlags } from "../options/destinations.ts";
 import { givenTo } from "../options/given.ts";
@@ -58,7 +58,7 @@ Exit codes:
 export const importCommand: AddCommand = (program, env, choose) => {
   const command = program.command("import")
     .description("send lines of OTLP/JSON to an endpoint (or print them)")
-    .argument("[files...]", "files, or - for standard input");
+    .argument("[files...]", "files, or - for standard input", filePaths);
   addSendFlags(command)
     .option(
       "--batch-size <count>",

@@ -9,6 +9,7 @@ import { discover } from "../files/discover.ts";
 import { formatInspection, inspectionToJson } from "../inspect/format.ts";
 import { inspect as look } from "../inspect/inspect.ts";
 import { log } from "../text/log.ts";
+import { filePaths } from "../options/arguments.ts";
 import type { AddCommand } from "../program.ts";
 import type { Environment } from "../options/variables.ts";
 
@@ -42,7 +43,7 @@ const EXIT_CODES = { healthy: 0, wrong: 1, unreadable: 2 };
 export const inspect: AddCommand = (program, env, choose) => {
   program.command("inspect")
     .description("say what is in files, who writes and reads them, and what is wrong with them")
-    .argument("[paths...]", "files that applications write, or directories of them")
+    .argument("[paths...]", "files that applications write, or directories of them", filePaths)
     .option("--json", "one JSON object a file, a line each")
     .addHelpText("after", HELP)
     .action((paths: string[], flags: { json?: boolean }) =>

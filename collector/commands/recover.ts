@@ -7,7 +7,7 @@ import type { Command } from "commander";
 import { isLocked, runtime } from "../../ffi/mod.ts";
 import { INTERRUPTIONS } from "../../lib/otlp/marks.ts";
 import { chooseAggregation } from "../options/aggregation.ts";
-import { ArgumentsExit, batchSize } from "../options/arguments.ts";
+import { ArgumentsExit, batchSize, filePath, filePaths } from "../options/arguments.ts";
 import { untaken } from "../pipeline/drain.ts";
 import { startProgress } from "../text/progress.ts";
 import { readViewsOf } from "../config/file.ts";
@@ -59,8 +59,12 @@ Exit codes:
 export const recover: AddCommand = (program, env, choose) => {
   const command = program.command("recover")
     .description("save what can be read of damaged files, and leave the files as they are")
-    .argument("<files...>", "files, also such as are no otlp-mmap files by their header")
-    .option("--output <file>", "a new file for lines of OTLP/JSON (default: standard output)")
+    .argument("<files...>", "files, also such as are no otlp-mmap files by their header", filePaths)
+    .option(
+      "--output <file>",
+      "a new file for lines of OTLP/JSON (default: standard output)",
+      filePath,
+    )
     .option("--all", "also records that were read, as far as they are still there");
   addSendFlags(command)
     .option(
@@ -69,7 +73,7 @@ export const recover: AddCommand = (program, env, choose) => {
       batchSize,
       DEFAULT_BATCH_SIZE,
     )
-    .option("--config <file>", "a YAML file with views of metrics")
+    .option("--config <file>", "a YAML file with views of metrics", filePath)
     .addHelpText("after", helpText)
     .action((files: string[], flags: Flags, command: Command) => {
       const given = givenTo(command);

@@ -4,7 +4,7 @@
  * @module
  */
 import { writeSync } from "node:fs";
-import { ArgumentsExit } from "../options/arguments.ts";
+import { ArgumentsExit, filePath } from "../options/arguments.ts";
 import { log } from "../text/log.ts";
 import type { AddCommand } from "../program.ts";
 import { defaultStorePath } from "../store/settings.ts";
@@ -54,7 +54,7 @@ export const sql: AddCommand = (program, env, choose) => {
   program.command("sql")
     .description("ask the store of a collector, in SQL")
     .argument("<statement>", "one SELECT")
-    .option("--store <file>", "the database (default: as collect --store)")
+    .option("--store <file>", "the database (default: as collect --store)", filePath)
     .option("--csv", "comma-separated values")
     .option("--json", "a list of objects")
     .addHelpText("after", helpText)

@@ -15,7 +15,7 @@ import {
   ExportTraceServiceRequestSchema,
 } from "../../proto/gen/otlp_pb.ts";
 import { chooseAggregation } from "../options/aggregation.ts";
-import { ArgumentsExit, duration, oneOf } from "../options/arguments.ts";
+import { ArgumentsExit, duration, filePath, filePaths, oneOf } from "../options/arguments.ts";
 import { givenTo } from "../options/given.ts";
 import { withoutEffect } from "../options/without-effect.ts";
 import { readViewsOf } from "../config/file.ts";
@@ -91,7 +91,7 @@ export const tail: AddCommand = (program, env, choose) => {
     .description(
       "print spans, logs and metrics as they are recorded; takes nothing from a collector",
     )
-    .argument("[paths...]", "files, directories or globs")
+    .argument("[paths...]", "files, directories or globs", filePaths)
     .option(
       "--service <name>",
       "only of this service (repeatable)",
@@ -114,7 +114,7 @@ export const tail: AddCommand = (program, env, choose) => {
     .option("--metrics", "metrics too")
     .option("--metrics-interval <duration>", "this often (default: 10s)", duration)
     .option("--all", "begin with what the files hold already")
-    .option("--config <file>", "a YAML file with views of metrics")
+    .option("--config <file>", "a YAML file with views of metrics", filePath)
     .addHelpText("after", helpText)
     .action((paths: string[], flags: Flags, command: Command) => {
       if (flags.tree && flags.json) {

@@ -324,7 +324,7 @@ extra: 1
     }
     assert.deepEqual(settings("spool: true", { OTLP_MMAP_SPOOL: "/b" }), ["/b", false, false]);
     assert.deepEqual(problemsOf('collect: {endpoint: http://h, spool: ""}'), [
-      "1:38: collect.spool is empty: name a directory",
+      '1:38: collect.spool "" is invalid. It is empty, as of a variable in a script that is not set.',
     ]);
     assert.deepEqual(settings("store: true"), [null, true, false]);
     assert.deepEqual(settings("store: false, ui: false"), [null, false, false]);

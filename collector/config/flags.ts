@@ -137,5 +137,9 @@ function textOf(file: ConfigFile, entry: Field): string | undefined {
 }
 
 function textsOf(file: ConfigFile, list: Field): string[] {
-  return file.entries(list).map((entry) => textOf(file, entry) ?? "");
+  return file.entries(list).map((entry) => {
+    const text = textOf(file, entry);
+    if (text === "") file.complain(entry, "must not be empty");
+    return text ?? "";
+  });
 }

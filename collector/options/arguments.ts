@@ -87,6 +87,15 @@ export function repeated<T>(parse: (text: string) => T): ListParser<T> {
   return Object.assign(append, { isList: true as const });
 }
 
+/** A file or directory. */
+export function filePath(text: string): string {
+  if (text !== "") return text;
+  throw new InvalidArgumentError("It is empty, as of a variable in a script that is not set.");
+}
+
+/** Several of them. */
+export const filePaths: ListParser<string> = repeated(filePath);
+
 /** How a request's body is compressed. */
 export const compression: WordParser<"gzip" | "none"> = oneOf("gzip", "none");
 

@@ -12,6 +12,8 @@ import {
   batchSize,
   compression,
   duration,
+  filePath,
+  filePaths,
   fromVariable,
   oneOf,
   protocol,
@@ -133,10 +135,18 @@ export function addSendFlags(command: Command): Command {
     )
     .option("--insecure", "gRPC without TLS where the endpoint has no http:// or https://")
     .option("--header <name=value>", "a request header (repeatable)", texts)
-    .option("--bearer-token-file <file>", "a token to send, read again when the file changes")
-    .option("--ca-file <file>", "PEM: certificates to trust; this and the next two are reloaded")
-    .option("--client-cert-file <file>", "PEM: the certificate to show")
-    .option("--client-key-file <file>", "PEM: its private key")
+    .option(
+      "--bearer-token-file <file>",
+      "a token to send, read again when the file changes",
+      filePath,
+    )
+    .option(
+      "--ca-file <file>",
+      "PEM: certificates to trust; this and the next two are reloaded",
+      filePath,
+    )
+    .option("--client-cert-file <file>", "PEM: the certificate to show", filePath)
+    .option("--client-key-file <file>", "PEM: its private key", filePath)
     .option("--compression <name>", "gzip or none (default: none)", compression)
     .option("--timeout <duration>", "for one attempt to send; 0: no limit (default: 10s)", timeout);
   for (const signal of SIGNALS) {
@@ -190,7 +200,7 @@ function combine(
     receiver: chooseReceiver(flags, Object.values(destinations ?? {}).flat(), given),
     store: chooseStore(flags, page !== null, nowhere && !print, given, env),
     page,
-    spool: destinations === null ? null : chooseSpool(flags, once, env, given),
+    spool: destinations === null ? null : chooseSpool(flags, once, env),
   };
   const warnings = withoutEffect({
     command,
@@ -249,7 +259,11 @@ export function addSending(command: Command): Command {
       "metrics are sent this often (default: 10s)",
       duration,
     )
-    .option("--config <file>", "a YAML file with all of this, views, processors, tail sampling");
+    .option(
+      "--config <file>",
+      "a YAML file with all of this, views, processors, tail sampling",
+      filePath,
+    );
 }
 
 /**
@@ -296,7 +310,7 @@ export function addCollect(
     .description(
       "follow files, and show their spans, logs and metrics on a page, or send them as OTLP",
     )
-    .argument("[paths...]", "files, directories or globs");
+    .argument("[paths...]", "files, directories or globs", filePaths);
   addSpool(addPageFlags(addStoreFlags(addReceiverFlags(addSending(command)))))
     .option("--once", "drain what is there, send it, and end")
     .option("--print", "print each span, log record and data point as a line")

@@ -4,9 +4,8 @@
  * @module
  */
 import { type Command, InvalidArgumentError } from "commander";
-import { ArgumentsExit } from "./arguments.ts";
+import { filePath } from "./arguments.ts";
 import { parseDuration } from "./durations.ts";
-import type { Given } from "./given.ts";
 import { type Environment, variable } from "./variables.ts";
 
 /** Where requests wait, and for how long. */
@@ -65,7 +64,7 @@ function age(text: string): number {
 /** Adds the flags to a command. */
 export function addSpool(command: Command): Command {
   return command
-    .option("--spool <dir>", "where requests wait for an endpoint, on a disk (see below)")
+    .option("--spool <dir>", "where requests wait for an endpoint, on a disk (see below)", filePath)
     .option("--no-spool", "don't store requests")
     .option(
       "--spool-max-size <size>",
@@ -79,24 +78,16 @@ export function addSpool(command: Command): Command {
     );
 }
 
-/**
- * The spool that was asked for: null for none. With `once` there is one only where it is named.
- *
- * @throws ArgumentsExit when the variable is bad.
- */
+/** The spool that was asked for: null for none. With `once` there is one only where it is named. */
 export function chooseSpool(
   { spool, spoolMaxSize = DEFAULT_BYTES, spoolMaxAge = DEFAULT_AGE_MS }: SpoolFlags,
   once: boolean,
   env: Environment,
-  given: Given,
 ): SpoolSettings | null {
   const named = variable(env, "OTLP_MMAP_SPOOL")?.value ?? null;
   // True: a configuration file says that there is to be one.
   if (spool === false || (spool === undefined && named === NONE)) return null;
   const folder = typeof spool === "string" ? spool : named === NONE ? null : named;
-  if (folder === "") {
-    throw new ArgumentsExit(2, `${given.nameOf("spool")} is empty: name a directory`);
-  }
   if (folder === null && once) return null;
   return { folder, maxBytes: spoolMaxSize, maxAgeMs: spoolMaxAge };
 }

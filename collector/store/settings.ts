@@ -7,6 +7,7 @@ import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import process from "node:process";
 import { type Command, InvalidArgumentError } from "commander";
+import { filePath } from "../options/arguments.ts";
 import type { Log } from "../send/problems.ts";
 import { openStore } from "./store.ts";
 import { createStoreSinks, type StoreSinks } from "./sink.ts";
@@ -39,7 +40,7 @@ export function addStoreFlags(command: Command): Command {
       "--store [file]",
       "keep everything in a database (default: store.db of this user's state)",
       // In a file, it is on or off where no path is given.
-      (text: string) => text === "true" ? true : text === "false" ? null : text,
+      (text: string) => text === "true" ? true : text === "false" ? null : filePath(text),
     )
     .option("--store-max-size <size>", "bytes it has at most (default: 1GiB)", size)
     .option("--store-max-age <age>", "what is older is removed (default: 7d)", age);
