@@ -9,10 +9,9 @@ import { runtime, userTempDirectory } from "../../ffi/mod.ts";
 import type { Spool } from "../../lib/spool/mod.ts";
 import { createDelivery, type Delivery } from "../delivery/delivery.ts";
 import { type EndSignal, onEndSignal } from "../ending.ts";
-import { discover } from "../files/discover.ts";
+import { discover, foundNothing } from "../files/discover.ts";
 import { openJournal, ReplayError } from "../journal/journal.ts";
 import { configureLog, log } from "../text/log.ts";
-import { printable } from "../text/text.ts";
 import { startProgress } from "../text/progress.ts";
 import { addCollect, type CollectOptions } from "../options/options.ts";
 import { Pipeline } from "../pipeline/pipeline.ts";
@@ -192,14 +191,7 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
       await showing?.serve(options.page, () => ({ ...delivery.options, receivers }), said);
     }
     const code = await pipeline.run();
-    if (once && code === 0 && pipeline.files.opened === 0) {
-      log(
-        "info",
-        `there is nothing to read in ${
-          discovery.places.map((place) => printable(place)).join(", ")
-        }`,
-      );
-    }
+    if (once && code === 0 && pipeline.files.opened === 0) log("info", foundNothing(discovery));
     const spools = [spooling, lanes].filter((each) => each !== null);
     for (const line of spools.flatMap((each) => each.describe())) log("info", line);
     return code || (options.once && spools.some(({ left }) => left > 0) ? 1 : 0);

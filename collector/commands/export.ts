@@ -12,7 +12,7 @@ import { readViewsOf } from "../config/file.ts";
 import { breathe, Ending } from "../ending.ts";
 import { ownerOf, whyOpen } from "../files/copied-owner.ts";
 import { FileCopy } from "../files/copy.ts";
-import { type Candidate, discover } from "../files/discover.ts";
+import { type Candidate, discover, foundNothing } from "../files/discover.ts";
 import { explainFault } from "../inspect/inspect.ts";
 import { log } from "../text/log.ts";
 import { DEFAULT_BATCH_SIZE } from "../options/options.ts";
@@ -92,11 +92,11 @@ async function run(
     }
   };
 
-  const { places, scan } = discover(paths, env, {
+  const discovery = discover(paths, env, {
     log: (level, message) => level === "warn" && log(level, message),
     places: { userTempDirectory },
   });
-  const found = scan();
+  const found = discovery.scan();
   for (const path of found.missing) log("error", `${printable(path)}: there is no such file`);
   if (found.missing.length + found.refused.length > 0) exitCode = 2;
   const processes = new Map<string, Candidate[]>();
@@ -146,12 +146,7 @@ async function run(
   }
   output.close();
   if (reading.files > 0) { for (const line of reading.describe()) log("info", line); }
-  else if (exitCode === 0) {
-    log(
-      "info",
-      `there is nothing to read in ${places.map((place) => printable(place)).join(", ")}`,
-    );
-  }
+  else if (exitCode === 0) log("info", foundNothing(discovery));
   if (ending.signal !== null) {
     log("warn", `ended by ${ending.signal}: ${done} of ${processes.size} processes were read`);
     return ending.code;

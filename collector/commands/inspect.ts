@@ -5,7 +5,7 @@
  */
 import { statSync } from "node:fs";
 import process from "node:process";
-import { discover } from "../files/discover.ts";
+import { discover, foundNothing } from "../files/discover.ts";
 import { formatInspection, inspectionToJson } from "../inspect/format.ts";
 import { inspect as look } from "../inspect/inspect.ts";
 import { log } from "../text/log.ts";
@@ -56,7 +56,7 @@ function filesOf(paths: readonly string[], env: Environment): string[] {
   const found = (places: readonly string[]): string[] => {
     const discovery = discover(places, env, { log });
     const files = discovery.scan().files.map(({ path }) => path);
-    if (files.length === 0) log("info", `there are no files in ${discovery.places.join(", ")}`);
+    if (files.length === 0) log("info", foundNothing(discovery));
     return files;
   };
   if (paths.length === 0) return found([]);

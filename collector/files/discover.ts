@@ -56,6 +56,11 @@ export interface Discovery {
   scan(): Scan;
 }
 
+/** What is said where no file was found. */
+export function foundNothing({ places }: Discovery): string {
+  return `there is nothing to read in ${places.map((place) => printable(place)).join(", ")}`;
+}
+
 /** What discovery depends on. */
 export interface DiscoverOptions {
   /** Where problems are said. */

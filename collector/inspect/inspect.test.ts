@@ -294,7 +294,7 @@ describe("inspect, of what can't be read", () => {
   it("looks into directories, and without a path where collect does", async () => {
     const place = newPath();
     mkdirSync(place);
-    const none = { code: 0, text: `otlp-mmap: there are no files in ${place}\n` };
+    const none = { code: 0, text: `otlp-mmap: there is nothing to read in ${place}\n` };
     assert.deepEqual(await run(place), none);
     const file = join(place, "1-0-0.0.otlp");
     renameSync(save(), file);
