@@ -65,6 +65,17 @@ describe("the command line", () => {
     }
   });
 
+  it("takes no SQL in which nothing is asked", () => {
+    for (const text of ["", " ;\n", "-- SELECT 1", "/* SELECT\n1 */;"]) {
+      const none =
+        /^error: [^]* is invalid for argument 'statement'\. There is no statement in it\./;
+      assert.match(refusal("sql", "--", text), none, text);
+    }
+    for (const text of ["SELECT '--'", "-- a\nSELECT 1", "SELECT 1;"]) {
+      parseProgram(["sql", "--", text], {});
+    }
+  });
+
   it("names an option it does not know, one that is like it, and those there are", () => {
     assert.match(
       refusal("collect", "--endpiont", "http://x"),

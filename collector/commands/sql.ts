@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { InvalidArgumentError } from "commander";
 import { writeSync } from "node:fs";
 import { ArgumentsExit, filePath } from "../options/arguments.ts";
 import { log } from "../text/log.ts";
@@ -53,7 +54,7 @@ Exit codes:
 export const sql: AddCommand = (program, env, choose) => {
   program.command("sql")
     .description("ask the store of a collector, in SQL")
-    .argument("<statement>", "one SELECT")
+    .argument("<statement>", "one SELECT", statementIn)
     .option("--store <file>", "the database (default: as collect --store)", filePath)
     .option("--csv", "comma-separated values")
     .option("--json", "a list of objects")
@@ -64,6 +65,12 @@ export const sql: AddCommand = (program, env, choose) => {
       choose(() => Promise.resolve(run(store ?? defaultStorePath(env), statement, format)));
     });
 };
+
+/** SQLite has no words for one that is missing. */
+function statementIn(text: string): string {
+  if (text.replace(/--.*|\/\*[^]*?\*\/|[\s;]/g, "") !== "") return text;
+  throw new InvalidArgumentError("There is no statement in it.");
+}
 
 function run(path: string, statement: string, format: Format): number {
   let db: ReturnType<typeof openForSql>;
