@@ -7,10 +7,16 @@ import { join } from "node:path";
 import process from "node:process";
 import { after, describe, it } from "node:test";
 import { Writer } from "../../lib/writer.ts";
+import { start } from "../../mod.ts";
 import { startSink } from "../../tests/peers/sink.ts";
 import { until } from "../testing/run.ts";
 import { freePort } from "../testing/servers.ts";
-import { receivedBy, startCollector, waitForSpans } from "../../tests/support/collector.ts";
+import {
+  metricsReceivedBy,
+  receivedBy,
+  startCollector,
+  waitForSpans,
+} from "../../tests/support/collector.ts";
 
 const root = mkdtempSync(join(tmpdir(), "otlp-mmap-reload-"));
 const relays: Server[] = [];
@@ -208,4 +214,42 @@ tail_sampling: {decision_wait: 1s, keep_errors: true}\n`,
       await sink.stop();
     }
   });
+
+  for (const spool of ["", ", spool: SPOOL"]) {
+    it(`takes new views for instruments that are met from then on${spool && ", with a journal"}`, async () => {
+      const sink = await startSink();
+      const config = join(root, "views.yaml");
+      const directory = mkdtempSync(join(root, "files-"));
+      const settings = `endpoint: "${sink.url}", metrics_interval: 100ms${spool}`
+        .replace("SPOOL", `"${mkdtempSync(join(root, "spool-"))}"`);
+      const write = (views: string): void =>
+        writeFileSync(config, `collect: {${settings}}\nviews: ${views}\n`);
+      write("[]");
+      const collector = startCollector([directory, "--config", config]);
+      const sdk = start({ directory });
+      const meter = sdk.meterProvider!.getMeter("m");
+      const receive = async (name: string): Promise<void> => {
+        const names = (): string[] => metricsReceivedBy(sink).map(({ metric }) => metric.name);
+        const deadline = Date.now() + 20_000;
+        while (!names().includes(name)) {
+          const seen = [...new Set(names())].join(", ");
+          assert.ok(Date.now() < deadline, `no ${name} but ${seen}: ${collector.text()}`);
+          await new Promise((wake) => setTimeout(wake, 20));
+        }
+      };
+      try {
+        meter.createCounter("before").add(1);
+        await receive("before");
+        write('[{selector: {instrument_name: "late"}, stream: {name: "renamed"}}]');
+        process.kill(collector.child.pid!, "SIGHUP");
+        await collector.wrote(/the configuration was read again/);
+        meter.createCounter("late").add(1);
+        await receive("renamed");
+      } finally {
+        await sdk.shutdown();
+        await collector.stop("SIGKILL");
+        await sink.stop();
+      }
+    });
+  }
 });

@@ -6,6 +6,7 @@
  */
 import type { AggregatorOptions } from "../../lib/metrics/aggregate.ts";
 import type { View } from "../../lib/metrics/views.ts";
+import { MAX_REQUEST_BYTES } from "../pipeline/requests.ts";
 import { fromVariable, oneOf } from "./arguments.ts";
 import { type Environment, variable } from "./variables.ts";
 
@@ -40,6 +41,7 @@ export function chooseAggregation(views: readonly View[], env: Environment): Agg
     ) ?? "trace_based",
     cardinalityLimit: CARDINALITY_LIMIT,
     maxSeries: MAX_SERIES,
+    maxRequestBytes: MAX_REQUEST_BYTES,
     views,
   };
 }

@@ -59,6 +59,18 @@ export interface Collected {
   collectedAt: bigint;
 }
 
+/** A request in the making: the points of several collections. */
+interface Gathered extends Request {
+  buffer: Uint8Array<ArrayBuffer>;
+  length: number;
+  items: number;
+  readonly processes: number[];
+}
+
+function nothingGathered(): Gathered {
+  return { signal: "metrics", buffer: new Uint8Array(0), length: 0, items: 0, processes: [] };
+}
+
 /** The requests of all signals. */
 export class Requests {
   readonly assembler: Assembler;
@@ -75,8 +87,8 @@ export class Requests {
   /** A batch is sealed when it has this many items. */
   batchSize: number;
 
-  /** Requests with points that are to go together. */
-  private gathered: { readonly requests: Request[]; bytes: number } = { requests: [], bytes: 0 };
+  /** Points of processes that have few, which are to go together. */
+  private gathered: Gathered = nothingGathered();
 
   private readonly options: RequestOptions;
   private readonly events: RequestEvents;
@@ -129,11 +141,7 @@ export class Requests {
   }
 
   private newAggregator(options: AggregatorOptions): Aggregator {
-    return new Aggregator((source, ref) => this.assembler.scopeOf(source, ref), {
-      // So that many points need not be gathered, which copies them.
-      maxRequestBytes: MAX_REQUEST_BYTES,
-      ...options,
-    });
+    return new Aggregator((source, ref) => this.assembler.scopeOf(source, ref), options);
   }
 
   /** True when every request of what was recorded is answered. */
@@ -256,40 +264,40 @@ export class Requests {
 
   /** Points of many processes go together: a request each would take longer than their interval. */
   private gather(request: Request): void {
-    if (this.gathered.bytes + request.length > MAX_REQUEST_BYTES) this.merge();
-    this.gathered.requests.push(request);
-    this.gathered.bytes += request.length;
     this.events.sent(request.processes);
+    const { length } = request;
+    const isLarge = 2 * length > MAX_REQUEST_BYTES;
+    if (isLarge || this.gathered.length + length > MAX_REQUEST_BYTES) this.pushGathered();
+    // A copy would gain nothing.
+    if (isLarge) return this.push(request);
+    const { gathered } = this;
+    const end = gathered.length + length;
+    if (gathered.buffer.length < end) {
+      const buffer = new Uint8Array(Math.min(MAX_REQUEST_BYTES, Math.max(2 * end, 64 << 10)));
+      buffer.set(gathered.buffer.subarray(0, gathered.length));
+      gathered.buffer = buffer;
+    }
+    // Messages one after the other are one message with all their repeated fields.
+    gathered.buffer.set(request.buffer.subarray(0, length), gathered.length);
+    gathered.length = end;
+    gathered.items += request.items;
+    // Once for each request that went into it.
+    gathered.processes.push(...request.processes);
+    this.aggregator.recycle(request);
   }
 
   /** Sends the points that were collected. */
   flushMetrics(): void {
-    if (this.gathered.requests.length === 0) return;
+    if (this.gathered.length === 0) return;
     this.journal?.sealed("metrics");
-    this.merge();
+    this.pushGathered();
   }
 
-  private merge(): void {
-    const { requests, bytes } = this.gathered;
-    if (requests.length === 0) return;
-    this.gathered = { requests: [], bytes: 0 };
-    if (requests.length === 1) return this.push(requests[0]);
-    // Messages one after the other are one message with all their repeated fields.
-    const buffer = new Uint8Array(bytes);
-    let at = 0;
-    for (const request of requests) {
-      buffer.set(request.buffer.subarray(0, request.length), at);
-      at += request.length;
-      this.aggregator.recycle(request);
-    }
-    this.push({
-      signal: "metrics",
-      buffer,
-      length: bytes,
-      items: requests.reduce((sum, { items }) => sum + items, 0),
-      // Once for each request that went into it.
-      processes: requests.flatMap(({ processes }) => processes),
-    });
+  private pushGathered(): void {
+    const { gathered } = this;
+    if (gathered.length === 0) return;
+    this.gathered = nothingGathered();
+    this.push(gathered);
   }
 
   /** Sends what was lost of a process's records. */

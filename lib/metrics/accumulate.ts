@@ -150,7 +150,13 @@ export class Accumulator {
     // Metrics data model, "Start timestamps".
     words[row + START] = stream.isObservable ? stream.createdLow : timeLow;
     words[row + START + 1] = stream.isObservable ? stream.createdHigh : timeHigh;
-    this.append(stream, added);
+    try {
+      this.append(stream, added);
+    } catch (error) {
+      // No memory for its buckets: nobody may find it.
+      this.series.remove(added);
+      throw error;
+    }
     return added;
   }
 

@@ -23,6 +23,7 @@ import {
   T,
   type Value,
 } from "./testing/bench.ts";
+import type { Accumulator } from "./accumulate.ts";
 import { parseViews } from "./views.ts";
 
 const { CUMULATIVE, DELTA } = AggregationTemporality;
@@ -47,6 +48,27 @@ describe("aggregation", () => {
       "": 64n,
       "a=intValue:1": 128n,
     });
+  });
+
+  it("takes no series for one that there was no memory for", () => {
+    const bench = new Bench();
+    const h = bench.define(HISTOGRAM);
+    bench.measure(h, 1, [["a", int(1)]]);
+    bench.collector.round();
+    const { accumulator } = bench.collector.aggregator as unknown as { accumulator: Accumulator };
+    const memory = accumulator.series.buckets as { allocate?: (blockClass: number) => number };
+    memory.allocate = () => {
+      throw new RangeError("no memory");
+    };
+    bench.measure(h, 6, [["a", int(2)]]);
+    assert.equal(bench.collector.round(), 1);
+    delete memory.allocate;
+    for (let i = 0; i < 3; i++) bench.measure(h, 7, [["a", int(2)]]);
+    const points = pointsOf(bench.collect().h) as HistogramDataPoint[];
+    assert.deepEqual(points.map(({ bucketCounts }) => bucketCounts), [
+      [0n, 1n, 0n, 0n],
+      [0n, 0n, 3n, 0n],
+    ]);
   });
 
   it("adds integers exactly, over all of their 64 bits", () => {

@@ -8,8 +8,16 @@ it("finds the series there are, and none that are gone", () => {
   console.log(`seed ${seed}`);
   const random = new Random();
   const pool = new SeriesPool();
-  const bytes = createBytes(64);
-  const length = 6;
+  const memory = pool.attributes as unknown as { make(elements: number): Int32Array };
+  const { make } = memory;
+  let full = false;
+  memory.make = (elements) => {
+    if (full) throw new RangeError("no memory");
+    return make(elements);
+  };
+  const bytes = createBytes(4096);
+  // A few fill a chunk.
+  const length = 4094;
   /** A set of attributes for each name; returns its hash. */
   const put = (name: number): number => {
     bytes.view.setInt32(0, name, true);
@@ -20,13 +28,27 @@ it("finds the series there are, and none that are gone", () => {
   const there: { name: number; series: number }[] = [];
   const gone: number[] = [];
   let names = 0;
+  let most = 0;
   // More, fewer, neither, and again: the table is made anew when it is full, also of what is gone.
-  for (let step = 0; step < 60_000; step++) {
-    if (there.length === 0 || random.below(10) < [9, 1, 5, 5][Math.floor(step / 3000) % 4]) {
+  for (let step = 0; step < 24_000; step++) {
+    if (there.length === 0 || random.below(10) < [9, 1, 5, 5][Math.floor(step / 2000) % 4]) {
       const name = names++;
-      const series = pool.add(name % 5, bytes, length, put(name));
+      const hash = put(name);
+      const { count } = pool;
+      full = random.below(2) === 0;
+      let series: number;
+      try {
+        series = pool.add(name % 5, bytes, length, hash);
+      } catch (error) {
+        assert.ok(error instanceof RangeError);
+        assert.deepEqual([pool.count, find(name)], [count, NO_SERIES]);
+        gone.push(name);
+        continue;
+      }
       assert.equal(pool.words[series * ROW_WORDS + STREAM], name % 5);
       there.push({ name, series });
+      most = Math.max(most, there.length);
+      assert.ok(series < most, "a row is nobody's");
     } else {
       const [{ name, series }] = there.splice(random.below(there.length), 1);
       const use = pool.words[series * ROW_WORDS + USE];
