@@ -55,6 +55,7 @@ const AGGREGATION = {
   exemplars: "trace_based",
   cardinalityLimit: 2000,
   maxSeries: 1_000_000,
+  maxRequestBytes: 3 << 20,
   views: [],
 };
 
