@@ -8,13 +8,21 @@
 const BITS = 2 ** 20;
 /** Bits of a text. */
 const PROBES = 4;
+/** Beyond, the older texts give way: with more of them, whatever is new would seem to be one. */
+const MAX_TEXTS = 100_000;
 
-/** A Bloom filter: whatever was added is in it, and with many of them some others seem to be. */
+/** Two Bloom filters: at least the last 100,000 that were added are in them, and a few others seem to be. */
 export class Forgotten {
-  private readonly words = new Uint32Array(BITS / 32);
+  private words = new Uint32Array(BITS / 32);
+  private older = new Uint32Array(BITS / 32);
+  private texts = 0;
 
   /** Remembers that `text` was there. */
   add(text: string): void {
+    if (this.texts++ === MAX_TEXTS) {
+      [this.words, this.older] = [this.older.fill(0), this.words];
+      this.texts = 1;
+    }
     const { words } = this;
     hash(text);
     for (let i = 0, bit = first; i < PROBES; i++, bit += step) {
@@ -24,13 +32,17 @@ export class Forgotten {
 
   /** Whether `text` was added, or looks like it. */
   has(text: string): boolean {
-    const { words } = this;
     hash(text);
-    for (let i = 0, bit = first; i < PROBES; i++, bit += step) {
-      if ((words[(bit % BITS) >> 5] & 1 << (bit & 31)) === 0) return false;
-    }
-    return true;
+    return isIn(this.words) || isIn(this.older);
   }
+}
+
+/** Whether the text that was hashed last is in a filter. */
+function isIn(words: Uint32Array): boolean {
+  for (let i = 0, bit = first; i < PROBES; i++, bit += step) {
+    if ((words[(bit % BITS) >> 5] & 1 << (bit & 31)) === 0) return false;
+  }
+  return true;
 }
 
 /** The bits of the text that was hashed last: the first, and how far it is to each further one. */
@@ -46,5 +58,5 @@ function hash(text: string): void {
     b = Math.imul((b ^ unit) + (b >>> 15), 0x85ebca6b);
   }
   first = (a ^ a >>> 15) >>> 0;
-  step = (b ^ b >>> 13) >>> 0 | 1;
+  step = (b ^ b >>> 13 | 1) >>> 0;
 }

@@ -1106,6 +1106,26 @@ describe("observable instruments", () => {
     );
   });
 
+  it("take what was 0 when it was forgotten for new", async () => {
+    const rounds: Array<[from: number, rare: number | null]> = [
+      [0, 0],
+      [3_000, null],
+      [6_000, null],
+      [9_000, null],
+      [9_000, 7],
+    ];
+    const file = await recorded(async (meter, sdk) => {
+      let [from, rare] = rounds[0];
+      meter.createObservableCounter("counter").addCallback((result) => {
+        for (let i = from; i < from + 4_000; i++) result.observe(1, { i });
+        if (rare !== null) result.observe(rare, { i: -1 });
+      });
+      for ([from, rare] of rounds) await sdk.meterProvider!.collect();
+    }, { sizes: { measurements: { slots: 65_536, slotBytes: 256 } } });
+    const found = file.measurements().filter((record) => attributesOf(file, record).i === -1n);
+    assert.deepEqual(found.map((record) => Number(record.value.value)), [0, 7]);
+  });
+
   it("heal what a full ring refused", async () => {
     let value = 0;
     const file = await recorded(async (meter, sdk) => {

@@ -118,6 +118,10 @@ export class ObservableInstrument extends Instrument implements Observable {
     for (const [key, known] of this.last) {
       if (this.last.size <= MAX_REMEMBERED || known.collection >= collection) break;
       this.last.delete(key);
+      // Of which nothing was written all is new.
+      if (!this.streams.some((stream, i) => isIncremental(stream) && known.values[i] !== 0)) {
+        continue;
+      }
       this.forgotten ??= new Forgotten();
       this.forgotten.add(key);
     }

@@ -346,7 +346,19 @@ function propagatorOf(
   options: StartOptions,
   env: EnvironmentSettings,
 ): TextMapPropagator | null {
-  const propagators = options.propagators ?? env.propagators.map((name) => PROPAGATORS[name]());
+  const own = env.propagators.map((name) => PROPAGATORS[name]());
+  try {
+    return composed(options.propagators ?? own);
+  } catch (error) {
+    diag.error(
+      "propagators could not be read; taking those of OTEL_PROPAGATORS or the default",
+      error,
+    );
+    return composed(own);
+  }
+}
+
+function composed(propagators: readonly TextMapPropagator[]): TextMapPropagator | null {
   return propagators.length === 0
     ? null
     : new CompositePropagator({ propagators: [...propagators] });
