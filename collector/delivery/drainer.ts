@@ -119,9 +119,10 @@ export function createDrainer(
     const took = performance.now() - begun;
     const left = leftOf(outcome, { body, items });
     if (left.length > 0) hasGivenUp = true;
-    // Of a request that was parted, what was delivered is not to be sent again.
+    // Of a request that was parted, what was delivered is not to be sent again. The whole may be on the
+    // disk, and kept by nobody else: so are its parts, before it is acknowledged.
     const isDone = left.every((part) =>
-      part.body !== body && "id" in spool.put(signal, part.body, part.items, { sync: syncs() })
+      part.body !== body && "id" in spool.put(signal, part.body, part.items, { sync: true })
     );
     if (!isDone) {
       spool.giveBack(id);

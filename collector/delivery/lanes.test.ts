@@ -89,6 +89,13 @@ describe("spools of several endpoints", () => {
     assert.deepEqual(await done("syncs"), [...copies, acknowledge]);
   });
 
+  it("have what is left of a request on the disk before the whole is acknowledged", async () => {
+    const program = join(ROOT, "collector/delivery/testing/parted.ts");
+    const { output } = start(ownRuntime, program, [folder()], { flags: STAND_IN });
+    const done = (await output).trim().split("\n");
+    assert.deepEqual(done, ["sync /traces/tmp", "acknowledge /traces/tmp"]);
+  });
+
   it("count what has arrived at all, and drop what one has refused", async () => {
     const [a, b] = [new Endpoint("http://a"), new Endpoint("http://b")];
     const { lanes } = open(folder());
