@@ -305,7 +305,7 @@ describe("time_unix_nano and state", () => {
   });
 
   it("change in the old file when the next generation takes over", () => {
-    const { recorder, provider, tracer } = record({ file: newPath() }, SMALL);
+    const { recorder, tracer } = record({ file: newPath() }, SMALL);
     const old = recorder.file!.mapping.path;
     const first = words(old);
     recorder.file!.spans.sequenceLimit = 2;
@@ -318,7 +318,7 @@ describe("time_unix_nano and state", () => {
     assert.notEqual(words(old)[0], first[0]);
     assert.equal(words(old)[1], 2);
     assert.equal(words(next)[1], 0);
-    void provider.shutdown();
+    recorder.close();
     assert.equal(words(next)[1], 1);
     assert.equal(words(old)[1], 2);
   });

@@ -47,7 +47,7 @@ function ledgerOf(place: string): RingLedger {
 
 describe("the ledger counts once", () => {
   it("a record that the next file has no room for either: no sequences", () => {
-    const { recorder, provider, tracer, place } = recordIn({});
+    const { recorder, tracer, place } = recordIn({});
     const span = tracer.startSpan("a");
     // The next file has none from its beginning.
     recorder.file!.spans.sequenceLimit = recorder.file!.spans.claimed + 1;
@@ -56,11 +56,11 @@ describe("the ledger counts once", () => {
     const ledger = ledgerOf(place);
     assert.deepEqual([ledger.offered, ledger.claimed, ledger.refused.ring_full], [2, 1, 1]);
     assert.equal(readdirSync(place).length, 2);
-    void provider.shutdown();
+    recorder.close();
   });
 
   it("a record that the next file has no room for either: no dictionary", () => {
-    const { recorder, provider, tracer, place } = recordIn({ dictionaryBytes: 8192 });
+    const { recorder, tracer, place } = recordIn({ dictionaryBytes: 8192 });
     const span = tracer.startSpan("a");
     recorder.file!.dictionary.full = true;
     recorder.file!.dictionary.append = () => 0;
@@ -73,11 +73,11 @@ describe("the ledger counts once", () => {
     span.setAttribute("refused", 1);
     const ledger = ledgerOf(place);
     assert.deepEqual([ledger.offered, ledger.claimed, ledger.refused.dictionary_full], [2, 1, 1]);
-    void provider.shutdown();
+    recorder.close();
   });
 
   it("a record that goes on in a next file: where it was claimed", () => {
-    const { recorder, provider, tracer, place } = recordIn({});
+    const { recorder, tracer, place } = recordIn({});
     const span = tracer.startSpan("a");
     for (let i = 0; i < 5; i++) {
       recorder.file!.spans.sequenceLimit = recorder.file!.spans.claimed + 1;
@@ -85,7 +85,7 @@ describe("the ledger counts once", () => {
     }
     const ledger = ledgerOf(place);
     assert.deepEqual([ledger.offered, ledger.claimed, totalOf(ledger.refused)], [6, 6, 0]);
-    void provider.shutdown();
+    recorder.close();
   });
 
   it("a record whose last keys find no room in the dictionary: it is written, and cut", () => {
@@ -127,7 +127,7 @@ describe("the ledger counts once", () => {
   });
 
   it("every record of a full ring, whatever it is", () => {
-    const { provider, tracer, place } = recordIn({});
+    const { recorder, tracer, place } = recordIn({});
     let offered = 0;
     const open = Array.from({ length: 10 }, (_, i) => {
       offered++;
@@ -145,7 +145,7 @@ describe("the ledger counts once", () => {
     assert.equal(rest.offered, offered);
     assert.equal(claimed + refused.ring_full + refused.reserve, offered);
     assert.ok(claimed < 64 && refused.reserve > 400);
-    void provider.shutdown();
+    recorder.close();
   });
 });
 

@@ -82,7 +82,7 @@ async function withPrograms(
 describe("generations", () => {
   it("share a span that starts in one file and ends in the next", () => {
     const place = newPlace();
-    const { recorder, provider, tracer } = record({ directory: place }, SIZES);
+    const { recorder, tracer } = record({ directory: place }, SIZES);
     const paths: string[] = [];
     const span = tracer.startSpan("long", { attributes: { a: 1 } });
     for (let generation = 0; generation < 3; generation++) {
@@ -93,7 +93,7 @@ describe("generations", () => {
     }
     span.end();
     paths.push(recorder.file!.mapping.path);
-    void provider.shutdown();
+    recorder.close();
 
     const all = paths.map(words);
     assert.deepEqual(all.map(({ generation }) => generation), [0, 1, 2, 3]);
@@ -140,7 +140,7 @@ describe("generations", () => {
   });
 
   it("keep room for the ends of spans that started before", () => {
-    const { recorder, provider, tracer } = record({ directory: newPlace() }, {
+    const { recorder, tracer } = record({ directory: newPlace() }, {
       ...SIZES,
       spans: { slots: 16, slotBytes: 256 },
     });
@@ -153,11 +153,11 @@ describe("generations", () => {
     for (const span of open) span.end();
     const ends = readerOf(next.mapping.path).drain(SPANS).filter(({ end }) => end !== undefined);
     assert.equal(ends.length, open.length);
-    void provider.shutdown();
+    recorder.close();
   });
 
   it("begin when the dictionary is full, and again only when the one before was read", () => {
-    const { recorder, provider, tracer } = record({ directory: newPlace() }, {
+    const { recorder, tracer } = record({ directory: newPlace() }, {
       ...SIZES,
       spans: { slots: 1024, slotBytes: 256 },
       dictionaryBytes: 8192,
@@ -185,7 +185,7 @@ describe("generations", () => {
 
     assert.equal(drain(first).length + drain(second).length, 2 * (spans - refused));
     assert.notEqual(fill(), second);
-    void provider.shutdown();
+    recorder.close();
   });
 
   it("never hold records of a scope that found no room", () => {
@@ -201,7 +201,7 @@ describe("generations", () => {
     assert.equal(loss(path, SPANS, 2), before + 1);
     // Throws for a scope_ref of 0, on which readers made elsewhere end.
     readerOf(path).drain(SPANS);
-    void provider.shutdown();
+    recorder.close();
   });
 
   it("have names that begin with the exact path", async () => {
@@ -237,7 +237,7 @@ describe("generations", () => {
 
   it("that can't be made cost records, not the application", async () => {
     const place = join(newPlace(), "inner");
-    const { recorder, provider, tracer } = record({ directory: place }, SIZES);
+    const { recorder, tracer } = record({ directory: place }, SIZES);
     const { file } = recorder;
     file!.spans.sequenceLimit = 1;
     const span = tracer.startSpan("a");
@@ -257,7 +257,7 @@ describe("generations", () => {
     }
     assert.notEqual(recorder.file, file);
     assert.equal(words(recorder.file!.mapping.path).generation, 1);
-    void provider.shutdown();
+    recorder.close();
   });
 });
 

@@ -128,7 +128,7 @@ describe("following", () => {
   it("puts generations together and takes the old ones away while the process lives", async () => {
     const directory = folder();
     const { pipeline, sink, lines, ended } = run([directory]);
-    const { recorder, provider, tracer } = record({ directory });
+    const { recorder, tracer } = record({ directory });
     const long = tracer.startSpan("long", { attributes: { first: 0 } });
     for (let generation = 0; generation < 4; generation++) {
       long.setAttribute(`generation ${generation}`, true);
@@ -153,7 +153,7 @@ describe("following", () => {
       span.events.map(({ name }) => name),
       [0, 1, 2, 3].map((generation) => `event ${generation}`),
     );
-    void provider.shutdown();
+    recorder.close();
     await until("no files", () => readdirSync(directory).length === 0);
     pipeline.stop();
     assert.equal(await ended, 0);
@@ -163,7 +163,7 @@ describe("following", () => {
   it("holds nothing of the older generations of a process that goes on", async () => {
     const directory = folder();
     const { pipeline, sink, ended } = run([directory]);
-    const { recorder, provider, tracer } = record({ directory });
+    const { recorder, tracer } = record({ directory });
     let count = 0;
     const next = async (generations: number): Promise<number> => {
       for (let i = 0; i < generations; i++) {
@@ -182,7 +182,7 @@ describe("following", () => {
     assert.equal(pipeline.files.opened, 51);
     // One file more may be open than before, which is a few hundred; not forty.
     assert.ok(after < before + 1000, `${before} before, and after 40 generations ${after}`);
-    void provider.shutdown();
+    recorder.close();
     await until("no files", () => readdirSync(directory).length === 0);
     pipeline.stop();
     assert.equal(await ended, 0);
@@ -191,7 +191,7 @@ describe("following", () => {
   it("takes the older generation away first, and leaves none behind", async () => {
     const directory = folder();
     const { pipeline, sink, ended } = run([directory]);
-    const { recorder, provider, tracer } = record({ directory });
+    const { recorder, tracer } = record({ directory });
     const held = MappedFile.open(recorder.file!.mapping.path);
     for (let generation = 1; generation <= 4; generation++) {
       const { spans } = recorder.file!;
@@ -209,7 +209,7 @@ describe("following", () => {
     await until("older files are gone", () => {
       return readdirSync(directory).filter((name) => name.endsWith(".otlp")).length <= 2;
     });
-    void provider.shutdown();
+    recorder.close();
     await until("no files", () => readdirSync(directory).length === 0);
     pipeline.stop();
     assert.equal(await ended, 0);

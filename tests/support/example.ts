@@ -81,7 +81,7 @@ export function writeExample(directory: string): string {
   span.addEvent("over the limit of events, so only counted");
   span.setStatus({ code: SpanStatusCode.ERROR, message: "no" });
   span.end([TIME, 3]);
-  void provider.shutdown();
+  recorder.close();
   return path;
 }
 
