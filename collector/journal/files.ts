@@ -93,6 +93,26 @@ function noteDictionary(file: JournaledFile, buffer: BlockBuffer): void {
   file.known = size;
 }
 
+/**
+ * Has the entries of a dictionary written again when a record names them: who shares a file, or is not of ours,
+ * claims room for an entry before filling it, and what is claimed was written down as it was then.
+ */
+export function noteEntries(
+  file: JournaledFile,
+  followed: FollowedFile,
+  buffer: BlockBuffer,
+): void {
+  const { drain: { source }, extension, file: views } = followed;
+  if (extension !== null && !extension.manyProducers) return;
+  const { dictionary } = file.entry;
+  source.dictionary.onRead = (from, to) => {
+    const at = from - dictionary;
+    // Others are written with all that the dictionary has gained.
+    const bytes = at < file.known ? views.reach(to) : null;
+    if (bytes !== null) putDictionary(file, buffer, at, bytes, dictionary, to - dictionary);
+  };
+}
+
 /** Writes bytes `from` to `to` of a dictionary, which starts at `start` of `bytes`. */
 export function putDictionary(
   { entry }: JournaledFile,

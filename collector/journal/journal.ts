@@ -34,7 +34,15 @@ import { createProblems, type Log, type Problems } from "../send/problems.ts";
 import type { Outcome } from "../send/send.ts";
 import { printable } from "../text/text.ts";
 import { type Held, isSame, processEntryOf, writeCheckpoint } from "./checkpoint.ts";
-import { entryOf, type JournaledFile, newFile, noteProgress, positionOf, putBad } from "./files.ts";
+import {
+  entryOf,
+  type JournaledFile,
+  newFile,
+  noteEntries,
+  noteProgress,
+  positionOf,
+  putBad,
+} from "./files.ts";
 import {
   ANSWERED,
   CLOSED,
@@ -747,8 +755,10 @@ export class Journal implements RequestJournal, FilesJournal {
       added.followed = file;
       this.journaled.set(added.entry.number, added);
       this.buffer.json(FILE, added.entry);
+      noteEntries(added, file, this.buffer);
       return;
     }
+    noteEntries(known, file, this.buffer);
     this.missing.delete(file.identity);
     file.process.missing--;
     known.followed = file;

@@ -38,6 +38,8 @@ export class DictionaryReader implements Cache {
   items = new Int32Array(3 * LEAST_ITEMS);
   /** Counts up whenever what is remembered starts over: indexes from before mean nothing. */
   epoch = 0;
+  /** Told where in the file each entry begins and ends that is read from it. */
+  onRead: ((from: number, to: number) => void) | null = null;
 
   private readonly file: GrowingFile;
   private readonly offset: number;
@@ -85,6 +87,7 @@ export class DictionaryReader implements Cache {
     if (bytes === null) throw BAD_REF;
     const copy = createBytes(length);
     copy.u8.set(bytes.subarray(start - base, start + length - base));
+    this.onRead?.(ref, start + length);
     return { u8: copy.u8, view: copy.view, length };
   }
 
