@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, it } from "node:test";
+import { EXT_STATE, EXT_SYNCED, STATE_CLEAN } from "../format/layout.ts";
 import { whyNoDisk } from "./disk.ts";
 import { identity } from "./identity.ts";
 import { FileSyncer } from "./sync.ts";
@@ -45,5 +46,47 @@ if (process.platform === "linux" && whyNoDisk(directory) === null) {
       syncer.end(() => {});
       file.mapping.close();
     }
+  });
+  it("what a sync that was asked for says in the file is on the disk with it", async () => {
+    const path = join(directory, "asked");
+    const file = FileWriter.create(path, { identity: identity(), synced: true });
+    file.mapping.publish(path);
+    const syncer = new FileSyncer(file, (error) => {
+      throw error;
+    });
+    const { i64 } = file.mapping;
+    // Counted when a page that is the same on the disk is written to, and not once more before the next sync.
+    const touched = (): number => {
+      const before = written();
+      Atomics.add(i64, EXT_SYNCED / 8, 0n);
+      return written() - before;
+    };
+    try {
+      await syncer.sync();
+      assert.ok(touched() > 0, "the page was on the disk");
+      assert.equal(touched(), 0, "it no longer is");
+    } finally {
+      syncer.end(() => {});
+      file.mapping.close();
+    }
+  });
+  it("the end of a file is on the disk, and after a sync that failed so is all of it", async () => {
+    const path = join(directory, "ended");
+    const file = FileWriter.create(path, { identity: identity(), synced: true });
+    file.mapping.publish(path);
+    const syncer = new FileSyncer(file, () => {});
+    const descriptor = syncer as unknown as { fd: number };
+    await syncer.sync();
+    const { fd } = descriptor;
+    descriptor.fd = 1 << 20;
+    await syncer.sync();
+    descriptor.fd = fd;
+    const before = written();
+    syncer.end(() => file.finish(STATE_CLEAN));
+    assert.ok(written() - before >= file.mapping.size, `${written() - before} bytes`);
+    const after = written();
+    Atomics.add(file.mapping.i32, EXT_STATE / 4, 0);
+    assert.ok(written() > after, "the page with its state was on the disk");
+    file.close();
   });
 }
