@@ -19,6 +19,7 @@ import { closes } from "../lib/file/ledger.ts";
 import { FileWriter } from "../lib/file/write.ts";
 import { EXT_BOOT_ID, EXT_SYNCED } from "../lib/format/layout.ts";
 import { Reader } from "../lib/reader.ts";
+import type { Recorder } from "../lib/sdk/recorder.ts";
 import { type Sdk, start, type StartOptions } from "../lib/sdk/start.ts";
 import { observe } from "./support/collector.ts";
 import { ownRuntime } from "./support/runtimes.ts";
@@ -154,6 +155,77 @@ if (process.platform === "linux" && whyNoDisk(directory) === null) {
       assert.ok(existsSync(path));
       file.close();
       await until("it is removed", () => !existsSync(path));
+      pipeline.stop();
+      await ended;
+    });
+
+    it("has a collector keep a former file until what was taken of it is on the disk", async () => {
+      const files = join(directory, "generations");
+      const { tracerProvider, path } = run({ directory: files, durability: "power" });
+      const { settings } = tracerProvider as unknown as { settings: { recorder: Recorder } };
+      const journal = openJournal({
+        directory: join(directory, "generations-journal"),
+        lastMark: () => null,
+        syncStored: () => {},
+        log: () => {},
+      })!;
+      const { secure } = journal;
+      journal.secure = () => false;
+      const { pipeline, sink, ended } = collect([files], { journal });
+      const tracer = tracerProvider!.getTracer("t");
+      tracer.startSpan("former").end();
+      const { spans } = settings.recorder.file!;
+      spans.sequenceLimit = spans.claimed + 1;
+      tracer.startSpan("latter").end();
+      await until("both are sent", () => sink.spans.length === 2);
+      const [{ files: followed }] = pipeline.files.processes.values();
+      await until("it is known as former", () => followed[0].owner === "superseded");
+      const { retire } = pipeline.files;
+      let retired = 0;
+      pipeline.files.retire = (file) => {
+        retired++;
+        retire.call(pipeline.files, file);
+      };
+      // Owners are asked after, and former files looked at, once a second.
+      const from = performance.now();
+      await until("it was looked at", () => pipeline.turnedAt > from + 1500);
+      assert.equal(retired, 0);
+      assert.ok(existsSync(path!));
+      journal.secure = secure;
+      await until("it is done with", () => retired > 0);
+      await sdk!.shutdown();
+      pipeline.stop();
+      await ended;
+    });
+
+    it("has a collector sync what it stored before a checkpoint knows nothing of it any more", async () => {
+      const files = join(directory, "checkpoints");
+      const { loggerProvider } = run({ directory: files, durability: "power" });
+      const sink = new TestSink();
+      let synced = 0;
+      const journal = openJournal({
+        directory: join(directory, "checkpoints-journal"),
+        lastMark: () => null,
+        syncStored: () => void (synced = sink.logs.length),
+        log: () => {},
+        logBytes: 1000,
+      })!;
+      let checkpoints = 0;
+      const { checkpoint } = journal;
+      journal.checkpoint = () => {
+        const stored = sink.logs.length;
+        const isMade = checkpoint.call(journal);
+        if (isMade && stored > 0) checkpoints++;
+        if (isMade) assert.equal(synced, stored);
+        return isMade;
+      };
+      const { pipeline, ended } = collect([files], { journal }, sink);
+      const logger = loggerProvider!.getLogger("l");
+      await until("checkpoints are made", () => {
+        logger.emit({ severityNumber: 9, body: "some text that fills the journal".repeat(5) });
+        return checkpoints > 2;
+      });
+      await sdk!.shutdown();
       pipeline.stop();
       await ended;
     });

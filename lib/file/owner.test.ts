@@ -3,6 +3,8 @@ import { renameSync, unlinkSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { after, it } from "node:test";
 import { startChild, temporaryDirectory } from "../../ffi/testdata/start.ts";
+import { EXT_STATE, STATE_CLEAN, STATE_OPEN } from "../format/layout.ts";
+import type { Extension } from "./extension.ts";
 import { MappedFile } from "./mapped.ts";
 import { type OwnerState, ownerState } from "./owner.ts";
 
@@ -31,4 +33,22 @@ it("a foreign writer is there while a process has its file mapped, whatever its 
     file.close();
     await writer.stop("kill");
   }
+});
+
+it("an owner that shuts down between the two looks has done so in order", () => {
+  const path = directory.at("between.otlp");
+  writeFileSync(path, new Uint8Array(4096));
+  const file = MappedFile.open(path);
+  const extension = { ownerLocks: true } as Extension;
+  const { mapping } = file;
+  // Asked before it is looked at the lock, which nobody holds.
+  let state = STATE_OPEN;
+  mapping.isAtPath = () => {
+    Atomics.store(mapping.i32, EXT_STATE / 4, state);
+    return true;
+  };
+  assert.equal(ownerState(path, file, extension, 0n), "dead");
+  state = STATE_CLEAN;
+  assert.equal(ownerState(path, file, extension, 0n), "clean");
+  file.close();
 });
