@@ -47,6 +47,7 @@ import {
   ANSWERED,
   CLOSED,
   COLLECTED,
+  COUNTS,
   EMITTED,
   FILE,
   FORGOTTEN,
@@ -302,9 +303,12 @@ export class Journal implements RequestJournal, FilesJournal {
     this.logged = found.size;
     // A spool that knows more than the journal: the machine lost what was written last. What comes
     // now is behind that.
+    const isBehind = SIGNALS.some((signal) => this.counts[signal] < this.stored[signal]);
     for (const signal of SIGNALS) {
       this.counts[signal] = Math.max(this.counts[signal], this.stored[signal]);
     }
+    // Else the next start would count from before, and take for stored what is not.
+    if (isBehind) this.buffer.json(COUNTS, this.counts);
     for (const file of this.journaled.values()) {
       this.missing.set(file.entry.identity, file);
       file.process.missing++;
