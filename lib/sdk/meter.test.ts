@@ -987,6 +987,17 @@ describe("observable instruments", () => {
     assert.equal(found.length, 12);
   });
 
+  it("tell numbers inside maps apart, whatever they are", async () => {
+    const values = [1n, 2n, NaN, null, 1.5, ["number", "1.5"]];
+    const file = await recorded(async (meter, sdk) => {
+      meter.createObservableCounter("c").addCallback((result) => {
+        for (const value of values) result.observe(1, { map: { value } } as Attributes);
+      });
+      await sdk.meterProvider!.collect();
+    });
+    assert.deepEqual(file.measurements().map(({ value }) => value.value), values.map(() => 1));
+  });
+
   it("of which one is slow do not wait for the others to be asked again", async () => {
     let value = 1;
     let isSlow = true;

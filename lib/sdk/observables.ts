@@ -154,11 +154,12 @@ function keyOf(attributes: MetricAttributes): string {
   return JSON.stringify(keys.map((key) => [key, described(attributes[key])]));
 }
 
-/** JSON has no bigints, and makes null of NaN. */
+/** JSON has no bigints, and makes null of NaN: numbers become maps, and maps lists of their fields. */
 function described(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(described);
-  return typeof value === "bigint" || typeof value === "number"
-    ? [typeof value, String(value)]
+  if (typeof value === "bigint" || typeof value === "number") return { [typeof value]: `${value}` };
+  return typeof value === "object" && value !== null
+    ? { map: Object.entries(value).map(([key, inner]) => [key, described(inner)]) }
     : value;
 }
 
