@@ -322,7 +322,9 @@ export class Aggregator {
       stream.sinceHigh = nowHigh;
     }
     if (stream.measured > 0 || hasIdle || isAlways) {
-      if (stream.measured > 0 || (isAlways && stream.count > 0)) this.encoder.metric(stream);
+      if (stream.measured > 0 || (isAlways && stream.count > 0)) {
+        this.encoder.metric(stream, this.instruments.ending.has(index));
+      }
       for (let series = stream.first; series !== NO_SERIES;) {
         this.collectSeries(stream, series, isAlways, nowLow, nowHigh);
         series = accumulator.series.words[series * ROW_WORDS + NEXT];

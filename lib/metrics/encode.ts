@@ -20,6 +20,7 @@ import {
   VARINT,
 } from "../format/fields.ts";
 import type { Request } from "../otlp/request.ts";
+import { isLater } from "../otlp/source.ts";
 import type { ResourceEntry, ScopeEntry } from "../otlp/scopes.ts";
 import { type Bytes, createBytes } from "../record/bytes.ts";
 import { putVarint, varintBytes } from "../record/wire.ts";
@@ -39,6 +40,7 @@ import {
   ROW_WORDS,
   type SeriesPool,
   START,
+  TIME,
   VALUE,
 } from "./series.ts";
 import { EXPONENTIAL, GAUGE, HISTOGRAM, type Stream, SUM } from "./stream.ts";
@@ -116,6 +118,7 @@ export class Encoder {
   private nextResource: ResourceEntry | null = null;
   private nextScope: ScopeEntry | null = null;
   private nextStream: Stream | null = null;
+  private isEnding = false;
   private resourceAt = -1;
   private scopeAt = -1;
   private metricAt = -1;
@@ -156,10 +159,14 @@ export class Encoder {
     this.nextScope = scope;
   }
 
-  /** Points from now on are of this stream. */
-  metric(stream: Stream): void {
+  /**
+   * Points from now on are of this stream. Those of one that is `isEnding` end with their last
+   * measurement: what came since is in another's, from its first one on.
+   */
+  metric(stream: Stream, isEnding: boolean = false): void {
     this.closeMetric();
     this.nextStream = stream;
+    this.isEnding = isEnding;
   }
 
   /** Sends what is left. Returns how many points there were. */
@@ -289,8 +296,16 @@ export class Encoder {
     view.setInt32(to + 1, stream.isDelta ? stream.sinceLow : words[row + START], true);
     view.setInt32(to + 5, stream.isDelta ? stream.sinceHigh : words[row + START + 1], true);
     u8[to + 9] = timeTag;
-    view.setInt32(to + 10, this.nowLow, true);
-    view.setInt32(to + 14, this.nowHigh, true);
+    let endLow = this.nowLow;
+    let endHigh = this.nowHigh;
+    if (this.isEnding) {
+      const { sinceLow, sinceHigh } = stream;
+      const isIdle = isLater(sinceLow, sinceHigh, words[row + TIME], words[row + TIME + 1]);
+      endLow = isIdle ? sinceLow : words[row + TIME];
+      endHigh = isIdle ? sinceHigh : words[row + TIME + 1];
+    }
+    view.setInt32(to + 10, endLow, true);
+    view.setInt32(to + 14, endHigh, true);
     return to + 18;
   }
 

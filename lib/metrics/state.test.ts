@@ -395,9 +395,10 @@ describe("a saved aggregator", () => {
     measure(after, o, 7n, "a");
     const first = pointsIn(after, process, now += 10n);
     assert.deepEqual(first, [
-      `c2 a=intValue:1 ${T + 1n} 1`,
-      `c2 b=intValue:1 ${T + 4n} 2`,
-      `o a=intValue:1 ${T} 11`,
+      // What goes ends before what takes its place begins, and not before what was exported of it.
+      `c2 a=intValue:1 ${T + 1n} 1 until ${T + 3n}`,
+      `c2 b=intValue:1 ${T + 4n} 2 until ${T + 4n}`,
+      `o a=intValue:1 ${T} 11 until ${T + 5n}`,
       `h a=intValue:1 ${T + 3n} 2 values`,
       `h otel.metric.overflow=boolValue:true ${T + 7n} 1 values`,
       `c2  ${began} 4`,
@@ -440,7 +441,7 @@ describe("a saved aggregator", () => {
     after.restore([file], before);
     measure(after, c, 4n);
     const values = (now: bigint): string[] =>
-      pointsIn(after, process, now).map((each) => each.split(" ").at(-1)!);
+      pointsIn(after, process, now).map((each) => each.replace(/ until .*/, "").split(" ").at(-1)!);
     assert.deepEqual(values(T + 10n), ["5", "2"]);
     measure(after, c, 8n);
     assert.deepEqual(values(T + 20n), ["13"]);
@@ -504,8 +505,9 @@ function pointsIn({ aggregator }: Side, process: number, now: bigint): string[] 
     for (const { metric } of metricsOf(request)) {
       for (const point of pointsOf(metric)) {
         const value = "value" in point ? point.value.value : `${point.count} values`;
-        const { attributes, startTimeUnixNano } = point;
-        points.push(`${metric.name} ${said(attributes)} ${startTimeUnixNano} ${value}`);
+        const { attributes, startTimeUnixNano: start, timeUnixNano: end } = point;
+        const until = end === now ? "" : ` until ${end}`;
+        points.push(`${metric.name} ${said(attributes)} ${start} ${value}${until}`);
       }
     }
   });
