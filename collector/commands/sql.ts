@@ -10,7 +10,7 @@ import { log } from "../text/log.ts";
 import type { AddCommand } from "../program.ts";
 import { defaultStorePath } from "../store/settings.ts";
 import { createPrinter, type Format } from "../store/sql/print.ts";
-import { askSql } from "../store/sql/rows.ts";
+import { askSql, hasStatement } from "../store/sql/rows.ts";
 import { openForSql, VIEWS } from "../store/sql/views.ts";
 
 interface Flags {
@@ -68,7 +68,7 @@ export const sql: AddCommand = (program, env, choose) => {
 
 /** SQLite has no words for one that is missing. */
 function statementIn(text: string): string {
-  if (text.replace(/--.*|\/\*[^]*?\*\/|[\s;]/g, "") !== "") return text;
+  if (hasStatement(text)) return text;
   throw new InvalidArgumentError("There is no statement in it.");
 }
 

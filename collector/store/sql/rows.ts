@@ -21,16 +21,26 @@ export interface Answer {
 /** SQLite takes no more arguments of a function than these. */
 const MAX_COLUMNS = 100;
 
+/** Whether there is anything in a text beside comments, white space and semicolons. */
+export function hasStatement(text: string): boolean {
+  return text.replace(/--.*|\/\*[^]*?\*\/|[\s;]/g, "") !== "";
+}
+
 /**
- * Asks the first statement in a text.
+ * Asks the one statement in a text.
  *
  * Not by an iterator: that of Deno's `node:sqlite` ends at an error as if that were all. The rows go to
  * an aggregate instead, whose statement fails where the answer does.
  *
- * @throws Error of SQLite.
+ * @throws Error of SQLite, and when there is more than one statement.
  */
 export function askSql(db: DatabaseSync, text: string): Answer {
   const plain = db.prepare(text);
+  // SQLite reads to the end of the first, and says nothing of what follows.
+  const first = plain.sourceSQL;
+  if (hasStatement(text.slice(first.length))) {
+    throw new Error("it is more than one: ask one at a time");
+  }
   plain.setReadBigInts(true);
   const columns = plain.columns().map(({ name }) => name ?? "");
   return {
@@ -51,7 +61,7 @@ export function askSql(db: DatabaseSync, text: string): Answer {
           return count;
         },
       });
-      const inside = wrap(db, text, columns.length);
+      const inside = wrap(db, first, columns.length);
       try {
         if (inside !== null) inside.get();
         else {

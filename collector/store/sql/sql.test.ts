@@ -85,6 +85,13 @@ describe("sql", () => {
     // In the middle of an answer.
     const late = await sql("--store", path, "SELECT json(name) FROM spans");
     assert.deepEqual([late.code, /malformed JSON/.test(late.text)], [1, true]);
+    const two = await sql("--store", path, "SELECT 1; SELECT 2");
+    assert.equal(two.code, 1);
+    assert.match(two.text, /^[^\n]*the statement can't be answered: it is more than one: ask one /);
+    for (const more of ["SELECT 1; nonsense", "SELECT 1;; -- c\nSELECT '--'"]) {
+      const { code, text } = await sql("--store", path, more);
+      assert.deepEqual([code, /more than one/.test(text)], [1, true], more);
+    }
     const missing = await sql("--store", `${path}.not`, "SELECT 1");
     assert.equal(missing.code, 2);
     assert.match(missing.text, /there is no store/);
@@ -119,7 +126,8 @@ describe("sql", () => {
     };
     const numbers = "WITH n(i) AS (VALUES (2), (3), (1)) SELECT i FROM n ORDER BY i DESC";
     assert.deepEqual(rowsOf(`${numbers};`), [[3n], [2n], [1n]]);
-    assert.deepEqual(rowsOf(`${numbers}; SELECT 4 -- and not this`), [[3n], [2n], [1n]]);
+    assert.deepEqual(rowsOf(`/* ; */ ${numbers};; -- no more\n;`), [[3n], [2n], [1n]]);
+    assert.deepEqual(rowsOf("SELECT ';' -- ; SELECT 2"), [[";"]]);
     assert.deepEqual(rowsOf("EXPLAIN QUERY PLAN SELECT 1").length, 1);
     const many = Array.from({ length: 300 }, (_, i) => i);
     assert.deepEqual(rowsOf(`SELECT ${many.join()}`), [many.map(BigInt)]);
