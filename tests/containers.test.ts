@@ -20,6 +20,7 @@ import { dirname, join } from "node:path";
 import process from "node:process";
 import { after, describe, it } from "node:test";
 import { gunzipSync } from "node:zlib";
+import { until } from "../collector/testing/run.ts";
 import { ownTarget } from "../tools/compile/output.ts";
 import { denoPath, ROOT } from "../tools/runtimes.ts";
 import { launchOf, ownRuntime } from "./support/runtimes.ts";
@@ -146,10 +147,9 @@ if (hasNamespaces) {
       process.kill(inside(writer), "SIGKILL");
       await writer.ended;
       await following.wrote(/ open .*otlp_mmap\.interrupted/);
-      for (let i = 0; i < 500 && readdirSync(place).length > 0; i++) {
-        await new Promise((wake) => setTimeout(wake, 10));
-      }
-      assert.deepEqual(readdirSync(place), []);
+      await until("the file is gone", () => readdirSync(place).length === 0, {
+        state: () => readdirSync(place),
+      });
 
       // The collector is process 1 there: without its own handler the signal would do nothing.
       process.kill(inside(following), "SIGTERM");

@@ -11,6 +11,7 @@ import process from "node:process";
 import { after, before, describe, it } from "node:test";
 import denoJson from "../deno.json" with { type: "json" };
 import packageJson from "../package.json" with { type: "json" };
+import { until } from "../collector/testing/run.ts";
 import { bunPath, denoPath, ROOT } from "../tools/runtimes.ts";
 import { type Jsr, startJsr } from "./support/jsr.ts";
 import { ownRuntime, plainEnvironment } from "./support/runtimes.ts";
@@ -64,9 +65,7 @@ async function checkProgram(
   const ended = new Promise((resolve) => child.once("close", resolve));
   try {
     assert.equal(await run(cwd, program, env), "");
-    for (let i = 0; i < 500 && !/ orders sum /.test(text()); i++) {
-      await new Promise((wake) => setTimeout(wake, 20));
-    }
+    await until("the sum is printed", () => / orders sum /.test(text()), { state: text });
   } finally {
     process.kill(child.pid!, "SIGTERM");
     await ended;

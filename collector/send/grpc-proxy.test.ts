@@ -3,10 +3,10 @@ import { Buffer } from "node:buffer";
 import * as net from "node:net";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { SenderOptions } from "./send.ts";
 import { type GrpcBackend, startGrpcBackend } from "../testing/grpc-backend.ts";
 import { byWayOf, startProxy } from "../testing/proxy.ts";
+import { until } from "../testing/run.ts";
 import {
   BODY,
   complaint as complaintOf,
@@ -54,7 +54,7 @@ describe("gRPC through a proxy", () => {
       assert.deepEqual(calls[0].metadata.get("proxy-authorization"), []);
       assert.ok(proxy.open() > 0);
       await one.close();
-      for (let i = 0; i < 500 && proxy.open() > 0; i++) await sleep(5);
+      await until("the proxy has no connection", () => proxy.open() === 0);
       assert.equal(proxy.open(), 0);
     });
 
@@ -91,7 +91,7 @@ describe("gRPC through a proxy", () => {
       const env = { ALL_PROXY: `http://127.0.0.1:${silent}` };
       const said = await complaint(`${scheme}://localhost:1`, env, { timeoutMs: 100 });
       assert.match(said, /does not accept gRPC connections through http:.* \(from ALL_PROXY\)/);
-      for (let i = 0; i < 500 && open > 0; i++) await sleep(5);
+      await until("no connection is open", () => open === 0);
       assert.equal(open, 0);
     });
   }

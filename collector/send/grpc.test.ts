@@ -4,7 +4,6 @@ import * as http from "node:http";
 import * as https from "node:https";
 import * as net from "node:net";
 import { describe, it } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import * as grpc from "@grpc/grpc-js";
 import { USER_AGENT } from "./headers.ts";
 import type { SenderOptions } from "./send.ts";
@@ -14,6 +13,7 @@ import {
   type GrpcBackendOptions,
   startGrpcBackend,
 } from "../testing/grpc-backend.ts";
+import { until } from "../testing/run.ts";
 import {
   BODY,
   complaint as complaintOf,
@@ -174,7 +174,7 @@ describe("a gRPC backend that takes everything", () => {
     const { url, peers } = await backend((reply) => void held.push(reply));
     const one = sender(url);
     const sending = [1, 2, 3, 4].map((items) => one.send(BODY, items));
-    for (let i = 0; i < 500 && held.length < 4; i++) await sleep(5);
+    await until("four calls are held", () => held.length >= 4);
     for (const reply of held.reverse()) reply(null, Buffer.alloc(0));
     assert.deepEqual((await Promise.all(sending)).map(({ accepted }) => accepted), [1, 2, 3, 4]);
     for (const peer of peers) assert.match(peer, /127\.0\.0\.1:\d+$/);
@@ -241,7 +241,7 @@ describe("gRPC over TLS", () => {
     const one = sender(`https://localhost:${port}`, { tls: () => material });
     assert.equal((await one.send(BODY, 1)).accepted, 1);
     const second = one.send(BODY, 2);
-    for (let i = 0; i < 500 && held === undefined; i++) await sleep(10);
+    await until("a call is held", () => held !== undefined);
     material = OTHER_TLS;
     assert.equal((await one.send(BODY, 3)).accepted, 3);
     held!();
@@ -311,7 +311,7 @@ describe("gRPC status codes", () => {
       });
       const one = sender(url);
       const first = one.send(BODY, 1);
-      for (let i = 0; i < 500 && one.lines.length === 0; i++) await sleep(2);
+      await until("something is said", () => one.lines.length > 0);
       assert.equal((await one.send(BODY, 1)).accepted, 1);
       assert.equal((await first).accepted, 1);
       assert.equal(times.length, 3);
@@ -414,7 +414,7 @@ describe("a gRPC server that is not there", () => {
     assert.equal((await one.send(BODY, 4)).accepted, 4);
     first.stop();
     const sending = [one.send(BODY, 4), one.send(BODY, 5)];
-    for (let i = 0; i < 500 && one.state.failures < 6; i++) await sleep(10);
+    await until("six attempts have failed", () => one.state.failures >= 6);
     assert.equal(one.state.ok, false);
     assert.match(one.lines.join("\n"), /nothing listens at 127\.0\.0\.1:\d+ .*; retrying/);
     const second = await backend(undefined, { port: first.port });
@@ -458,12 +458,12 @@ describe("a gRPC server that is not there", () => {
     });
     const waiting = sender(url);
     const first = waiting.send(BODY, 1);
-    for (let i = 0; i < 500 && waiting.lines.length === 0; i++) await sleep(5);
+    await until("something is said", () => waiting.lines.length > 0);
     waiting.abort("the end");
     assert.equal((await first).reason, "the end");
     const asking = sender(url);
     const second = asking.send(BODY, 2);
-    for (let i = 0; i < 500 && calls.length < 2; i++) await sleep(5);
+    await until("there is a second call", () => calls.length >= 2);
     asking.abort("the end");
     const { dropped, gaveUp, reason } = await second;
     assert.deepEqual([dropped, gaveUp, reason], [2, true, "the end"]);

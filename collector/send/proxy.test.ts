@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import * as net from "node:net";
 import { describe, it } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { parseTarget } from "../options/endpoint.ts";
 import { chooseProxy, isDirect, type Proxy } from "./proxy.ts";
 import type { SenderOptions } from "./send.ts";
 import { byWayOf, startProxy } from "../testing/proxy.ts";
+import { until } from "../testing/run.ts";
 import {
   BODY,
   complaint as complaintOf,
@@ -75,7 +75,7 @@ describe("a proxy", () => {
     assert.deepEqual(one.lines, []);
     assert.ok(proxy.open() > 0);
     await one.close();
-    for (let i = 0; i < 500 && proxy.open() > 0; i++) await sleep(5);
+    await until("the proxy has no connection", () => proxy.open() === 0);
     assert.equal(proxy.open(), 0);
   });
 

@@ -10,6 +10,7 @@ import { gunzipSync } from "node:zlib";
 import { MAX_CONNECTIONS } from "./connection.ts";
 import { USER_AGENT } from "./headers.ts";
 import { fromOtlpJson } from "../text/otlp-json.ts";
+import { until } from "../testing/run.ts";
 import { BODY, complaint, startSender as sender } from "../testing/senders.ts";
 import { cleanups, freePort, listen, startHttpBackend as backend } from "../testing/servers.ts";
 import { CERTIFICATE, KEY } from "../testing/tls-fixture.ts";
@@ -125,7 +126,7 @@ describe("a backend that takes everything", () => {
     // Waiting for a connection does not count as time of the attempt.
     const one = sender(url, { timeoutMs: 2000 });
     const sending = Promise.all(Array.from({ length: total }, () => one.send(BODY, 1)));
-    for (let i = 0; i < 500 && seen.length < MAX_CONNECTIONS; i++) await sleep(5);
+    await until("each connection has a request", () => seen.length >= MAX_CONNECTIONS);
     await sleep(50);
     assert.equal(seen.length, MAX_CONNECTIONS);
     answering = true;
@@ -135,7 +136,7 @@ describe("a backend that takes everything", () => {
 
     answering = false;
     const more = Promise.all(Array.from({ length: total }, () => one.send(BODY, 1)));
-    for (let i = 0; i < 500 && ends.length < MAX_CONNECTIONS; i++) await sleep(5);
+    await until("each connection has a request", () => ends.length >= MAX_CONNECTIONS);
     one.abort("enough");
     assert.ok((await more).every(({ reason }) => reason === "enough"));
     assert.equal(seen.length, total + MAX_CONNECTIONS);
@@ -289,7 +290,7 @@ describe("retrying", () => {
       });
       const one = sender(url);
       const first = one.send(BODY, 1);
-      for (let i = 0; i < 500 && times.length === 0; i++) await sleep(2);
+      await until("there is an attempt", () => times.length > 0);
       await sleep(30);
       assert.equal((await one.send(BODY, 1)).accepted, 1);
       assert.equal((await first).accepted, 1);
@@ -316,7 +317,7 @@ describe("retrying", () => {
       try {
         Date.now = clock(before);
         const sent = one.send(BODY, 1);
-        for (let i = 0; i < 2000 && one.state.failures === 0; i++) await sleep(2);
+        await until("an attempt has failed", () => one.state.failures > 0);
         Date.now = clock(during);
         assert.equal((await sent).accepted, 1);
       } finally {
@@ -331,7 +332,7 @@ describe("retrying", () => {
     const port = await freePort();
     const one = sender(`http://127.0.0.1:${port}/v1/traces`);
     const sending = one.send(BODY, 4);
-    for (let i = 0; i < 500 && one.state.failures < 3; i++) await sleep(10);
+    await until("three attempts have failed", () => one.state.failures >= 3);
     assert.equal(one.state.ok, false);
     assert.match(
       one.lines[0],
@@ -375,12 +376,12 @@ describe("retrying", () => {
     });
     const waiting = sender(url);
     const first = waiting.send(BODY, 1);
-    for (let i = 0; i < 500 && waiting.lines.length === 0; i++) await sleep(5);
+    await until("something is said", () => waiting.lines.length > 0);
     waiting.abort("the end");
     assert.equal((await first).reason, "the end");
     const asking = sender(url);
     const second = asking.send(BODY, 2);
-    for (let i = 0; i < 500 && seen.length < 2; i++) await sleep(5);
+    await until("there is a second request", () => seen.length >= 2);
     asking.abort("the end");
     assert.deepEqual(await second, {
       accepted: 0,
@@ -589,7 +590,7 @@ describe("answers that are none", () => {
     });
     const one = sender(`http://127.0.0.1:${await listen(server)}/`);
     const sending = one.send(Buffer.from("x"), 2);
-    for (let i = 0; i < 500 && one.state.failures < 2; i++) await sleep(5);
+    await until("two attempts have failed", () => one.state.failures >= 2);
     nonsense = false;
     assert.equal((await sending).accepted, 2);
   });

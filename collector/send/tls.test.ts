@@ -8,6 +8,7 @@ import { after, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createServer, type TLSSocket } from "node:tls";
 import { createSender } from "./send.ts";
+import { until } from "../testing/run.ts";
 import { CERTIFICATE, KEY, OTHER_CERTIFICATE, OTHER_KEY } from "../testing/tls-fixture.ts";
 import { watchTls } from "./tls.ts";
 import { LOOK_MS } from "./watched-files.ts";
@@ -109,9 +110,10 @@ describe("TLS material in files", () => {
       const next = { cert: OTHER_CERTIFICATE, key: OTHER_KEY, ca: OTHER_CERTIFICATE };
       server = await serve(next, port, note);
       const sending = sender.send(BODY, 1);
-      for (let i = 0; i < 500 && !lines.some((line) => line.includes("retrying")); i++) {
-        await sleep(10);
-      }
+      await until(
+        "it says that it tries again",
+        () => lines.some((line) => line.includes("retrying")),
+      );
       assert.match(lines[1], /signed by nobody trusted here.*--ca-file.*retrying$/);
       put(files.ca, OTHER_CERTIFICATE);
       put(files.cert, OTHER_CERTIFICATE);
@@ -142,7 +144,7 @@ describe("TLS material in files", () => {
     });
     try {
       const first = sender.send(BODY, 1);
-      for (let i = 0; i < 500 && held.length === 0; i++) await sleep(5);
+      await until("a connection is there", () => held.length > 0);
       let closed = false;
       held[0].socket.on("close", () => closed = true);
       put(files.cert, OTHER_CERTIFICATE);
@@ -153,7 +155,7 @@ describe("TLS material in files", () => {
       assert.notEqual(held[0].client, held[1].client);
       held[0].socket.write(ANSWER);
       assert.equal((await first).accepted, 1);
-      for (let i = 0; i < 500 && !closed; i++) await sleep(5);
+      await until("the connection is closed", () => closed);
       assert.ok(closed);
       assert.equal((await sender.send(BODY, 1)).accepted, 1);
       assert.ok(held[2].socket === held[1].socket);

@@ -5,8 +5,8 @@
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { setTimeout as sleep } from "node:timers/promises";
 import { createSender, type Sender, type SenderOptions } from "../send/send.ts";
+import { until } from "./run.ts";
 import { cleanups } from "./servers.ts";
 
 /** Something to send. */
@@ -33,7 +33,7 @@ export function startSender(url: string, more: Partial<SenderOptions> = {}): Tol
 export async function complaint(url: string, more: Partial<SenderOptions> = {}): Promise<string> {
   const sender = startSender(url, more);
   const sending = sender.send(BODY, 3);
-  for (let i = 0; i < 500 && sender.lines.length === 0; i++) await sleep(10);
+  await until("the sender says something", () => sender.lines.length > 0);
   sender.abort("enough");
   const [said = "nothing said"] = sender.lines;
   const nothing = { accepted: 0, rejected: 0, dropped: 3, reason: "enough", gaveUp: true };
