@@ -86,7 +86,7 @@ describe("import", () => {
     const { code, err, out } = await command(["import", writer.file, "-"], { input: request("a") });
     assert.equal(code, 1);
     assert.match(err, /\.otlp:1: it is no text, .*`otlp-mmap collect --once`$/m);
-    assert.match(err, /1 requests read, 1 bad lines/);
+    assert.match(err, /1 request read, 1 bad line$/m);
     assert.match(out, /^\S+ .* a /);
   });
 

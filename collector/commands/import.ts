@@ -25,7 +25,7 @@ import { forEachSignal, ITEMS, SIGNALS } from "../pipeline/signals.ts";
 import { createPrinters, createSinks } from "../delivery/sinks.ts";
 import { splitRequest } from "../send/split.ts";
 import { describeTotals, fates } from "../pipeline/summary.ts";
-import { firstLine, printable, whyNotRead } from "../text/text.ts";
+import { firstLine, plural, printable, whyNotRead } from "../text/text.ts";
 
 interface Flags extends SendFlags {
   batchSize: number;
@@ -168,14 +168,14 @@ async function run(
     if (ending.signal === null) continue;
     unread = reached === 0 ? name : `of ${name} what follows line ${reached}`;
     const others = inputs.length - i - 1;
-    if (others > 0) unread += `, and ${others} more file${others === 1 ? "" : "s"}`;
+    if (others > 0) unread += `, and ${plural(others, "more file")}`;
     break;
   }
   while (SIGNALS.some((signal) => !queues[signal].empty)) await pause();
   endProgress();
   await Promise.all(SIGNALS.map((signal) => sinks[signal].close()));
 
-  log("info", `${read} requests read, ${bad} bad lines`);
+  log("info", `${plural(read, "request")} read, ${plural(bad, "bad line")}`);
   if (unread !== null) log("warn", `ended by ${ending.signal}, not read: ${unread}`);
   let lost = false;
   for (const signal of SIGNALS) {

@@ -10,7 +10,7 @@ import { networkProblem } from "../../lib/file/network.ts";
 import { untrusted } from "../../lib/file/places.ts";
 import { isForeign } from "../files/ownership.ts";
 import { inspect, type Inspection } from "../inspect/inspect.ts";
-import { formatBytes, plural, shellWord } from "../inspect/units.ts";
+import { counted, formatBytes, shellWord } from "../inspect/units.ts";
 import { printable } from "../text/text.ts";
 import { bad, type Check, ok } from "./check.ts";
 
@@ -156,16 +156,16 @@ function checkLeftovers(ended: readonly Inspection[], draining: number): Check {
   }
   if (left.length === 0) {
     const more = [
-      draining === 0 ? "" : `; a collector is reading ${plural(draining, "file")} of theirs`,
-      ended.length === 0 ? "" : `; ${plural(ended.length, "file")} of theirs may be removed`,
+      draining === 0 ? "" : `; a collector is reading ${counted(draining, "file")} of theirs`,
+      ended.length === 0 ? "" : `; ${counted(ended.length, "file")} of theirs may be removed`,
     ];
     return ok("leftovers", `no records of processes that ended wait to be read${more.join("")}`);
   }
   const directories = new Set(left.map(({ path }) => shellWord(dirname(path))));
   return bad(
     "leftovers",
-    `${plural(left.length, "file")} of processes that ended (${formatBytes(bytes)}) with ${
-      plural(records, "record")
+    `${counted(left.length, "file")} of processes that ended (${formatBytes(bytes)}) with ${
+      counted(records, "record")
     } that nobody has read: run \`otlp-mmap collect --once ${
       [...directories].join(" ")
     }\` with the ` +
@@ -184,7 +184,7 @@ function checkLiving(living: readonly Inspection[]): Check {
     if (reader?.attached) readers.add(reader.pid);
     else unread++;
   }
-  const total = plural(living.length, "file");
+  const total = counted(living.length, "file");
   if (unread === 0) {
     const who = [...readers].map((pid) => pid === null ? "a process" : `process ${pid}`).join(", ");
     return ok("collector", `${who} reads the ${total} of living applications`);
@@ -213,7 +213,9 @@ function checkForeign(foreign: ReadonlyMap<string, number>): Check[] {
   const [[path, uid]] = foreign;
   return [bad(
     "file",
-    `${plural(foreign.size, "file")} of other users are passed, such as ${printable(path, 4096)} ` +
+    `${counted(foreign.size, "file")} of other users are passed, such as ${
+      printable(path, 4096)
+    } ` +
       `of user ${uid}: if they are to be read, give --other-users`,
   )];
 }

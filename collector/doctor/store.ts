@@ -5,6 +5,7 @@
  */
 import { accessSync, constants, existsSync } from "node:fs";
 import { dirname } from "node:path";
+import { counted } from "../inspect/units.ts";
 import { openQueries } from "../store/queries/queries.ts";
 import { printable } from "../text/text.ts";
 import { bad, type Check, ok } from "./check.ts";
@@ -18,7 +19,15 @@ export function checkStore(path: string): Check {
       const { bytes, logs, points, spans } = queries.state();
       queries.close();
       const size = `${(bytes / 2 ** 20).toFixed(1)} MiB`;
-      return ok("store", `${name}: ${size}, ${spans} spans, ${logs} log records, ${points} points`);
+      return ok(
+        "store",
+        [
+          `${name}: ${size}`,
+          counted(spans, "span"),
+          counted(logs, "log record"),
+          counted(points, "point"),
+        ].join(", "),
+      );
     }
     let folder = dirname(path);
     while (!existsSync(folder) && folder !== dirname(folder)) folder = dirname(folder);

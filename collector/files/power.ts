@@ -10,7 +10,7 @@ import { readLedger } from "../../lib/file/ledger.ts";
 import { RING_NAMES, RING_WRITER_INDEX, STATE_OPEN } from "../../lib/format/layout.ts";
 import { loadIndex } from "../../lib/ring/index.ts";
 import type { FileViews } from "../../lib/ring/write.ts";
-import { plural } from "../inspect/units.ts";
+import { counted } from "../inspect/units.ts";
 
 /** Records in a ring that were not synced before the power was lost. The extension block must be there. */
 export function untrustedRecords(file: FileViews, ring: RingGeometry): number {
@@ -28,11 +28,11 @@ export function describePowerLoss(file: FileViews, { rings }: Geometry): string 
     const { unknown } = readLedger(file, ring);
     return [
       untrusted > 0
-        ? `${plural(untrusted, "record")} of the ${name} ring can't be trusted, and count as torn`
+        ? `${counted(untrusted, "record")} of the ${name} ring can't be trusted, and count as torn`
         : "",
       unknown > 0
         ? `what became of ${
-          plural(unknown, "record")
+          counted(unknown, "record")
         } of the ${name} ring that a reader gave back ` +
           "is not known"
         : "",

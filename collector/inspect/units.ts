@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { printable } from "../text/text.ts";
+import { plural, printable } from "../text/text.ts";
 
 /** `14.1 MiB`. */
 export function formatBytes(bytes: number): string {
@@ -23,9 +23,9 @@ export function formatCount(count: number): string {
   return count.toLocaleString("en-US");
 }
 
-/** `12 records`, `1 record`. */
-export function plural(count: number, one: string, many: string = `${one}s`): string {
-  return `${formatCount(count)} ${count === 1 ? one : many}`;
+/** `1,200 records`, `1 record`. */
+export function counted(count: number, one: string, many?: string): string {
+  return plural(count, one, many, formatCount(count));
 }
 
 /** `0.2 s`, `12 s`, `3 min`, `5 h`, `2 days`. */

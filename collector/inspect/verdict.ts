@@ -8,7 +8,7 @@ import type { LOSS_NAMES, RING_NAMES } from "../../lib/format/layout.ts";
 import { DICTIONARY_VARIABLE, sizeVariable } from "../../lib/sdk/sizes.ts";
 import { READER_SILENT_NS } from "../../lib/file/attached.ts";
 import type { FileFacts, LossFacts } from "./inspect.ts";
-import { formatAge, formatCount, plural, shellWord } from "./units.ts";
+import { counted, formatAge, formatCount, shellWord } from "./units.ts";
 
 /** A ring fuller than this will soon refuse records, parts of its slots. */
 const NEARLY_FULL = 0.75;
@@ -31,7 +31,7 @@ export function judge(path: string, facts: FileFacts): Judgement {
   facts.ledger?.forEach(({ rejected, uncounted }, ring) => {
     if (uncounted > 0) {
       notes.push(
-        `${plural(uncounted, "record")} of the ${facts.rings[ring].name} ring ${
+        `${counted(uncounted, "record")} of the ${facts.rings[ring].name} ring ${
           uncounted === 1 ? "was" : "were"
         } released by a reader that does not count: what became of ${
           uncounted === 1 ? "it" : "them"
@@ -41,7 +41,7 @@ export function judge(path: string, facts: FileFacts): Judgement {
     const unreadable = totalOf(rejected);
     if (unreadable === 0) return;
     problems.push(
-      `a collector could not read ${plural(unreadable, "record")} of the ${
+      `a collector could not read ${counted(unreadable, "record")} of the ${
         facts.rings[ring].name
       } ring: the lines with which it ended say why ("unreadable")`,
     );
@@ -50,7 +50,7 @@ export function judge(path: string, facts: FileFacts): Judgement {
   if (damagedAt !== null) {
     problems.push(
       `the dictionary is damaged at byte ${damagedAt}, behind ${
-        plural(entries, "entry", "entries")
+        counted(entries, "entry", "entries")
       }: records that refer to what follows can't be read; save the others with: otlp-mmap ` +
         `recover ${shellWord(path)}`,
     );
@@ -94,17 +94,17 @@ function judgeOwner(
     const all = `${ended}, and every record was read: it may be removed`;
     if (owner.state !== "superseded" || reader === null) notes.push(all);
   } else if (reader?.attached) {
-    notes.push(`${ended}, and a collector is reading the ${plural(unread, "record")} left in it`);
+    notes.push(`${ended}, and a collector is reading the ${counted(unread, "record")} left in it`);
   } else {
     problems.push(
-      `${ended}, and ${plural(unread, "record")} ${unread === 1 ? "was" : "were"} not read: run ` +
+      `${ended}, and ${counted(unread, "record")} ${unread === 1 ? "was" : "were"} not read: run ` +
         `\`otlp-mmap collect --once ${shellWord(path)}\` with the --endpoint they are to go to`,
     );
   }
 }
 
 function waiting(records: number): string {
-  return `${plural(records, "record")} ${records === 1 ? "waits" : "wait"}`;
+  return `${counted(records, "record")} ${records === 1 ? "waits" : "wait"}`;
 }
 
 function judgeReader({ reader }: FileFacts, problems: string[]): void {
@@ -133,7 +133,7 @@ function judgeRings(
   for (const { name, slots, inRing, unpublished } of rings) {
     if (over && unpublished > 0 && powerLoss === null) {
       notes.push(
-        `${plural(unpublished, "record")} of the ${name} ring ${
+        `${counted(unpublished, "record")} of the ${name} ring ${
           unpublished === 1 ? "was" : "were"
         } being written when the owner died, and can't be read`,
       );
@@ -176,7 +176,7 @@ const ADVICE: Record<(typeof LOSS_NAMES)[number], (ring: RingName) => string> = 
 
 function explainLoss({ ring, reason, records }: LossFacts): string {
   const what = reason === "truncated" ? "cut" : "refused";
-  return `${plural(records, "record")} of the ${ring} ring ${
+  return `${counted(records, "record")} of the ${ring} ring ${
     records === 1 ? "was" : "were"
   } ${what} ${ADVICE[reason](ring)}`;
 }

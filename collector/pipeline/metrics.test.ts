@@ -190,7 +190,7 @@ describe("metrics", () => {
     const first = await once([directory], sink);
     assert.equal(first.code, 1);
     assert.ok(
-      first.lines.some((line) => line.includes("1 data points were not delivered")),
+      first.lines.some((line) => line.includes("for the next run: 1 data point")),
       first.lines.join("\n"),
     );
     assert.deepEqual([sink.names, sink.bodies], [["span"], ["log"]]);

@@ -27,7 +27,7 @@ import type { Sink, Totals } from "./queue.ts";
 import { Requests } from "./requests.ts";
 import { isIdle, round, ROUND_RECORDS } from "./round.ts";
 import type { Outcome } from "../send/send.ts";
-import { forEachSignal, ITEMS, SIGNALS } from "./signals.ts";
+import { forEachSignal, itemsOf, SIGNALS } from "./signals.ts";
 import { describe } from "./summary.ts";
 import { createWatching } from "../files/watch.ts";
 
@@ -464,10 +464,10 @@ export class Pipeline {
       this.files.close(file, false);
     }
     const left = SIGNALS.filter((signal) => undelivered[signal] > 0)
-      .map((signal) => `${undelivered[signal]} ${ITEMS[signal]}`);
+      .map((signal) => itemsOf(signal, undelivered[signal]));
     if (left.length > 0) {
       const what = left.join(", ");
-      log("warn", `${what} were not delivered: they stay in their files for the next run`);
+      log("warn", `not delivered, and left in their files for the next run: ${what}`);
     }
     this.forget(process);
   }

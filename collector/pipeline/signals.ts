@@ -4,6 +4,7 @@
  * @module
  */
 import type { Signal } from "../../lib/otlp/request.ts";
+import { plural } from "../text/text.ts";
 
 /** All signals. */
 export const SIGNALS: readonly Signal[] = ["traces", "metrics", "logs"];
@@ -14,6 +15,11 @@ export const ITEMS: Readonly<Record<Signal, string>> = {
   metrics: "data points",
   logs: "log records",
 };
+
+/** So many items of a signal: `12 spans`, `1 data point`. */
+export function itemsOf(signal: Signal, count: number): string {
+  return plural(count, ITEMS[signal].slice(0, -1));
+}
 
 /** The path under a base URL (OpenTelemetry specification, "Endpoint URLs for OTLP/HTTP"). */
 export const PATHS: Readonly<Record<Signal, string>> = {

@@ -9,6 +9,7 @@ import type { AggregationCounts } from "../../lib/metrics/aggregate.ts";
 import type { AssemblyCounts } from "../../lib/otlp/assemble.ts";
 import type { Signal } from "../../lib/otlp/request.ts";
 import { describeForgotten, type Ledger } from "../files/files.ts";
+import { plural } from "../text/text.ts";
 import type { SendQueue, Totals } from "./queue.ts";
 import { ITEMS, SIGNALS } from "./signals.ts";
 
@@ -79,7 +80,9 @@ export function describe(counted: Counted): string[] {
   if (forgotten !== null) lines.push(`of those delivered, ${forgotten}`);
   const { unmatched, unmatchedEvents } = spans;
   if (unmatched + unmatchedEvents > 0) {
-    lines.push(`without an open span: ${unmatched} records, ${unmatchedEvents} events`);
+    lines.push(
+      `without an open span: ${plural(unmatched, "record")}, ${plural(unmatchedEvents, "event")}`,
+    );
   }
   for (const [reason, count] of ledger.reasons) lines.push(`unreadable, ${reason}: ${count}`);
   return lines;
@@ -102,8 +105,4 @@ export function fates(signal: Signal, { lanes }: Delivered): string[] {
 export function describeTotals({ accepted, rejected, dropped, filtered }: Totals): string {
   const apart = filtered > 0 ? `, ${filtered} left out as configured` : "";
   return `${accepted} delivered, ${rejected} refused by the backend, ${dropped} dropped${apart}`;
-}
-
-function plural(count: number, one: string): string {
-  return `${count} ${one}${count === 1 ? "" : "s"}`;
 }

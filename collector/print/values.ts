@@ -5,7 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { AnyValue, KeyValue } from "../../proto/gen/otlp_pb.ts";
-import { quoted, word } from "../text/text.ts";
+import { plural, quoted, word } from "../text/text.ts";
 
 /** How lines look. */
 export interface PrintStyle {
@@ -88,7 +88,7 @@ function formatPair(pair: KeyValue, depth: number): string {
 export function formatAttributes(pairs: readonly KeyValue[], dropped: number): string {
   const shown = pairs.slice(0, MAX_ATTRIBUTES).map((pair) => formatPair(pair, 0)).join(" ");
   const more = pairs.length - Math.min(pairs.length, MAX_ATTRIBUTES) + dropped;
-  return more === 0 ? shown : `${shown} (${more} attributes not shown)`;
+  return more === 0 ? shown : `${shown} (${plural(more, "attribute")} not shown)`;
 }
 
 /** `service.name` of a resource; "-" when there is none. */

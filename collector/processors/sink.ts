@@ -6,7 +6,7 @@
 import type { Signal } from "../../lib/otlp/request.ts";
 import type { Sink } from "../pipeline/queue.ts";
 import { log } from "../text/log.ts";
-import { ITEMS } from "../pipeline/signals.ts";
+import { itemsOf } from "../pipeline/signals.ts";
 import { type Processed, type Processor, processRequest } from "./processor.ts";
 
 /**
@@ -29,7 +29,7 @@ export function createProcessingSink(
       } catch (error) {
         // Not sent as it is: it may hold what nobody is to see.
         const reason = `a request can't be processed (${(error as Error).message})`;
-        log("error", `${reason}; ${items} ${ITEMS[signal]} dropped`);
+        log("error", `${reason}; ${itemsOf(signal, items)} dropped`);
         return { accepted: 0, rejected: 0, dropped: items, reason };
       }
       const filtered = items - processed.items;

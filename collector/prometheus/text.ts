@@ -15,6 +15,7 @@ import {
   type ResourceMetrics,
   type ScopeMetrics,
 } from "../../proto/gen/otlp_pb.ts";
+import { plural } from "../text/text.ts";
 import { type Bucket, explicitBuckets, exponentialBuckets } from "./buckets.ts";
 import { formatLabels, type Labels, labelsOf, textOf } from "./labels.ts";
 import { metricName } from "./names.ts";
@@ -90,7 +91,7 @@ export function formatText({ conflicting, families, format }: Text): string {
   }
   if (format === "openmetrics") lines.push("# EOF");
   else if (conflicting > 0) {
-    lines.push(`# ${conflicting} points left out: name or labels in use`);
+    lines.push(`# ${plural(conflicting, "point")} left out: name or labels in use`);
   }
   return `${lines.join("\n")}\n`;
 }

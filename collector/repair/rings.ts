@@ -12,7 +12,7 @@ import {
   RING_WRITER_INDEX,
 } from "../../lib/format/layout.ts";
 import type { FileViews } from "../../lib/ring/write.ts";
-import { plural } from "../inspect/units.ts";
+import { counted } from "../inspect/units.ts";
 
 /** Sequences stay below this (PROTOCOL.md, Sequences). */
 const MAX_SEQUENCE = 2 ** 31;
@@ -75,7 +75,7 @@ export function repairRing(file: FileViews, ring: RingGeometry, options: RingOpt
       `the ${name} ring's indexes ${options.damaged ? "prove nothing" : "can't be"} (reader ${
         i64[readerWord]
       }, writer ${i64[writerWord]}): ` +
-        `${plural(last + 1, "record")} ${
+        `${counted(last + 1, "record")} ${
           last === 0 ? "was" : "were"
         } written, by its availability words`,
     );
@@ -114,7 +114,7 @@ export function repairRing(file: FileViews, ring: RingGeometry, options: RingOpt
   }
   if (unsure > 0) {
     notes.push(
-      `${plural(unsure, "availability word")} of the ${name} ring ${
+      `${counted(unsure, "availability word")} of the ${name} ring ${
         unsure === 1 ? "is" : "are"
       } damaged: the records in question are tried`,
     );

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { formatBytes, formatCount } from "../inspect/units.ts";
+import { counted, formatBytes, formatCount } from "../inspect/units.ts";
 import {
   type Advice,
   BODY_BYTES,
@@ -71,16 +71,16 @@ function assumptions(load: Load): string[] {
   const { attributes, attributeBytes, burst, events, pauseMs, rate, updates } = load;
   const lines = [
     `The collector takes nothing for ${pauseMs / 1000} s (--pause), and otherwise keeps up.`,
-    `In that time come ${formatCount(rate)} spans a second (--rate) and ${formatCount(burst)} at ` +
-    `once (--burst), ${formatCount(load.logsRate)} log records a second (--logs-rate) and ${
+    `In that time come ${counted(rate, "span")} a second (--rate) and ${formatCount(burst)} at ` +
+    `once (--burst), ${counted(load.logsRate, "log record")} a second (--logs-rate) and ${
       formatCount(load.logsBurst)
-    } at once (--logs-burst), ${formatCount(load.measurementsRate)} measurements a second ` +
+    } at once (--logs-burst), ${counted(load.measurementsRate, "measurement")} a second ` +
     `(--measurements-rate) and ${formatCount(load.measurementsBurst)} at once ` +
     "(--measurements-burst).",
     "All of it is recorded in one thread: each process and each Worker has a file of its own.",
     `A span takes ${formatCount(2 + updates)} records: its start, its end, and ${
       formatCount(updates)
-    } for calls in between (--updates). It has ${formatCount(events)} events (--events).`,
+    } for calls in between (--updates). It has ${counted(events, "event")} (--events).`,
   ];
   if (attributes === undefined && attributeBytes === undefined) {
     lines.push(
@@ -89,9 +89,9 @@ function assumptions(load: Load): string[] {
     );
   } else {
     lines.push(
-      `A record has ${formatCount(attributes ?? DEFAULT_ATTRIBUTES)} attributes (--attributes) of ${
-        formatCount(attributeBytes ?? DEFAULT_ATTRIBUTE_BYTES)
-      } bytes (--attribute-bytes), a span's name ${NAME_BYTES} bytes and a log record's text ` +
+      `A record has ${counted(attributes ?? DEFAULT_ATTRIBUTES, "attribute")} (--attributes) of ${
+        counted(attributeBytes ?? DEFAULT_ATTRIBUTE_BYTES, "byte")
+      } (--attribute-bytes), a span's name ${NAME_BYTES} bytes and a log record's text ` +
         `${BODY_BYTES}, in UTF-8. What is longer is cut, or takes further records.`,
     );
   }

@@ -15,7 +15,7 @@ import { explainFault } from "../inspect/inspect.ts";
 import { isDrained } from "../pipeline/drain.ts";
 import type { Log } from "../send/problems.ts";
 import type { ReadFile, ReadOut, ReadProcess } from "../files/readout.ts";
-import { printable } from "../text/text.ts";
+import { plural, printable } from "../text/text.ts";
 
 /** A file in the state `superseded` without a next one: its process is taken to be over, ms. */
 const SUCCESSOR_MS = 5000;
@@ -171,7 +171,10 @@ export class Watch {
     missed.forEach((count, ring) => {
       const more = count - this.missed[ring];
       if (more === 0) return;
-      log("warn", `missed ${more} records of the ${RING_NAMES[ring]} rings: written too fast`);
+      log(
+        "warn",
+        `missed ${plural(more, "record")} of the ${RING_NAMES[ring]} rings: written too fast`,
+      );
       this.saidAt = now;
     });
     this.missed = [...missed];

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { firstLine, printable, quoted, word } from "./text.ts";
+import { firstLine, plural, printable, quoted, word } from "./text.ts";
 
 describe("text from elsewhere", () => {
   it("escapes what drives a terminal, keeps what is only unusual", () => {
@@ -24,6 +24,17 @@ describe("text from elsewhere", () => {
     assert.equal(word("GET /cart"), '"GET /cart"');
     assert.equal(word(""), '""');
     assert.equal(quoted('a"b\\c'), '"a\\"b\\\\c"');
+  });
+
+  it("counts things", () => {
+    assert.deepEqual([0, 1, 2].map((count) => plural(count, "span")), [
+      "0 spans",
+      "1 span",
+      "2 spans",
+    ]);
+    assert.equal(plural(1, "process", "processes"), "1 process");
+    assert.equal(plural(2, "process", "processes"), "2 processes");
+    assert.equal(plural(1000, "span", undefined, "1,000"), "1,000 spans");
   });
 
   it("takes the first line that says something", () => {

@@ -42,6 +42,16 @@ export function firstLine(text: string, limit = 200): string {
   return printable(line.trim(), limit);
 }
 
+/** `12 records`, `1 record`; `shown` is the number as it is to be read. */
+export function plural(
+  count: number,
+  one: string,
+  many: string = `${one}s`,
+  shown: string = String(count),
+): string {
+  return `${shown} ${count === 1 ? one : many}`;
+}
+
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: "there is no such file",
   EACCES: "permission denied",
