@@ -61,6 +61,13 @@ describe("the database of a store", () => {
     }
   });
 
+  it("that is a directory is called that", () => {
+    const path = folder();
+    const expected = /can't be opened: it is a directory: name a file in it$/;
+    assert.match(refusal(() => openForReading(path)), expected);
+    assert.match(refusal(() => openForWriting(path)), expected);
+  });
+
   it("of another program stays as it is", () => {
     const path = join(folder(), "store.db");
     const db = new DatabaseSync(path);

@@ -165,5 +165,9 @@ function explain(error: unknown, path: string): Error {
         "in their files until then",
     );
   }
-  return new StoreError(`the store ${path} can't be opened: ${message}`);
+  // SQLite has "disk I/O error" for it.
+  const why = statSync(path, { throwIfNoEntry: false })?.isDirectory()
+    ? "it is a directory: name a file in it"
+    : message;
+  return new StoreError(`the store ${path} can't be opened: ${why}`);
 }
