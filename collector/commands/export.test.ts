@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
@@ -196,6 +196,9 @@ describe("export", () => {
     assert.equal(code, 2);
     assert.match(err, /bad\.otlp: it is no otlp-mmap file/);
     assert.match(err, /none: there is no such file/);
+    const output = join(directory, "nothing.jsonl");
+    assert.equal((await command(["export", bad, "--output", output])).code, 2);
+    assert.ok(!existsSync(output), "it would be in the way of the next try");
     assert.equal(parse(out).spans.length, 14);
   });
 

@@ -144,7 +144,7 @@ async function run(
     await reading.answered();
     await breathe();
   }
-  output.close();
+  output.close(reading.files > 0 || exitCode === 0);
   if (reading.files > 0) { for (const line of reading.describe()) log("info", line); }
   else if (exitCode === 0) log("info", foundNothing(discovery));
   if (ending.signal !== null) {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { gunzipSync } from "node:zlib";
@@ -303,8 +303,13 @@ describe("recover", () => {
     );
     assert.match(nothing.err, /unreadable, a ref outside the dictionary: \d{3}/);
 
-    const hopeless = await command(["recover", junk, join(directory, "none"), directory]);
+    const left = join(directory, "nothing.jsonl");
+    const hopeless = await command([
+      ...["recover", junk, join(directory, "none"), directory],
+      ...["--output", left],
+    ]);
     assert.equal(hopeless.code, 2);
+    assert.ok(!existsSync(left), "it would be in the way of the next try");
     assert.match(
       hopeless.err,
       /junk: nothing can be read of it: neither a header nor a ring is to be found; .*`otlp-mmap inspect`/,

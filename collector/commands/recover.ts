@@ -155,7 +155,8 @@ async function run(
     await reading.answered();
   }
   endProgress();
-  output?.close();
+  // Else the next try, with the right file, would find it in its way.
+  output?.close(reading.files > 0);
   await reading.requests.close();
   if (reading.files > 0) { for (const line of reading.describe()) log("info", line); }
   if (ending.signal !== null) {

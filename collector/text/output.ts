@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, openSync, unlinkSync, writeSync } from "node:fs";
 import process from "node:process";
 import type { TextStream } from "../delivery/sinks.ts";
 import { log } from "./log.ts";
@@ -11,7 +11,8 @@ import { firstLine, printable, whyNotRead } from "./text.ts";
 
 /** Where lines go, until it is closed. */
 export interface Output extends TextStream {
-  close(): void;
+  /** @param keep False takes a new file away again: nothing came of it. */
+  close(keep?: boolean): void;
 }
 
 /**
@@ -58,7 +59,10 @@ export function openOutput(path: string | undefined): Output {
         done(error as Error);
       }
     },
-    close: () => closeSync(fd),
+    close(keep = true): void {
+      closeSync(fd);
+      if (!keep) unlinkSync(path);
+    },
   };
 }
 
