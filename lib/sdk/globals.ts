@@ -5,7 +5,6 @@
  */
 import {
   context,
-  type ContextManager,
   logs,
   type MeterProvider,
   metrics,
@@ -15,28 +14,60 @@ import {
   type TracerProvider,
 } from "@opentelemetry/api";
 import { logs as logsApi } from "@opentelemetry/api-logs";
+import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import type { LoggerProvider } from "./logger-provider.ts";
 
-/** Where context is kept and how it travels. */
-export interface ContextGlobals {
-  /** False when somebody else's context manager was there first. */
-  readonly ownsContext: boolean;
-  /** Gives back what was taken, once: afterwards it may be the next SDK's. */
-  release(): void;
+/** Where the API keeps what was registered, for all its copies and versions that go together. */
+const API_KEY = Symbol.for("opentelemetry.js.api.1");
+
+/** What is registered. Asked first, since the API says that something is as an error with a stack. */
+function registered(kind: "context" | "propagation" | "trace" | "metrics" | "logs"): unknown {
+  return (globalThis as { [API_KEY]?: Record<string, unknown> })[API_KEY]?.[kind];
 }
 
-/** Registers a context manager and a propagator; either may be somebody else's already. */
+/** What an SDK has of where context is kept and how it travels: null where that is somebody else's. */
+export interface ContextGlobals {
+  manager: AsyncLocalStorageContextManager | null;
+  propagator: TextMapPropagator | null;
+}
+
+/**
+ * Registers a context manager and a propagator; either may be somebody else's already. What `earlier`
+ * has is taken over from it: the context of what is under way stays, which another manager would not know.
+ */
 export function registerContext(
-  manager: ContextManager,
   propagator: TextMapPropagator | null,
+  earlier: ContextGlobals,
 ): ContextGlobals {
-  const ownsContext = context.setGlobalContextManager(manager);
-  const taken: Array<() => void> = [];
-  if (ownsContext) taken.push(() => context.disable());
-  if (propagator !== null && propagation.setGlobalPropagator(propagator)) {
-    taken.push(() => propagation.disable());
+  let { manager } = earlier;
+  earlier.manager = null;
+  releaseContext(earlier);
+  if (manager === null || registered("context") !== manager) {
+    manager = new AsyncLocalStorageContextManager().enable();
+    if (registered("context") !== undefined || !context.setGlobalContextManager(manager)) {
+      manager = null;
+    }
   }
-  return { ownsContext, release: () => giveBack(taken) };
+  const isOurs = propagator !== null && registered("propagation") === undefined &&
+    propagation.setGlobalPropagator(propagator);
+  return { manager, propagator: isOurs ? propagator : null };
+}
+
+/** Gives back what there is, once: afterwards it may be the next SDK's. */
+export function releaseContext(globals: ContextGlobals): void {
+  const { manager, propagator } = globals;
+  globals.manager = globals.propagator = null;
+  if (manager !== null && registered("context") === manager) context.disable();
+  if (propagator !== null && registered("propagation") === propagator) propagation.disable();
+}
+
+/** Is there a provider of one of the signals that are to be recorded? */
+export function isProvided(
+  wanted: { readonly traces: boolean; readonly metrics: boolean; readonly logs: boolean },
+): boolean {
+  return wanted.traces && registered("trace") !== undefined ||
+    wanted.metrics && registered("metrics") !== undefined ||
+    wanted.logs && registered("logs") !== undefined;
 }
 
 function giveBack(taken: Array<() => void>): void {
@@ -51,8 +82,8 @@ export interface Providers {
 }
 
 /**
- * Registers the providers. Returns what gives the globals back, once, or null when another SDK has one
- * of them: then nothing is registered.
+ * Registers the providers. Returns what gives the globals back, once, or null when the API does not take
+ * all of them: then nothing is registered.
  */
 export function registerProviders(providers: Providers): (() => void) | null {
   const { tracerProvider, meterProvider, loggerProvider } = providers;

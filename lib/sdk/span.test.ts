@@ -6,11 +6,16 @@ import { after, describe, it } from "node:test";
 import {
   context,
   createContextKey,
+  createNoopMeter,
   createTraceState,
   diag,
   DiagLogLevel,
   INVALID_SPAN_CONTEXT,
+  type Logger,
+  logs,
+  metrics,
   propagation,
+  ProxyTracerProvider,
   ROOT_CONTEXT,
   type Span,
   SpanKind,
@@ -24,6 +29,7 @@ import { RECORD_ONLY } from "./sampler.ts";
 import { type Sdk, start, type StartOptions } from "./start.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "otlp-mmap-span-"));
+const KEY = createContextKey("key");
 
 let files = 0;
 /** A test runner may run this on another thread than the main one, whose files have other names. */
@@ -762,16 +768,92 @@ describe("the SDK", () => {
   });
 
   describe("start", () => {
-    it("leaves nothing behind when another SDK is registered", () => {
+    it("says once that it was started before, and leaves that one and its file alone", () => {
       const empty = mkdtempSync(join(directory, "none-"));
-      recorded(() => {
+      recorded((first) => {
         const lines = warnings(() => {
-          const second = start({ env: {}, directory: empty });
+          const second = start({ env: { OTEL_TRACES_SAMPLER: "no such" }, directory: empty });
           assert.equal(second.recording, false);
-          assert.match(second.reason!, /another OpenTelemetry SDK/);
+          assert.ok(second.reason!.includes(first.path!), second.reason);
+          void second.shutdown();
         });
-        assert.equal(lines.filter((line) => line.includes("another OpenTelemetry SDK")).length, 1);
+        assert.equal(lines.length, 1, lines.join("\n"));
+        assert.match(lines[0], /no effect: the SDK was started in this thread before/);
         assert.deepEqual(readdirSync(empty), []);
+        assert.equal(tracer().startSpan("op").isRecording(), true);
+        context.with(ROOT_CONTEXT.setValue(KEY, 1), () => {
+          assert.equal(context.active().getValue(KEY), 1);
+        });
+      });
+    });
+
+    it("says once that another SDK is registered, and leaves it and the place alone", () => {
+      const empty = mkdtempSync(join(directory, "none-"));
+      const foreign: [register: () => boolean, disable: () => void][] = [
+        [() => trace.setGlobalTracerProvider(new ProxyTracerProvider()), () => trace.disable()],
+        [
+          () => metrics.setGlobalMeterProvider({ getMeter: () => createNoopMeter() }),
+          () => metrics.disable(),
+        ],
+        [
+          () => logs.setGlobalLoggerProvider({ getLogger: () => ({}) as Logger }),
+          () => logs.disable(),
+        ],
+      ];
+      assert.equal(propagation.setGlobalPropagator(new W3CBaggagePropagator()), true);
+      try {
+        for (const [register, disable] of foreign) {
+          assert.equal(register(), true);
+          try {
+            const lines = warnings(() => {
+              const second = start({ env: {}, directory: empty });
+              assert.match(second.reason!, /another OpenTelemetry SDK/);
+              void second.shutdown();
+            });
+            assert.equal(lines.length, 1, lines.join("\n"));
+            assert.match(lines[0], /another OpenTelemetry SDK/);
+            assert.deepEqual(readdirSync(empty), []);
+            assert.equal(register(), false, "it is still there");
+          } finally {
+            disable();
+          }
+        }
+        assert.deepEqual(propagation.fields(), ["baggage"]);
+      } finally {
+        propagation.disable();
+      }
+    });
+
+    it("after one that failed keeps the context of what is under way", async () => {
+      const failed = start({ env: {}, directory: "/proc/nowhere" });
+      assert.equal(failed.recording, false);
+      const { promise: started, resolve } = Promise.withResolvers<void>();
+      const underWay = context.with(ROOT_CONTEXT.setValue(KEY, "kept"), async () => {
+        const token = context.active();
+        await started;
+        assert.equal(context.active(), token);
+        assert.equal(context.active().getValue(KEY), "kept");
+        const { length } = new RawFile(sdk.path!).spanEvents();
+        tracer().startActiveSpan("op", (span) => {
+          assert.equal(context.active().getValue(KEY), "kept");
+          span.end();
+        });
+        assert.equal(new RawFile(sdk.path!).spanEvents().length, length + 2);
+      });
+      const sdk = start({ env: {}, directory });
+      try {
+        assert.equal(sdk.recording, true, sdk.reason ?? "");
+        await failed.shutdown();
+        resolve();
+        await underWay;
+        context.with(ROOT_CONTEXT.setValue(KEY, 2), () => {
+          assert.equal(context.active().getValue(KEY), 2);
+        });
+      } finally {
+        await sdk.shutdown();
+      }
+      context.with(ROOT_CONTEXT.setValue(KEY, 3), () => {
+        assert.equal(context.active(), ROOT_CONTEXT, "given back");
       });
     });
 
@@ -881,9 +963,8 @@ describe("the SDK", () => {
         await first.shutdown();
         assert.equal(tracer().startSpan("op").isRecording(), true);
         assert.deepEqual(propagation.fields(), ["traceparent", "tracestate", "baggage"]);
-        const key = createContextKey("key");
-        context.with(ROOT_CONTEXT.setValue(key, 1), () => {
-          assert.equal(context.active().getValue(key), 1);
+        context.with(ROOT_CONTEXT.setValue(KEY, 1), () => {
+          assert.equal(context.active().getValue(KEY), 1);
         });
       } finally {
         await second.shutdown();

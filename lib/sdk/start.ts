@@ -14,7 +14,6 @@ import {
   type Span,
   type TextMapPropagator,
 } from "@opentelemetry/api";
-import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import {
   CompositePropagator,
   W3CBaggagePropagator,
@@ -34,7 +33,13 @@ import {
 } from "./config.ts";
 import { choiceOf, DURABILITIES, OVERFLOWS, whyNotPower } from "./durability.ts";
 import { endInOrder } from "./exit.ts";
-import { type ContextGlobals, registerContext, registerProviders } from "./globals.ts";
+import {
+  type ContextGlobals,
+  isProvided,
+  registerContext,
+  registerProviders,
+  releaseContext,
+} from "./globals.ts";
 import { type LogLimits, resolveLogLimits, resolveSpanLimits, type SpanLimits } from "./limits.ts";
 import type { LogRecordHook } from "./logger.ts";
 import { LoggerProvider } from "./logger-provider.ts";
@@ -159,17 +164,24 @@ export interface Sdk {
  * ```
  */
 export function start(options: StartOptions = {}): Sdk {
-  // Of an earlier start that failed.
-  releaseIdle();
+  if (running !== null) {
+    return notRecording(
+      `this start() has no effect: the SDK was started in this thread before, and goes on into ` +
+        `${running.path}. Leave one of them out (importing register is one, too), or shut the first ` +
+        `one down before`,
+    );
+  }
   try {
-    return startUnguarded(options);
+    return startUnguarded(options ?? {});
   } catch (error) {
     return notRecording(`telemetry is off: ${explainDenied(error)}`);
   }
 }
 
-/** Gives back what a start that records nothing has taken of the API's globals. */
-let releaseIdle: () => void = () => {};
+/** The one that records. */
+let running: Sdk | null = null;
+/** What a start that records nothing has of the API's globals; the next one takes it over. */
+let idle: ContextGlobals = { manager: null, propagator: null };
 
 function startUnguarded(options: StartOptions): Sdk {
   const env = readEnvironment(options.env ?? process.env);
@@ -181,29 +193,37 @@ function startUnguarded(options: StartOptions): Sdk {
   }
   for (const warning of env.warnings) diag.warn(warning);
 
-  const manager = new AsyncLocalStorageContextManager().enable();
-  const globals = registerContext(manager, propagatorOf(options, env));
+  const globals = registerContext(propagatorOf(options, env), idle);
   try {
-    return startRecording(options, env, manager, globals);
+    return startRecording(options, env, globals);
   } catch (error) {
-    return notRecording(`telemetry is off: ${explainDenied(error)}`, globals.release);
+    return notRecording(`telemetry is off: ${explainDenied(error)}`, globals);
   }
 }
 
 function startRecording(
   options: StartOptions,
   env: EnvironmentSettings,
-  manager: AsyncLocalStorageContextManager,
-  { ownsContext, release }: ContextGlobals,
+  globals: ContextGlobals,
 ): Sdk {
   if (env.disabled || !(env.traces || env.metrics || env.logs)) {
     const reason = env.disabled
       ? "OTEL_SDK_DISABLED is true"
       : "OTEL_TRACES_EXPORTER, OTEL_METRICS_EXPORTER and OTEL_LOGS_EXPORTER are none";
-    return notRecording(reason, release, false);
+    return notRecording(reason, globals, false);
   }
   if (!runtime.supported) {
-    return notRecording(`telemetry is off: ${runtime.reason}`, release);
+    return notRecording(`telemetry is off: ${runtime.reason}`, globals);
+  }
+  if (isProvided(env)) {
+    return notRecording(
+      "telemetry is off: another OpenTelemetry SDK is registered already. Use one of them: leave " +
+        "the other one out" +
+        (process.env.OTEL_DENO === "true"
+          ? ", here Deno's own: unset OTEL_DENO"
+          : " (Deno's own is turned on by OTEL_DENO)"),
+      globals,
+    );
   }
 
   const resource = buildResource({
@@ -238,12 +258,13 @@ function startRecording(
   // Behind everything that may throw: who made the file has to close it.
   const recorder = new Recorder(place, settings, resource, spanLimits.limits);
   // The API's own look-up costs as much as writing a record; ours is known to be the registered one.
-  const activeContext = ownsContext ? () => manager.active() : () => context.active();
+  const { manager } = globals;
+  const activeContext = manager !== null ? () => manager.active() : () => context.active();
   const tracerProvider = !tracing ? undefined : new TracerProvider({
     recorder,
     ...tracing,
     activeContext,
-    runIn: ownsContext
+    runIn: manager !== null
       ? (active, run, span) => manager.with(active, run, undefined, span)
       : (active, run, span) => context.with(active, run, undefined, span),
   });
@@ -261,25 +282,23 @@ function startRecording(
     unlinkSync(path);
     recorder.close();
     return notRecording(
-      "telemetry is off: another OpenTelemetry SDK is registered already. Use one of them: leave " +
-        "the other one out" +
-        (process.env.OTEL_DENO === "true"
-          ? ", here Deno's own: unset OTEL_DENO"
-          : " (Deno's own is turned on by OTEL_DENO)"),
-      release,
+      "telemetry is off: @opentelemetry/api did not register it, and said why: another version of " +
+        "it may be in use. Have one version of it",
+      globals,
     );
   }
   const undoExit = endInOrder(() => meterProvider?.observeNow(), recorder);
   const end = async (): Promise<void> => {
+    running = null;
     giveBack();
-    release();
+    releaseContext(globals);
     await meterProvider?.shutdown();
     await loggerProvider?.shutdown();
     undoExit();
     recorder.close();
   };
   let ended: Promise<void> | null = null;
-  return {
+  return running = {
     recording: true,
     get path() {
       return recorder.file?.mapping.path ?? path;
@@ -297,17 +316,17 @@ function startRecording(
   };
 }
 
-function notRecording(reason: string, release: () => void = () => {}, isProblem = true): Sdk {
+function notRecording(reason: string, globals?: ContextGlobals, isProblem = true): Sdk {
   // It stands among lines of the application.
   if (isProblem) diag.error(`otlp-mmap: ${reason}`);
   else diag.debug(`nothing is recorded: ${reason}`);
-  releaseIdle = release;
+  if (globals !== undefined) idle = globals;
   return {
     recording: false,
     reason,
     forceFlush: () => Promise.resolve(true),
     shutdown: () => {
-      release();
+      if (globals !== undefined) releaseContext(globals);
       return Promise.resolve();
     },
   };
