@@ -12,6 +12,7 @@ import type {
   MeterProvider as ApiProvider,
 } from "@opentelemetry/api";
 import type { ExemplarFilter, Temporality } from "./config.ts";
+import { endOnce } from "./end-once.ts";
 import { Meter, type MeterSettings } from "./meter.ts";
 import { MAX_TIMER_MS } from "./metric-options.ts";
 import { ask } from "./observables.ts";
@@ -46,7 +47,6 @@ export class MeterProvider implements ApiProvider {
   private readonly intervalMs: number;
   private readonly timeoutMs: number;
   private timer: ReturnType<typeof setInterval> | null = null;
-  private ended: Promise<void> | null = null;
 
   constructor(settings: MeterProviderSettings) {
     const { recorder, temporality, histograms, exemplars, views, activeContext } = settings;
@@ -106,10 +106,11 @@ export class MeterProvider implements ApiProvider {
     return this.recorder.taken(Math.max(0, deadline - performance.now()));
   }
 
-  /** Collects once more; afterwards nothing is recorded. The file belongs to the SDK, which ends it. */
-  shutdown(): Promise<void> {
-    return this.ended ??= this.end();
-  }
+  /**
+   * Collects once more; afterwards nothing is recorded. A callback that calls it waits for nothing. The
+   * file belongs to the SDK, which ends it.
+   */
+  readonly shutdown: () => Promise<void> = endOnce(() => this.end());
 
   private async end(): Promise<void> {
     // A callback that never answers must not keep the program from ending.

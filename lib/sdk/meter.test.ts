@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
@@ -68,6 +68,53 @@ function valuesOf(file: RawFile): unknown[] {
 
 function attributesOf(file: RawFile, measurement: Measurement): Record<string, unknown> {
   return file.attributes(measurement.attributes);
+}
+
+/** What `forgetting` found in the file. */
+interface Forgetting {
+  /** What was written of the rare attribute set. */
+  readonly rare: { readonly counter: number[]; readonly gauge: number[] };
+  /** The counter's sum of each of the others. */
+  readonly sums: ReadonlyMap<unknown, number>;
+  /** Measurements refused as unusable. */
+  readonly refused: number;
+}
+
+/**
+ * Collects as often as there are values: each time one attribute set has that value, or is not observed
+ * at null, beside 4,000 others, which begin at another number each time.
+ */
+async function forgetting(
+  values: readonly (number | null)[],
+  others: readonly number[],
+): Promise<Forgetting> {
+  let refused = NaN;
+  const file = await recorded(async (meter, sdk) => {
+    let round = 0;
+    const observe = (result: ObservableResult): void => {
+      for (let i = others[round]; i < others[round] + 4_000; i++) result.observe(1, { i });
+      const value = values[round];
+      if (value !== null) result.observe(value, { i: -1 });
+    };
+    meter.createObservableCounter("counter").addCallback(observe);
+    meter.createObservableGauge("gauge").addCallback(observe);
+    for (; round < values.length; round++) await sdk.meterProvider!.collect();
+    // Asked once more at shutdown.
+    round--;
+    const reader = Reader.open(sdk.path!);
+    refused = reader.ledger()[RING_MEASUREMENTS].refused.encode;
+    reader.close();
+  }, { sizes: { measurements: { slots: 65_536, slotBytes: 256 } } });
+  const rare: Record<string, number[]> = { counter: [], gauge: [] };
+  const sums = new Map<unknown, number>();
+  for (const record of file.measurements()) {
+    const { i } = attributesOf(file, record);
+    const { name } = file.metric(record.metricRef);
+    const value = Number(record.value.value);
+    if (i === -1n) rare[name].push(value);
+    else if (name === "counter") sums.set(i, (sums.get(i) ?? 0) + value);
+  }
+  return { rare: rare as Forgetting["rare"], sums, refused };
 }
 
 /** Whatever is asked of it throws. */
@@ -580,22 +627,12 @@ describe("instruments", () => {
 
 describe("views", () => {
   it("change what becomes of instruments", async () => {
-    const lines: string[] = [];
-    const file = await recorded(async (meter) => {
+    const file = await recorded((meter) => {
       meter.createCounter("renamed").add(1);
       meter.createCounter("dropped").add(2);
       meter.createHistogram("latency.a").record(3);
       meter.createHistogram("both").record(4);
       meter.createGauge("limited").record(5, { keep: 1, lose: 2 });
-      lines.push(
-        ...await warnings(() =>
-          start({
-            env: {},
-            file: join(directory, "never"),
-            metrics: { views: [{ name: "x" }, { instrumentName: "*", name: "y" }] },
-          })
-        ),
-      );
     }, {
       metrics: {
         views: [
@@ -648,12 +685,10 @@ describe("views", () => {
       ...[[], [], [], []],
       ["x", "y"],
     ]);
-    assert.equal(
-      lines.filter((line) => line.startsWith("metrics view")).length,
-      2,
-      lines.join("\n"),
-    );
-    assert.ok(!readdirSync(directory).includes("never"));
+    const views = [{ name: "x" }, { instrumentName: "*", name: "y" }];
+    const lines = await warnings(() => recorded(() => {}, { metrics: { views } }));
+    assert.equal(lines.length, 2, lines.join("\n"));
+    assert.ok(lines.every((line) => line.startsWith("metrics view")), lines.join("\n"));
   });
 
   it("and instruments may say boundaries in any order, and with infinities", async () => {
@@ -1071,45 +1106,22 @@ describe("observable instruments", () => {
   });
 
   it("never count twice what they forget among 10,000 other attribute sets, and say what is lost", async () => {
-    const rounds: Array<[from: number, rare: number | null]> = [
-      [0, 5],
-      [3_000, null],
-      [6_000, null],
-      [9_000, null],
-      [9_000, 9],
-      // Not observed for a while, they are remembered.
-      [6_000, 10],
-    ];
-    let ledger: RingLedger | undefined;
-    let file: RawFile;
+    let found!: Forgetting;
+    // Not observed for a while only, they are remembered.
     const lines = await warnings(async () => {
-      file = await recorded(async (meter, sdk) => {
-        let [from, rare] = rounds[0];
-        const observe = (result: ObservableResult): void => {
-          for (let i = from; i < from + 4_000; i++) result.observe(1, { i });
-          if (rare !== null) result.observe(rare, { i: -1 });
-        };
-        meter.createObservableCounter("counter").addCallback(observe);
-        meter.createObservableGauge("gauge").addCallback(observe);
-        for ([from, rare] of rounds) await sdk.meterProvider!.collect();
-        const reader = Reader.open(sdk.path!);
-        ledger = reader.ledger()[RING_MEASUREMENTS];
-        reader.close();
-      }, { sizes: { measurements: { slots: 65_536, slotBytes: 256 } } });
+      found = await forgetting([5, null, null, null, 9, 10], [
+        0,
+        3_000,
+        6_000,
+        9_000,
+        9_000,
+        6_000,
+      ]);
     });
-    const found: Record<string, unknown[]> = { counter: [], gauge: [] };
-    const sums = new Map<unknown, number>();
-    for (const record of file!.measurements()) {
-      const { i } = attributesOf(file!, record);
-      const { name } = file!.metric(record.metricRef);
-      const value = Number(record.value.value);
-      if (i === -1n) found[name].push(value);
-      else if (name === "counter") sums.set(i, (sums.get(i) ?? 0) + value);
-    }
-    assert.deepEqual(found, { counter: [5, 1], gauge: [5, 9, 10] });
-    assert.equal(sums.size, 13_000);
-    assert.ok([...sums.values()].every((sum) => sum === 1));
-    assert.equal(ledger!.refused.encode, 1);
+    assert.deepEqual(found.rare, { counter: [5, 1], gauge: [5, 9, 10] });
+    assert.equal(found.sums.size, 13_000);
+    assert.ok([...found.sums.values()].every((sum) => sum === 1));
+    assert.equal(found.refused, 1);
     assert.equal(lines.length, 1, lines.join("\n"));
     assert.match(
       lines[0],
@@ -1118,23 +1130,8 @@ describe("observable instruments", () => {
   });
 
   it("take what was 0 when it was forgotten for new", async () => {
-    const rounds: Array<[from: number, rare: number | null]> = [
-      [0, 0],
-      [3_000, null],
-      [6_000, null],
-      [9_000, null],
-      [9_000, 7],
-    ];
-    const file = await recorded(async (meter, sdk) => {
-      let [from, rare] = rounds[0];
-      meter.createObservableCounter("counter").addCallback((result) => {
-        for (let i = from; i < from + 4_000; i++) result.observe(1, { i });
-        if (rare !== null) result.observe(rare, { i: -1 });
-      });
-      for ([from, rare] of rounds) await sdk.meterProvider!.collect();
-    }, { sizes: { measurements: { slots: 65_536, slotBytes: 256 } } });
-    const found = file.measurements().filter((record) => attributesOf(file, record).i === -1n);
-    assert.deepEqual(found.map((record) => Number(record.value.value)), [0, 7]);
+    const found = await forgetting([0, null, null, null, 7], [0, 3_000, 6_000, 9_000, 9_000]);
+    assert.deepEqual([found.rare.counter, found.refused], [[0, 7], 0]);
   });
 
   it("heal what a full ring refused", async () => {
@@ -1294,6 +1291,60 @@ describe("observable instruments", () => {
       await sdk.shutdown();
       assert.deepEqual(valuesOf(new RawFile(path)), [7], again);
     }
+  });
+
+  it("that shut down do not wait for themselves, and what they and others observe counts", async () => {
+    for (const first of ["program", "callback"]) {
+      const sdk = start({ env: {}, file: join(directory, `${++files}.otlp`) });
+      const path = sdk.path!;
+      const turn = () => new Promise((resolve) => setTimeout(resolve, 1));
+      const shutDown = [sdk, sdk.meterProvider!].map((part) => () => part.shutdown());
+      const meter = metrics.getMeter("m");
+      for (const [i, shutdown] of shutDown.entries()) {
+        meter.createObservableGauge(`early ${i}`).addCallback(async (result) => {
+          await shutdown();
+          result.observe(1);
+        });
+        meter.createObservableGauge(`late ${i}`).addCallback(async (result) => {
+          await turn();
+          await shutdown();
+          result.observe(1);
+        });
+      }
+      meter.createObservableGauge("slow").addCallback(async (result) => {
+        for (let i = 0; i < 20; i++) await turn();
+        result.observe(1);
+      });
+      const before = performance.now();
+      if (first === "callback") await sdk.meterProvider!.collect();
+      await sdk.shutdown();
+      const raw = new RawFile(path);
+      const names = raw.measurements().map(({ metricRef }) => raw.metric(metricRef).name).sort();
+      assert.deepEqual(names, ["early 0", "early 1", "late 0", "late 1", "slow"], first);
+      // A callback may take 30 s.
+      assert.ok(performance.now() - before < 10_000);
+      assert.equal(raw.view.getUint32(192, true), 1, "complete");
+    }
+  });
+
+  it("may have started what shuts down later, which waits as any other does", async () => {
+    const sdk = start({ env: {}, file: join(directory, `${++files}.otlp`) });
+    const path = sdk.path!;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let late: Promise<void> | null = null;
+    const meter = metrics.getMeter("m");
+    meter.createObservableGauge("first").addCallback((result) => {
+      late ??= promise.then(() => sdk.shutdown());
+      result.observe(1);
+    });
+    await sdk.meterProvider!.collect();
+    meter.createObservableGauge("slow").addCallback(async (result) => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      result.observe(7);
+    });
+    resolve();
+    await late;
+    assert.deepEqual(valuesOf(new RawFile(path)).at(-1), 7);
   });
 
   it("are asked at intervals, and once more at shutdown", async () => {

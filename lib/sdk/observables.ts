@@ -17,6 +17,7 @@ import { LOSS_ENCODE, RING_MEASUREMENTS } from "../format/layout.ts";
 import { AttributeSets } from "../record/attribute-sets.ts";
 import { attributesOf } from "../record/attributes.ts";
 import { Shape } from "../record/shape.ts";
+import { type Asking, asking } from "./end-once.ts";
 import { Forgotten } from "./forgotten.ts";
 import { Instrument, type Stream, writeObservation } from "./instruments.ts";
 
@@ -218,15 +219,15 @@ function askOne(
   deadline: Promise<unknown> | null,
   onAnswer: (asked: Asked) => void,
 ): Promise<void> | null {
-  let isOpen = true;
+  const state: Asking = { isOpen: true };
   const observe = (instrument: unknown, value: unknown, attributes: unknown): void => {
-    if (!isOpen || !asked.instruments.includes(instrument as ObservableInstrument)) return;
+    if (!state.isOpen || !asked.instruments.includes(instrument as ObservableInstrument)) return;
     const own = instrument as ObservableInstrument;
     own.observe(value, attributes, all.get(own)!.observations);
   };
   const finish = (): void => {
-    if (!isOpen) return;
-    isOpen = false;
+    if (!state.isOpen) return;
+    state.isOpen = false;
     onAnswer(asked);
   };
   const fail = (error: unknown): void => {
@@ -245,13 +246,13 @@ function askOne(
       const result: BatchObservableResult = {
         observe: (metric, value, attributes) => observe(metric, value, attributes),
       };
-      answer = (asked.callback as BatchObservableCallback)(result);
+      answer = asking.run(state, asked.callback as BatchObservableCallback, result);
     } else {
       const [instrument] = asked.instruments;
       const result: ObservableResult = {
         observe: (value, attributes) => observe(instrument, value, attributes),
       };
-      answer = (asked.callback as ObservableCallback)(result);
+      answer = asking.run(state, asked.callback as ObservableCallback, result);
     }
     isPromise = isThenable(answer);
   } catch (error) {

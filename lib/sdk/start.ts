@@ -32,6 +32,7 @@ import {
   type Temporality,
 } from "./config.ts";
 import { choiceOf, DURABILITIES, OVERFLOWS, whyNotPower } from "./durability.ts";
+import { endOnce } from "./end-once.ts";
 import { endInOrder } from "./exit.ts";
 import {
   type ContextGlobals,
@@ -143,7 +144,8 @@ export interface Sdk {
   forceFlush(options?: { timeout?: number }): Promise<boolean>;
   /**
    * Marks the file as complete, removes the SDK from the API's globals, and ends recording. A program
-   * that ends with the exit code 0 need not call it: its file is marked then. Where nothing is recorded
+   * that ends with the exit code 0 need not call it: its file is marked then. Callbacks of observable
+   * instruments are asked once more and waited for; one that calls it does not wait. Where nothing is recorded
    * it ends the propagation of context; `start` can be called again with or without that.
    */
   shutdown(): Promise<void>;
@@ -288,7 +290,7 @@ function startRecording(
     );
   }
   const undoExit = endInOrder(() => meterProvider?.observeNow(), recorder);
-  const end = async (): Promise<void> => {
+  const shutdown = endOnce(async () => {
     running = null;
     giveBack();
     releaseContext(globals);
@@ -296,8 +298,7 @@ function startRecording(
     await loggerProvider?.shutdown();
     undoExit();
     recorder.close();
-  };
-  let ended: Promise<void> | null = null;
+  });
   return running = {
     recording: true,
     get path() {
@@ -312,7 +313,7 @@ function startRecording(
       await meterProvider?.collect(timeout);
       return recorder.taken(Math.max(0, deadline - performance.now()));
     },
-    shutdown: () => ended ??= end(),
+    shutdown,
   };
 }
 
