@@ -22,7 +22,10 @@ import { BOUNDARIES, createFeed, STREAMS } from "./feed.ts";
 const SERIES = 2000;
 const [what, how, amount] = process.argv.slice(2);
 
-/** A full collection: begins and ends what is measured in the log. */
+/**
+ * A full collection: begins and ends what is measured in the log, where only one by --expose-gc is told
+ * from others.
+ */
 function collectGarbage(): void {
   const { gc, Bun } = globalThis as unknown as { gc?: () => void; Bun?: { gc(all: true): void } };
   gc?.();
