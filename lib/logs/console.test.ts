@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { format } from "node:util";
-import { type Logger, logs as apiLogs } from "@opentelemetry/api";
+import { diag, type Logger, logs as apiLogs } from "@opentelemetry/api";
 import { ROOT } from "../../tools/runtimes.ts";
 import { type Logging, readLogs, startLogging } from "../../tests/support/logging.ts";
 import { commandLineOf, ownRuntime, plainEnvironment } from "../../tests/support/runtimes.ts";
@@ -43,6 +43,55 @@ function captured(
 }
 
 describe("captureConsole", () => {
+  it("takes options that are none, and says which of them it can't use", () => {
+    const lines: string[] = [];
+    const hear = (...words: unknown[]) => void lines.push(words.join(" "));
+    const quiet = () => {};
+    diag.setLogger({ error: hear, warn: hear, info: quiet, debug: quiet, verbose: quiet });
+    try {
+      for (const options of [null, undefined, {}, { logger: null, levels: null }]) {
+        captureConsole(options as ConsoleOptions)();
+      }
+      assert.deepEqual(lines, []);
+      captureConsole({ logger: {} } as ConsoleOptions)();
+      assert.match(lines.pop()!, /^captureConsole: the logger has no emit/);
+      for (const levels of [["shout", Symbol("s")], 5, [null], ["warn", {}]]) {
+        captured(({ read, printed }) => {
+          console.warn("w");
+          console.log("l");
+          assert.equal(printed.length, 2);
+          const isAmong = Array.isArray(levels) && levels.includes("warn");
+          assert.deepEqual(read().map(({ body }) => body), isAmong ? ["w"] : []);
+        }, { levels } as ConsoleOptions);
+        assert.match(lines.pop()!, /^captureConsole\(\{ levels: .* \}\): not among trace, /);
+      }
+      captured(({ read }) => {
+        console.warn("w");
+        assert.equal(read().length, 1);
+      }, { levels: "warn" } as unknown as ConsoleOptions);
+      assert.deepEqual(lines, []);
+    } finally {
+      diag.disable();
+    }
+  });
+
+  it("records with loggers that don't say whether they are enabled", () => {
+    const bodies: unknown[] = [];
+    const logger = { emit: ({ body }: { body?: unknown }) => void bodies.push(body) } as Logger;
+    captured(() => console.info("as before"), { logger });
+    assert.deepEqual(bodies, ["as before"]);
+  });
+
+  it("leaves a console alone that can't be changed", () => {
+    captured(() => {
+      const { warn } = console;
+      Object.defineProperty(console, "warn", { value: warn, writable: false, configurable: true });
+      captureConsole({ levels: ["warn"] })();
+      assert.equal(console.warn, warn);
+      Object.defineProperty(console, "warn", { value: warn, writable: true, configurable: true });
+    });
+  });
+
   it("makes a record of every call, and prints as before", () => {
     captured(({ read, printed }) => {
       const circle: Record<string, unknown> = {};

@@ -6,8 +6,9 @@
  * @module
  */
 import { format } from "node:util";
-import { type Logger, type LogRecord, logs, SeverityNumber } from "@opentelemetry/api";
-import { readError } from "./errors.ts";
+import { diag, type Logger, type LogRecord, SeverityNumber } from "@opentelemetry/api";
+import { isError, readError } from "./errors.ts";
+import { asText, loggerOf } from "./given.ts";
 
 /** Methods of `console` that can be captured. */
 export type ConsoleMethod = "trace" | "debug" | "log" | "info" | "warn" | "error" | "assert";
@@ -57,16 +58,31 @@ let busy = false;
  * ```
  */
 export function captureConsole(options: ConsoleOptions = {}): () => void {
-  const logger = options.logger ?? logs.getLogger("console");
-  const undo = (options.levels ?? METHODS).map((method) => capture(method, logger));
+  const logger = loggerOf("captureConsole", options?.logger, "console");
+  const undo = levelsOf(options?.levels).map((method) => capture(method, logger));
   return () => {
     for (const restore of undo) restore();
   };
 }
 
+/** Those that can be captured; what else was given is said. */
+function levelsOf(given: unknown): readonly ConsoleMethod[] {
+  if (given === undefined || given === null) return METHODS;
+  const names: readonly unknown[] = Array.isArray(given) ? given : [given];
+  const unknown = names.filter((name) => !METHODS.includes(name as ConsoleMethod));
+  if (unknown.length > 0) {
+    diag.warn(
+      `captureConsole({ levels: ${unknown.map(asText).join(", ")} }): not among ${
+        METHODS.join(", ")
+      }; ignored`,
+    );
+  }
+  return METHODS.filter((method) => names.includes(method));
+}
+
 function capture(method: ConsoleMethod, logger: Logger): () => void {
   const print = console[method] as ((...args: unknown[]) => void) | undefined;
-  if (typeof print !== "function" || !Object.hasOwn(SEVERITIES, method)) return () => {};
+  if (typeof print !== "function") return () => {};
   let captures = true;
   const replacement = function (this: unknown, ...args: unknown[]): void {
     if (busy || !captures) return print.apply(this, args);
@@ -80,11 +96,13 @@ function capture(method: ConsoleMethod, logger: Logger): () => void {
     }
   };
   Object.defineProperty(replacement, "name", { value: method });
-  console[method] = replacement;
+  if (!Reflect.set(console, method, replacement)) {
+    diag.warn(`captureConsole: console.${method} can't be replaced, and is not recorded`);
+  }
   return () => {
     // Where another wrapper is around this one, it stays inside and only prints.
     captures = false;
-    if (console[method] === replacement) console[method] = print;
+    if (console[method] === replacement) Reflect.set(console, method, print);
   };
 }
 
@@ -92,7 +110,7 @@ function capture(method: ConsoleMethod, logger: Logger): () => void {
 function emit(method: ConsoleMethod, logger: Logger, args: readonly unknown[]): void {
   try {
     const severityNumber = SEVERITIES[method];
-    if (method === "assert" && args[0] || !logger.enabled({ severityNumber })) return;
+    if (method === "assert" && args[0] || !isEnabled(logger, severityNumber)) return;
     const record: LogRecord = {
       severityNumber,
       severityText: method,
@@ -104,6 +122,11 @@ function emit(method: ConsoleMethod, logger: Logger, args: readonly unknown[]): 
   } catch {
     // An argument that can't be shown, or an SDK that throws.
   }
+}
+
+/** Loggers of older versions of the API don't say. */
+function isEnabled(logger: Partial<Logger>, severityNumber: SeverityNumber): boolean {
+  return logger.enabled?.({ severityNumber }) !== false;
 }
 
 function textOf(args: readonly unknown[]): string {
@@ -118,8 +141,4 @@ function assertionText(args: readonly unknown[]): string {
   return typeof rest[0] === "string"
     ? textOf([`Assertion failed: ${rest[0]}`, ...rest.slice(1)])
     : textOf(["Assertion failed:", ...rest]);
-}
-
-function isError(value: unknown): value is Error {
-  return value instanceof Error;
 }

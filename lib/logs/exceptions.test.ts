@@ -8,6 +8,7 @@ import { after, describe, it } from "node:test";
 import { ROOT } from "../../tools/runtimes.ts";
 import { readLogs } from "../../tests/support/logging.ts";
 import { commandLineOf, ownRuntime, plainEnvironment } from "../../tests/support/runtimes.ts";
+import { captureExceptions, type ExceptionOptions } from "./exceptions.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "otlp-mmap-exceptions-"));
 after(() => rmSync(directory, { recursive: true }));
@@ -55,6 +56,12 @@ async function dieTwice(how: string, listeners = "none", flags: string[] = []) {
 }
 
 describe("captureExceptions", () => {
+  it("takes options that are none", () => {
+    for (const options of [null, undefined, {}, { logger: null }, { logger: 5 }]) {
+      captureExceptions(options as ExceptionOptions)();
+    }
+  });
+
   const deaths: [how: string, body: string, type?: string][] = [
     ["later", "uncaught exception: TypeError: thrown later", "TypeError"],
     ["tick", "uncaught exception: OwnError: thrown in a tick", "OwnError"],

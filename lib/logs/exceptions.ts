@@ -8,9 +8,10 @@
  * @module
  */
 import process from "node:process";
-import { type Logger, logs, SeverityNumber } from "@opentelemetry/api";
+import { type Logger, SeverityNumber } from "@opentelemetry/api";
 import { onRejection } from "../../ffi/mod.ts";
-import { readError } from "./errors.ts";
+import { isError, readError } from "./errors.ts";
+import { asText, loggerOf } from "./given.ts";
 
 /** What is captured. */
 export interface ExceptionOptions {
@@ -34,7 +35,7 @@ export interface ExceptionOptions {
  * ```
  */
 export function captureExceptions(options: ExceptionOptions = {}): () => void {
-  const logger = options.logger ?? logs.getLogger("exceptions");
+  const logger = loggerOf("captureExceptions", options?.logger, "exceptions");
   const onException = (error: unknown, origin?: string): void =>
     emit(logger, error, origin === "unhandledRejection");
   // Hears of an exception without being taken for somebody who handles it.
@@ -52,18 +53,10 @@ function emit(logger: Logger, error: unknown, isRejection: boolean): void {
     logger.emit({
       severityNumber: SeverityNumber.FATAL,
       severityText: "FATAL",
-      body: `${isRejection ? "unhandled rejection" : "uncaught exception"}: ${textOf(error)}`,
-      exception: error instanceof Error ? readError(error) : error,
+      body: `${isRejection ? "unhandled rejection" : "uncaught exception"}: ${asText(error)}`,
+      exception: isError(error) ? readError(error) : error,
     });
   } catch {
     // An SDK that throws.
-  }
-}
-
-function textOf(error: unknown): string {
-  try {
-    return String(error);
-  } catch {
-    return "an object that cannot be shown";
   }
 }

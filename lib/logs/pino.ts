@@ -8,7 +8,8 @@
  */
 import { hostname } from "node:os";
 import process from "node:process";
-import { type Attributes, type Logger, logs, type TimeInput } from "@opentelemetry/api";
+import type { Attributes, Logger, TimeInput } from "@opentelemetry/api";
+import { loggerOf } from "./given.ts";
 
 /** Where the records go. */
 export interface PinoOptions {
@@ -72,7 +73,7 @@ const SURELY_MS = 1e11;
  * ```
  */
 export function otlpDestination(options: PinoOptions = {}): PinoDestination {
-  const logger = options.logger ?? logs.getLogger("pino");
+  const logger = loggerOf("otlpDestination", options?.logger, "pino");
   const config: PinoConfig = { messageKey: "msg", errorKey: "err", labels: DEFAULT_LABELS };
   const destination: PinoDestination & { lastLevel?: unknown; [METADATA]: true } = {
     // pino then says the level before it writes, whatever formatters make of it in the line.

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import { after, before, describe, it } from "node:test";
-import { type Context, context as contextApi, ROOT_CONTEXT, trace } from "@opentelemetry/api";
+import { type Context, context as contextApi, diag, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import winston from "winston";
 import { type Logging, type ReadLog, startLogging } from "../../tests/support/logging.ts";
@@ -279,5 +279,48 @@ describe("OtlpTransport", () => {
     assert.equal(all.length, 7);
     assert.deepEqual(all[3].body, 7n);
     assert.deepEqual(all[6].attributes, { kept: 1n });
+  });
+
+  it("throws nothing into who logs, and takes what comes next", async () => {
+    const lines: unknown[] = [];
+    const hear = (...words: unknown[]) => void lines.push(words[0]);
+    const quiet = () => {};
+    diag.setLogger({ error: hear, warn: hear, info: quiet, debug: quiet, verbose: quiet });
+    try {
+      const refuse = (): never => {
+        throw new Error("not to be read");
+      };
+      const format = {
+        transform: (info: Record<string, unknown>) => info.bad === true ? refuse() : info,
+      };
+      const all = await logged(
+        (logger) => {
+          logger.info("one", { bad: true });
+          logger.info("two", { bad: true });
+          const odd = { level: "info", message: "odd" };
+          const { proxy, revoke } = Proxy.revocable({}, {});
+          revoke();
+          // Not enumerable: winston's own format would throw.
+          for (const field of ["error", "err", "exception"]) {
+            logger.log(Object.defineProperty({ ...odd }, field, { get: refuse }));
+            logger.log(Object.defineProperty({ ...odd }, field, { value: proxy }));
+          }
+          logger.info("last");
+        },
+        {},
+        { format },
+      );
+      // One of them can't say whether it is of a handler of exceptions.
+      assert.deepEqual(all.map(({ body }) => body), [...Array(5).fill("odd"), "last"]);
+    } finally {
+      diag.disable();
+    }
+    assert.deepEqual(lines, ["OtlpTransport: a record can't be formatted, and is lost"]);
+  });
+
+  it("is made of options that are none, too", () => {
+    for (const options of [null, undefined, {}, { logger: null }, { logger: {} }, 5, "x"]) {
+      assert.equal(new OtlpTransport(options as WinstonOptions).level, undefined);
+    }
   });
 });

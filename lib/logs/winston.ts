@@ -11,10 +11,12 @@ import {
   type Attributes,
   type Context,
   context as contextApi,
+  diag,
   type Logger,
   type LogRecord,
-  logs,
 } from "@opentelemetry/api";
+import { isError } from "./errors.ts";
+import { loggerOf } from "./given.ts";
 import { plain } from "./plain.ts";
 import { severityOfName } from "./severity.ts";
 
@@ -90,17 +92,18 @@ export class OtlpTransport extends Writable {
   /** Ranks of the levels, of the logger that writes here. */
   levels: Readonly<Record<string, number>> | undefined;
   private readonly logger: Logger;
+  private hasFailed = false;
   private parent: { level?: string } | null = null;
 
   /** @param options All of them may be left out. */
   constructor(options: WinstonOptions = {}) {
     super({ objectMode: true });
-    this.level = options.level;
-    this.silent = options.silent;
-    this.handleExceptions = options.handleExceptions;
-    this.handleRejections = options.handleRejections;
-    this.format = options.format;
-    this.logger = options.logger ?? logs.getLogger("winston");
+    this.level = options?.level;
+    this.silent = options?.silent;
+    this.handleExceptions = options?.handleExceptions;
+    this.handleRejections = options?.handleRejections;
+    this.format = options?.format;
+    this.logger = loggerOf("OtlpTransport", options?.logger, "winston");
     let release = (): void => {};
     this.on("pipe", (source: unknown) => {
       const parent = source as { level?: string; levels?: Record<string, number> };
@@ -131,7 +134,16 @@ export class OtlpTransport extends Writable {
 
   /** What streams call. */
   override _write(info: Info, _encoding: string, next: (error?: Error | null) => void): void {
-    const wanted = this.accepts(info) ? this.formatted(info) : undefined;
+    let wanted: unknown;
+    try {
+      wanted = this.accepts(info) ? this.formatted(info) : undefined;
+    } catch (error) {
+      // Thrown on, it would come out of the call that logs, and this stream would take nothing more.
+      if (!this.hasFailed) {
+        diag.error("OtlpTransport: a record can't be formatted, and is lost", error);
+      }
+      this.hasFailed = true;
+    }
     if (wanted) this.log(wanted, next);
     else next();
   }
@@ -239,16 +251,21 @@ function setException(attributes: Attributes, type: unknown, message: unknown, s
 
 /** The Error that was logged, in any of the places where winston and its users put one. */
 function errorOf(info: Info): Error | undefined {
-  if (info instanceof Error) return info;
-  const splat = info[SPLAT];
-  const candidates = [
-    info.message,
-    ...(Array.isArray(splat) ? splat : []),
-    info.error,
-    info.err,
-    info.exception,
-  ];
-  return candidates.find((value) => value instanceof Error);
+  if (isError(info)) return info;
+  try {
+    const splat = info[SPLAT];
+    const candidates = [
+      info.message,
+      ...(Array.isArray(splat) ? splat : []),
+      info.error,
+      info.err,
+      info.exception,
+    ];
+    return candidates.find(isError);
+  } catch {
+    // A getter that throws.
+    return undefined;
+  }
 }
 
 /**
