@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, describe, it } from "node:test";
 import {
   context,
@@ -822,6 +822,33 @@ describe("the SDK", () => {
       } finally {
         propagation.disable();
       }
+    });
+
+    it("takes an empty path for none, and says so, as it does of what is no path", async () => {
+      const place = mkdtempSync(join(directory, "empty-"));
+      const before = readdirSync(".");
+      const env = { OTLP_MMAP_DIR: place };
+      for (const option of ["file", "directory"] as const) {
+        for (const given of ["", " ", 5, new URL("file:///tmp"), Symbol("s"), null, undefined]) {
+          let sdk!: Sdk;
+          const lines = warnings(() => {
+            sdk = start({ env, [option]: given });
+          });
+          await sdk.shutdown();
+          assert.equal(dirname(sdk.path!), place, sdk.reason ?? "");
+          const isSaid = given !== null && given !== undefined;
+          assert.equal(lines.length, isSaid ? 1 : 0, lines.join("\n"));
+          if (isSaid) assert.match(lines[0], new RegExp(`start\\(\\{ ${option}: .*not a path`));
+        }
+      }
+      const both = start({
+        env: { SDK_MMAP_EXPORTER_FILE: "", OTLP_MMAP_DIR: " " },
+        file: "",
+        directory: place,
+      });
+      await both.shutdown();
+      assert.equal(dirname(both.path!), place);
+      assert.deepEqual(readdirSync("."), before);
     });
 
     it("after one that failed keeps the context of what is under way", async () => {

@@ -239,9 +239,11 @@ function startRecording(
   const warnings = [...resource.warnings, ...spanLimits.warnings, ...logLimits.warnings];
   for (const warning of warnings) diag.warn(warning);
   const sizes = mergeSizes(options.sizes ?? {}, env.sizes);
+  const file = pathOf("file", options.file);
+  const directory = pathOf("directory", options.directory);
   const place = {
-    file: options.file ?? (options.directory === undefined ? env.file : undefined),
-    directory: options.directory ?? env.directory,
+    file: file ?? (directory === undefined ? env.file : undefined),
+    directory: directory ?? env.directory,
   };
   const settings = { sizes, ...guaranteesOf(options, env, place) };
   const warn = (message: string): void => diag.warn(message);
@@ -347,6 +349,15 @@ function guaranteesOf(
   const reason = whyNotPower(place, overflow);
   if (reason !== null) diag.error(reason);
   return { overflow, synced: reason === null };
+}
+
+/** What is given as a path. An empty one, as of a variable that is not set, is none. */
+function pathOf(option: string, given: unknown): string | undefined {
+  if (given === undefined || given === null) return undefined;
+  if (typeof given === "string" && given.trim() !== "") return given;
+  const text = typeof given === "string" ? JSON.stringify(given) : asText(given);
+  diag.warn(`start({ ${option}: ${text} }): not a path; ignored`);
+  return undefined;
 }
 
 /** The least severity that is recorded; 0 for all. */
