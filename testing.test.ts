@@ -1,15 +1,18 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import process from "node:process";
 import { after, describe, it } from "node:test";
 import { logs, metrics, SpanKind, SpanStatusCode, trace, ValueType } from "@opentelemetry/api";
 import { startTesting } from "./testing.ts";
 import { commandLineOf, ownRuntime } from "./tests/support/runtimes.ts";
 import { ROOT } from "./tools/runtimes.ts";
+
+/** One of many, of which few fit a dictionary. */
+const keyOf = (i: number): string => `key ${i} ${"x".repeat(150)}`;
 
 describe("startTesting", () => {
   it("gives what the code recorded as plain objects", async () => {
@@ -102,8 +105,50 @@ describe("startTesting", () => {
   it("does not let a test pass that lost something", async () => {
     const telemetry = startTesting({ sizes: { spans: { slots: 64, slotBytes: 512 } } });
     for (let i = 0; i < 100; i++) trace.getTracer("t").startSpan("s").end();
-    assert.throws(() => telemetry.spans(), /records were refused: \d+ of spans/);
+    assert.throws(() => telemetry.spans(), /records were refused: \d+ of spans .*larger rings/);
     await assert.rejects(telemetry.stop(), /refused/);
+  });
+
+  it("goes on where a dictionary is full, and leaves no file behind", async () => {
+    await using telemetry = startTesting({ sizes: { dictionaryBytes: 4096 } });
+    const directory = dirname(telemetry.sdk.path!);
+    const open = trace.getTracer("t").startSpan("open");
+    let keys = 0;
+    const paths = new Set<string>();
+    for (let turn = 0; turn < 20; turn++) {
+      for (let i = 0; i < 10; i++, keys++) {
+        trace.getTracer("t").startSpan("s", { attributes: { [keyOf(keys)]: keys } }).end();
+      }
+      const spans = telemetry.spans();
+      assert.equal(spans.length, keys);
+      assert.deepEqual(spans.at(-1)!.attributes, { [keyOf(keys - 1)]: keys - 1 });
+      paths.add(telemetry.sdk.path!);
+    }
+    open.end();
+    assert.equal(telemetry.spans().at(-1)!.name, "open");
+    assert.ok(paths.size > 3, `${paths.size} files`);
+    assert.equal(existsSync(directory), false);
+  });
+
+  it("says what to do about what was lost", async () => {
+    const dictionary = startTesting({ sizes: { dictionaryBytes: 4096 } });
+    for (let i = 0; i < 500; i++) {
+      trace.getTracer("t").startSpan("s", { attributes: { [keyOf(i)]: 1 } }).end();
+    }
+    assert.throws(() => dictionary.spans(), (error: Error) => {
+      assert.match(error.message, /\(dictionary_full\)\. .*sizes: \{ dictionaryBytes \}/);
+      return !error.message.includes("larger rings");
+    });
+    await assert.rejects(dictionary.stop());
+    const unusable = startTesting();
+    const counter = metrics.getMeter("m").createCounter("c");
+    counter.add(NaN);
+    counter.add(-1);
+    assert.throws(() => unusable.spans(), (error: Error) => {
+      assert.match(error.message, /refused: 2 of measurements \(encode\)\. .*diag\.setLogger/);
+      return !error.message.includes("sizes");
+    });
+    await assert.rejects(unusable.stop());
   });
 
   it("records what the code under test does with providers that it shuts down one by one", async () => {

@@ -20,16 +20,16 @@
  */
 import { fromBinary } from "@bufbuild/protobuf";
 import { Buffer } from "node:buffer";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { clearInterval, setInterval } from "node:timers";
 import { type Intake, openDrain } from "./collector/pipeline/drain.ts";
 import { isIdle, newRoundFile, round, type RoundProcess } from "./collector/pipeline/round.ts";
-import { readLoss } from "./lib/file/extension.ts";
+import { readExtension, readLoss } from "./lib/file/extension.ts";
 import { readGeometry } from "./lib/file/geometry.ts";
 import { MappedFile } from "./lib/file/mapped.ts";
-import { LOSS_NAMES, LOSS_TRUNCATED, RING_NAMES } from "./lib/format/layout.ts";
+import { LOSS_NAMES, RING_NAMES } from "./lib/format/layout.ts";
 import { Aggregator } from "./lib/metrics/aggregate.ts";
 import { Assembler } from "./lib/otlp/assemble.ts";
 import type { Batch } from "./lib/otlp/batch.ts";
@@ -185,9 +185,9 @@ export function startTesting(options: TestingOptions = {}): Telemetry {
       throw new Error(`nothing can be recorded: ${sdk.reason}`);
     }
     return new Telemetry(sdk);
-  } finally {
-    // Mapped memory needs no name.
+  } catch (error) {
     rmSync(directory, { recursive: true, force: true });
+    throw error;
   }
 }
 
@@ -195,30 +195,28 @@ export function startTesting(options: TestingOptions = {}): Telemetry {
 export class Telemetry {
   /** The SDK under test. */
   readonly sdk: Sdk;
-  private readonly file: MappedFile;
+  private readonly directory: string;
+  /** One, and those that followed when a dictionary was full. */
+  private readonly files: MappedFile[] = [];
   private readonly process: RoundProcess;
   private readonly assembler: Assembler;
   private aggregator: Aggregator;
   private readonly timer: ReturnType<typeof setInterval>;
   private ended: TestSpan[] = [];
   private emitted: TestLog[] = [];
+  private isStopped = false;
 
   /** Use `startTesting`. */
   constructor(sdk: Sdk) {
     this.sdk = sdk;
-    const file = MappedFile.open(sdk.path!);
-    this.file = file;
-    const geometry = readGeometry(sdk.path!, file.u8, file.size);
-    if ("unfinished" in geometry) throw new Error(geometry.unfinished);
+    this.directory = dirname(sdk.path!);
     this.assembler = new Assembler((batch) => {
       // Before a batch has the size of a request.
       if (batch.items >= 1000) this.seal(batch);
     });
     const state = this.assembler.addProcess();
     this.process = { state, files: [], waiting: new PairList() };
-    this.process.files.push(
-      newRoundFile(openDrain(1, file, geometry, this.assembler, state)),
-    );
+    this.openFiles();
     this.aggregator = this.createAggregator();
     this.timer = setInterval(() => this.take(), TAKE_MS);
     this.timer.unref();
@@ -280,8 +278,8 @@ export class Telemetry {
     try {
       this.settle();
     } finally {
-      this.process.files.length = 0;
-      this.file.close();
+      for (const file of this.files) file.close();
+      this.isStopped = true;
     }
   }
 
@@ -297,21 +295,43 @@ export class Telemetry {
     return aggregator;
   }
 
+  /** Opens what was made since the last look, and takes its name away: mapped memory needs none. */
+  private openFiles(): void {
+    if (!existsSync(this.directory)) return;
+    const added = readdirSync(this.directory).map((name) => {
+      const path = join(this.directory, name);
+      const file = MappedFile.open(path);
+      const geometry = readGeometry(path, file.u8, file.size);
+      if ("unfinished" in geometry) throw new Error(geometry.unfinished);
+      return { file, geometry };
+    });
+    const generationOf = ({ file, geometry }: typeof added[number]): number =>
+      readExtension(file, geometry.rings[0].offset)?.generation ?? 0;
+    for (const { file, geometry } of added.sort((a, b) => generationOf(a) - generationOf(b))) {
+      const { state } = this.process;
+      const drain = openDrain(this.files.push(file), file, geometry, this.assembler, state);
+      this.process.files.push(newRoundFile(drain));
+    }
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
   /** Takes what is in the rings. */
   private take(): void {
-    const [file] = this.process.files;
-    if (file === undefined) return;
+    if (this.isStopped) return;
+    this.openFiles();
     const blocked = { traces: false, metrics: false, logs: false };
     const intake: Intake = { assembler: this.assembler, aggregator: this.aggregator, blocked };
     while (round(this.process, intake) > 0 || !isIdle(this.process));
-    for (const ring of file.drain.rings) release(ring, ring.sequence);
+    for (const { drain } of this.process.files) {
+      for (const ring of drain.rings) release(ring, ring.sequence);
+    }
   }
 
   private settle(): void {
     this.take();
     this.seal(this.assembler.spans);
     this.seal(this.assembler.logs);
-    if (this.process.files.length > 0) this.complain();
+    if (!this.isStopped) this.complain();
   }
 
   private seal(batch: Batch): void {
@@ -326,20 +346,33 @@ export class Telemetry {
   /** A test must not pass because something was lost. */
   private complain(): void {
     const losses: string[] = [];
+    const advice = new Set<string>();
     for (const [ring, name] of RING_NAMES.entries()) {
       for (const [reason, why] of LOSS_NAMES.entries()) {
         // Cut records are there, and say so themselves.
-        const count = reason === LOSS_TRUNCATED ? 0 : readLoss(this.file, ring, reason);
-        if (count > 0) losses.push(`${count} of ${name} (${why})`);
+        if (why === "truncated") continue;
+        const count = this.files.reduce((sum, file) => sum + readLoss(file, ring, reason), 0);
+        if (count === 0) continue;
+        losses.push(`${count} of ${name} (${why})`);
+        advice.add(ADVICE[why]);
       }
     }
     if (losses.length === 0) return;
-    throw new Error(
-      `records were refused: ${losses.join(", ")}. Look at what was recorded more often, or use ` +
-        `larger rings: startTesting({ sizes })`,
-    );
+    throw new Error(`records were refused: ${losses.join(", ")}. ${[...advice].join(". ")}`);
   }
 }
+
+const LARGER_RINGS =
+  "Look at what was recorded more often, or use larger rings: startTesting({ sizes })";
+/** What to do, by why records were refused. */
+const ADVICE: Readonly<Record<Exclude<(typeof LOSS_NAMES)[number], "truncated">, string>> = {
+  ring_full: LARGER_RINGS,
+  reserve: LARGER_RINGS,
+  dictionary_full:
+    "Look at what was recorded more often, use fewer keys, or startTesting({ sizes: { dictionaryBytes } })",
+  encode: "What was recorded can't be: a measurement that is no number, a getter that throws, a " +
+    "record made while another one is read. diag.setLogger() of @opentelemetry/api shows what is said of it",
+};
 
 // --------------------------------------------------------------------------------- OTLP as plain objects
 
