@@ -22,7 +22,7 @@ import {
   SpanStatusCode,
   trace,
 } from "@opentelemetry/api";
-import { suppressTracing, W3CBaggagePropagator } from "@opentelemetry/core";
+import { suppressTracing, W3CBaggagePropagator, W3CTraceContextPropagator } from "@opentelemetry/core";
 import { hex, RawFile } from "../../tests/support/records.ts";
 import type { SpanEvent } from "../../proto/gen/mmap_pb.ts";
 import { RECORD_ONLY } from "./sampler.ts";
@@ -893,6 +893,73 @@ describe("the SDK", () => {
         propagation.disable();
         void sdk.shutdown();
       }
+    });
+
+    it("takes OTEL_PROPAGATORS where those of the program can't be used, and says so once", async () => {
+      const refuse = (): never => {
+        throw new Error("not to be read");
+      };
+      const baggage = new W3CBaggagePropagator();
+      const unusable: unknown[] = [
+        ...[5, "b3", {}, [null], ["b3"], [{}], [baggage, { inject() {} }], revoked()],
+        new Proxy([], { get: refuse }),
+        [Object.defineProperty({}, "inject", { get: refuse })],
+        [{ inject() {}, extract: () => ROOT_CONTEXT, fields: refuse }],
+      ];
+      for (const env of [{}, { OTEL_PROPAGATORS: "tracecontext" }]) {
+        for (const [i, propagators] of unusable.entries()) {
+          let sdk!: Sdk;
+          const lines = warnings(() => {
+            sdk = start({ env, directory, propagators } as StartOptions);
+          });
+          const fields = propagation.fields();
+          await sdk.shutdown();
+          assert.equal(sdk.recording, true, `${i}: ${sdk.reason}`);
+          assert.deepEqual(fields.slice(0, 2), ["traceparent", "tracestate"], String(i));
+          assert.equal(fields.includes("baggage"), !("OTEL_PROPAGATORS" in env), String(i));
+          assert.equal(lines.length, 1, lines.join("\n"));
+          assert.match(lines[0], /^start\(\{ propagators \}\): they can't be used; taking those of/);
+        }
+      }
+    });
+
+    it("passes over propagators of OTEL_PROPAGATORS that are unknown or can't be read", async () => {
+      const unreadable = new Proxy({}, {
+        get(): never {
+          throw new Error("requires env access");
+        },
+      });
+      const both = ["traceparent", "tracestate", "baggage"];
+      const cases: [env: Record<string, string>, fields: string[], said: RegExp][] = [
+        [{ OTEL_PROPAGATORS: "b3,baggage" }, ["baggage"], /"b3" is not built in/],
+        [{ OTEL_PROPAGATORS: "jaeger" }, [], /"jaeger" is not built in/],
+        [unreadable, both, /requires env access/],
+      ];
+      for (const [env, expected, said] of cases) {
+        let sdk!: Sdk;
+        const lines = warnings(() => {
+          sdk = start({ env, directory });
+        });
+        const fields = propagation.fields();
+        await sdk.shutdown();
+        assert.equal(sdk.recording, true, sdk.reason ?? "");
+        assert.deepEqual(fields, expected);
+        assert.equal(lines.length, 1, lines.join("\n"));
+        assert.match(lines[0], said);
+      }
+    });
+
+    it("goes on where a propagator of the program throws", () => {
+      const refuse = (): never => {
+        throw new Error("no");
+      };
+      const throwing = { inject: refuse, extract: refuse, fields: () => ["x"] };
+      recorded(() => {
+        const carrier: Record<string, string> = {};
+        const traceparent = `00-${"1".repeat(32)}-${"2".repeat(16)}-01`;
+        propagation.inject(propagation.extract(ROOT_CONTEXT, { traceparent }), carrier);
+        assert.deepEqual(carrier, { traceparent });
+      }, { propagators: [throwing, new W3CTraceContextPropagator()] });
     });
 
     it("records nothing with OTEL_SDK_DISABLED, and still propagates", () => {

@@ -382,15 +382,19 @@ function propagatorOf(
     return composed(options.propagators ?? own);
   } catch (error) {
     diag.error(
-      "propagators could not be read; taking those of OTEL_PROPAGATORS or the default",
+      "start({ propagators }): they can't be used; taking those of OTEL_PROPAGATORS or the default",
       error,
     );
     return composed(own);
   }
 }
 
-function composed(propagators: readonly TextMapPropagator[]): TextMapPropagator | null {
-  return propagators.length === 0
-    ? null
-    : new CompositePropagator({ propagators: [...propagators] });
+function composed(given: readonly TextMapPropagator[]): TextMapPropagator | null {
+  const propagators = [...given];
+  for (const { inject, extract } of propagators) {
+    if (typeof inject !== "function" || typeof extract !== "function") {
+      throw new TypeError("a propagator has inject() and extract()");
+    }
+  }
+  return propagators.length === 0 ? null : new CompositePropagator({ propagators });
 }
