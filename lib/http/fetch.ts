@@ -26,6 +26,7 @@ import {
   recordError,
   recordResponse,
   resolveOptions,
+  usable,
 } from "./semconv.ts";
 
 /** What the wrappers of `fetch` can be told. */
@@ -61,20 +62,26 @@ const traced = new WeakSet<Fetch>();
 export function traceFetch(fetch: Fetch, options: FetchOptions = {}): Fetch {
   if (traced.has(fetch)) return fetch;
   const settings = resolveOptions(options);
+  const ignore = usable("ignore", options?.ignore);
   const proxy = new Proxy(fetch, {
     apply(target, self, args: [Input, Init?]): Promise<Response> {
-      const call = guarded(() => begin(settings, options, args));
+      const call = guarded(() => begin(settings, ignore, args));
       if (call === undefined) return Reflect.apply(target, self, args);
-      return context.with(call.context, () => Reflect.apply(target, self, call.args)).then(
-        (response) => {
-          guarded(() => received(settings, call, response));
-          return response;
-        },
-        (error) => {
-          guarded(() => failed(call, error));
-          throw error;
-        },
-      );
+      const threw = (error: unknown): never => {
+        guarded(() => failed(call, error));
+        throw error;
+      };
+      let answer: Promise<Response>;
+      try {
+        answer = context.with(call.context, () => Reflect.apply(target, self, call.args));
+      } catch (error) {
+        return threw(error);
+      }
+      // A stand-in may answer without a promise.
+      return Promise.resolve(answer).then((response) => {
+        guarded(() => received(settings, call, response));
+        return response;
+      }, threw);
     },
   });
   traced.add(proxy);
@@ -93,7 +100,8 @@ export function instrumentFetch(options: FetchOptions = {}): () => void {
     return () => {};
   }
   let active = true;
-  const ignore = (url: string): boolean => !active || (options.ignore?.(url) ?? false);
+  const given = usable("ignore", options?.ignore);
+  const ignore = (url: string): boolean => !active || (given?.(url) ?? false);
   const wrapper = traceFetch(original, { ...options, ignore });
   globalThis.fetch = wrapper;
   return () => {
@@ -114,7 +122,7 @@ interface Call {
 
 function begin(
   settings: HttpSettings,
-  options: FetchOptions,
+  ignore: FetchOptions["ignore"],
   [input, init]: [Input, Init?],
 ): Call | undefined {
   const active = context.active();
@@ -124,7 +132,7 @@ function begin(
   const url = parseUrl(given);
   // Not HTTP, or nothing that fetch will accept: it says so itself.
   if (url === undefined) return undefined;
-  if (isIgnored(options.ignore, given)) return undefined;
+  if (isIgnored(ignore, given)) return undefined;
 
   const headers = new Headers(init?.headers ?? request?.headers);
   const method = normalized(String(init?.method ?? request?.method ?? "GET"));

@@ -6,7 +6,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { context, type TextMapGetter } from "@opentelemetry/api";
 import { beginExchange, endExchange, type Exchange, fail, guarded, respond } from "./exchange.ts";
-import { type HttpOptions, type HttpSettings, isIgnored, resolveOptions } from "./semconv.ts";
+import {
+  type HttpOptions,
+  type HttpSettings,
+  isIgnored,
+  resolveOptions,
+  usable,
+} from "./semconv.ts";
 import { isWrapped, markWrapped } from "./wrapped.ts";
 
 /** What {@link traceListener} can be told. */
@@ -35,9 +41,10 @@ export function traceListener<
 ): (request: Received, response: Answered) => Result {
   if (isWrapped(listener)) return listener;
   const settings = resolveOptions(options);
+  const ignore = usable("ignore", options?.ignore);
   return markWrapped(function (this: unknown, request: Received, response: Answered): Result {
     const exchange = guarded(() =>
-      isIgnored(options.ignore, request) ? undefined : start(settings, request, response)
+      isIgnored(ignore, request) ? undefined : start(settings, request, response)
     );
     if (exchange === undefined) return listener.call(this, request, response);
     const threw = (error: unknown): never => {

@@ -9,7 +9,7 @@ import * as bun from "./bun.ts";
 import * as deno from "./deno.ts";
 import { instrumentFetch } from "./fetch.ts";
 import { instrumentListeners } from "./node-servers.ts";
-import type { HttpOptions } from "./semconv.ts";
+import { type HttpOptions, usable } from "./semconv.ts";
 
 /** What {@link instrumentHttp} can be told. */
 export interface InstrumentOptions extends HttpOptions {
@@ -45,7 +45,9 @@ export function instrumentHttp(options: InstrumentOptions = {}): () => void {
     return () => {};
   }
   installed = true;
-  const { ignoreIncoming = nothing, ignoreOutgoing = nothing, ...common } = options;
+  const { ignoreIncoming: incoming, ignoreOutgoing: outgoing, ...common } = options ?? {};
+  const ignoreIncoming = usable("ignoreIncoming", incoming) ?? nothing;
+  const ignoreOutgoing = usable("ignoreOutgoing", outgoing) ?? nothing;
   let active = true;
   const server = {
     ...common,

@@ -114,19 +114,43 @@ const DEFAULT_METHODS = [
 const SENSITIVE_PARAMETER =
   /([?&]|^)(X-Amz-Signature|X-Amz-Credential|X-Amz-Security-Token|AWSAccessKeyId|Signature|sig|X-Goog-Signature)=[^&#]*/g;
 
-/** Works the options out. */
-export function resolveOptions(options: HttpOptions): HttpSettings {
-  const { meterProvider } = options;
+/** Works the options out. What can't be used of them is said here, not with each request. */
+export function resolveOptions(options: HttpOptions | null | undefined): HttpSettings {
+  const { tracerProvider, meterProvider, captureRequestHeaders, captureResponseHeaders } =
+    options ?? {};
+  const tracers = usable("tracerProvider", tracerProvider, tracerProvider?.getTracer);
+  const meters = usable("meterProvider", meterProvider, meterProvider?.getMeter);
   return {
-    tracer: (options.tracerProvider ?? trace).getTracer(SCOPE.name, undefined, {
+    // Not trace.getTracer(), which leaves the schema out.
+    tracer: (tracers ?? trace.getTracerProvider()).getTracer(SCOPE.name, undefined, {
       schemaUrl: SCOPE.schemaUrl,
     }),
-    serverInstruments: lazyInstruments(meterProvider, SCOPE, serverInstruments),
-    clientInstruments: lazyInstruments(meterProvider, SCOPE, clientInstruments),
+    serverInstruments: lazyInstruments(meters, SCOPE, serverInstruments),
+    clientInstruments: lazyInstruments(meters, SCOPE, clientInstruments),
     knownMethods: new Set(methodsFromEnvironment() ?? DEFAULT_METHODS),
-    requestHeaders: captured(options.captureRequestHeaders, ATTR_HTTP_REQUEST_HEADER),
-    responseHeaders: captured(options.captureResponseHeaders, ATTR_HTTP_RESPONSE_HEADER),
+    requestHeaders: captured(
+      "captureRequestHeaders",
+      captureRequestHeaders,
+      ATTR_HTTP_REQUEST_HEADER,
+    ),
+    responseHeaders: captured(
+      "captureResponseHeaders",
+      captureResponseHeaders,
+      ATTR_HTTP_RESPONSE_HEADER,
+    ),
   };
+}
+
+/** An option whose `method` is a function; another one is said, and counts as not given. */
+export function usable<Value>(
+  option: string,
+  given: Value | null | undefined,
+  method: unknown = given,
+): Value | undefined {
+  if (given === undefined || given === null) return undefined;
+  if (typeof method === "function") return given;
+  diag.warn(`HTTP telemetry: the option ${option} is none that can be used; ignored`);
+  return undefined;
 }
 
 function methodsFromEnvironment(): string[] | undefined {
@@ -138,14 +162,24 @@ function methodsFromEnvironment(): string[] | undefined {
 }
 
 function captured(
-  names: readonly string[] | undefined,
+  option: string,
+  given: unknown,
   key: (name: string) => string,
 ): CapturedHeader[] {
-  return (names ?? []).map((name) => ({
-    name: name.toLowerCase(),
-    key: key(name.toLowerCase()),
-  }));
+  const names: unknown[] = [given ?? []].flat();
+  return names.filter((name): name is string => {
+    if (typeof name === "string" && HEADER_NAME.test(name)) return true;
+    diag.warn(
+      `HTTP telemetry: ${option}: ${
+        typeof name === "string" ? JSON.stringify(name) : "what is no text"
+      } is not the name of a header; ignored`,
+    );
+    return false;
+  }).map((name) => ({ name: name.toLowerCase(), key: key(name.toLowerCase()) }));
 }
+
+/** A token of HTTP: asking headers for another name throws. */
+const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
 
 /** The `{method}` of span names. */
 export function methodLabel(settings: HttpSettings, method: string): string {
@@ -262,13 +296,23 @@ export function headerValues(headers: Headers, name: string): string[] | undefin
  * @returns the `error.type`
  */
 export function recordError(span: Span, error: unknown): string {
-  const known = error instanceof Error;
-  const message = known ? error.message : String(error);
-  const type = errorType(error);
-  span.recordException(known ? error : message);
+  const { type, message, exception } = readError(error);
+  span.recordException(exception);
   span.setAttribute(ATTR_ERROR_TYPE, type);
   span.setStatus({ code: SpanStatusCode.ERROR, message });
   return type;
+}
+
+/** Never throws: what is thrown may have getters and traps of its own, and the span has to end. */
+function readError(error: unknown): { type: string; message: string; exception: Error | string } {
+  try {
+    const known = error instanceof Error;
+    const message = known ? error.message : String(error);
+    return { type: errorType(error), message, exception: known ? error : message };
+  } catch {
+    const message = "an error that cannot be read";
+    return { type: typeof error, message, exception: message };
+  }
 }
 
 /** A code such as `ECONNREFUSED`, else the error's class. */

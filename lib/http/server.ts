@@ -20,6 +20,7 @@ import {
   type HttpSettings,
   isIgnored,
   resolveOptions,
+  usable,
 } from "./semconv.ts";
 import { isWrapped, markWrapped } from "./wrapped.ts";
 
@@ -41,7 +42,11 @@ export function resolveServerOptions(
   options: ServerOptions,
   errorStatus?: number,
 ): ServerSettings {
-  return { ...resolveOptions(options), ignore: options.ignore, errorStatus };
+  return {
+    ...resolveOptions(options),
+    ignore: usable("ignore", options?.ignore),
+    errorStatus,
+  };
 }
 
 /**

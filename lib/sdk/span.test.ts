@@ -22,7 +22,11 @@ import {
   SpanStatusCode,
   trace,
 } from "@opentelemetry/api";
-import { suppressTracing, W3CBaggagePropagator, W3CTraceContextPropagator } from "@opentelemetry/core";
+import {
+  suppressTracing,
+  W3CBaggagePropagator,
+  W3CTraceContextPropagator,
+} from "@opentelemetry/core";
 import { hex, RawFile } from "../../tests/support/records.ts";
 import type { SpanEvent } from "../../proto/gen/mmap_pb.ts";
 import { RECORD_ONLY } from "./sampler.ts";
@@ -918,7 +922,10 @@ describe("the SDK", () => {
           assert.deepEqual(fields.slice(0, 2), ["traceparent", "tracestate"], String(i));
           assert.equal(fields.includes("baggage"), !("OTEL_PROPAGATORS" in env), String(i));
           assert.equal(lines.length, 1, lines.join("\n"));
-          assert.match(lines[0], /^start\(\{ propagators \}\): they can't be used; taking those of/);
+          assert.match(
+            lines[0],
+            /^start\(\{ propagators \}\): they can't be used; taking those of/,
+          );
         }
       }
     });
