@@ -62,7 +62,7 @@ describe("HTTP wrappers", () => {
           for (let i = 0; i < 3; i++) handler(request());
         },
         async () => {
-          const traced = traceFetch(() => Promise.resolve(answer()), options);
+          const traced = traceFetch((() => Promise.resolve(answer())) as unknown as Fetch, options);
           for (let i = 0; i < 3; i++) await traced(request());
         },
         () => traceHono(options),
@@ -127,7 +127,7 @@ describe("HTTP wrappers", () => {
         for (const body of [now, later]) {
           const same = [
             () => traceHandler((_: Request) => body())(request()),
-            () => traceFetch(body as Fetch)("http://host/"),
+            () => traceFetch(body as unknown as Fetch)("http://host/"),
             () => traceListener(() => body())(incoming, outgoing),
           ];
           for (const wrapped of same) {
