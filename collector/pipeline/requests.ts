@@ -61,6 +61,7 @@ export interface Collected {
 
 /** A request in the making: the points of several collections. */
 interface Gathered extends Request {
+  readonly isGathered: true;
   buffer: Uint8Array<ArrayBuffer>;
   length: number;
   items: number;
@@ -68,7 +69,14 @@ interface Gathered extends Request {
 }
 
 function nothingGathered(): Gathered {
-  return { signal: "metrics", buffer: new Uint8Array(0), length: 0, items: 0, processes: [] };
+  return {
+    signal: "metrics",
+    isGathered: true,
+    buffer: new Uint8Array(0),
+    length: 0,
+    items: 0,
+    processes: [],
+  };
 }
 
 /** The requests of all signals. */
@@ -349,8 +357,9 @@ export class Requests {
   answered(request: Request, outcome: Outcome): void {
     this.journal?.answered(request, outcome);
     this.events.answered(request, outcome);
-    if (request.signal === "metrics") this.aggregator.recycle(request);
-    else this.batchOf(request.signal).recycle(request);
+    if (request.signal !== "metrics") this.batchOf(request.signal).recycle(request);
+    // A gathered one's buffer is let go: for the points of one process it is much too large.
+    else if (!("isGathered" in request)) this.aggregator.recycle(request);
   }
 
   private batchOf(signal: "traces" | "logs"): Batch {
