@@ -3,7 +3,7 @@
  * that can't have it. The power itself stays on: what is on a disk is taken from the words that say so.
  */
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -11,7 +11,7 @@ import { after, afterEach, describe, it } from "node:test";
 import { diag, DiagLogLevel } from "@opentelemetry/api";
 import { openJournal } from "../collector/journal/journal.ts";
 import type { Pipeline } from "../collector/pipeline/pipeline.ts";
-import { accept, run as collect, TestSink, until } from "../collector/testing/run.ts";
+import { accept, type Run, run as collect, TestSink, until } from "../collector/testing/run.ts";
 import { inspect } from "../collector/inspect/inspect.ts";
 import { Mapping } from "../ffi/mod.ts";
 import { whyNoDisk } from "../lib/file/disk.ts";
@@ -228,6 +228,70 @@ if (process.platform === "linux" && whyNoDisk(directory) === null) {
       await sdk!.shutdown();
       pipeline.stop();
       await ended;
+    });
+
+    it("has a collector that goes on from its journal sync what is stored, though the file is gone", async () => {
+      const files = join(directory, "gone");
+      const journals = join(directory, "journals");
+      const application = observe(ownRuntime, "tests/testdata/power-writer.ts", [files]);
+      await application.wrote(/\.otlp\n/);
+      const path = application.text().trim();
+      await until("two requests are synced", () => syncedOf(path)[1] > 400);
+      await application.stop("SIGKILL");
+      let syncs = 0;
+      let told = 0;
+      /** Answers a request, then the others once it is told to. */
+      const collector = (name: string, first: number): Run & { answer(): void } => {
+        const journal = openJournal({
+          directory: join(journals, name),
+          lastMark: () => null,
+          syncStored: () => void syncs++,
+          onSynced: () => void told++,
+          log: () => {},
+        });
+        const sink = new TestSink();
+        let answer = (): void => {};
+        const answered = new Promise<void>((resolve) => answer = resolve);
+        sink.answer = (count) => first-- > 0 ? accept(count) : answered.then(() => accept(count));
+        return { ...collect([files], { journal }, sink), answer };
+      };
+      /** What is there when the collector is killed now. */
+      const kill = (from: string, to: string): void =>
+        cpSync(join(journals, from), join(journals, to), { recursive: true });
+      const end = async (
+        { pipeline, ended, answer }: ReturnType<typeof collector>,
+      ): Promise<void> => {
+        answer();
+        pipeline.stop();
+        await ended;
+      };
+
+      const first = collector("a", 0);
+      await until("all is taken", () => isOver(first.pipeline));
+      kill("a", "b");
+      assert.equal(told, 0);
+      await end(first);
+      assert.equal(existsSync(path), false);
+      const spans = first.sink.names;
+
+      syncs = 0;
+      const second = collector("b", 1);
+      assert.equal(told, 1, "before anything is stored");
+      await until("a request is stored", () => second.sink.spans.length > 0);
+      const { turnedAt } = second.pipeline;
+      await until("that may be written", () => second.pipeline.turnedAt > turnedAt);
+      kill("b", "c");
+      assert.equal(syncs, 0, "with the power all would be gone");
+      second.answer();
+      await until("its process is forgotten", () => second.pipeline.files.processes.size === 0);
+      assert.ok(syncs > 0);
+      await end(second);
+      assert.deepEqual(second.sink.names, spans);
+
+      const third = collector("c", Infinity);
+      await until("all is stored", () => third.sink.spans.length === spans.length);
+      await end(third);
+      assert.deepEqual(third.sink.names, spans);
     });
 
     it("says that it has ended once all is on the disk", async () => {

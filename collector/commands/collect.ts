@@ -145,6 +145,7 @@ async function run(options: CollectOptions, reread: () => CollectOptions): Promi
         directory: join(spool.folder, "journal"),
         lastMark: (signal) => spool.lastMark(signal),
         syncStored: () => spool.sync(),
+        onSynced: () => syncsCopies = true,
         log,
       }),
     });

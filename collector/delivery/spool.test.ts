@@ -134,6 +134,35 @@ describe("a sink with a spool", () => {
     await second.end();
   });
 
+  it("takes what is of a collector that is gone for that, also where something fails on the way", async () => {
+    for (const fails of [false, true]) {
+      const dir = folder();
+      const other = openSpool(dir);
+      const spool = openSpool(dir);
+      const adopt = (): number => {
+        const count = spool.adopt();
+        if (fails) throw new Error("no room for a name");
+        return count;
+      };
+      const lines: string[] = [];
+      const spooling = createSpooling(Object.create(spool, { adopt: { value: adopt } }), {
+        isPatient: false,
+        log: (level, message) => lines.push(`${level} ${message}`),
+      });
+      spooling.look();
+      assert.equal(spooling.hasEarlier, fails);
+      other.put("traces", bytes("a"), 1);
+      other.close();
+      spooling.look();
+      assert.deepEqual([spooling.left, spooling.hasEarlier], [1, true]);
+      const said = fails
+        ? /^warn .*no room for a name/
+        : /^info 1 requests of a collector that is gone/;
+      assert.match(lines[lines.length - 1], said);
+      spooling.close();
+    }
+  });
+
   it("tells the queue later what became of requests, and of none twice", async () => {
     const { spooling, sinks, backend, end } = set(folder());
     const answered: Outcome[] = [];

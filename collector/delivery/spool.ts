@@ -29,6 +29,8 @@ export interface Spooling {
   readonly left: number;
   /** Some of these may be of collectors that are gone. */
   readonly hasEarlier: boolean;
+  /** Takes what collectors left that are gone. */
+  look(): void;
   /** Ends it, after the sinks were closed. */
   close(): void;
 }
@@ -108,18 +110,21 @@ export function createSpooling(
       }
     }
   }, LOOK_MS);
-  const adopt = setInterval(() => {
+  const adopt = (): void => {
     try {
       const count = spool.adopt();
       if (count === 0) return;
       hasEarlier = true;
       log("info", `${count} requests${forIt} of a collector that is gone are sent now`);
     } catch (error) {
+      // Some of it may have been taken.
+      hasEarlier = true;
       log("warn", `the spool ${place} can't be looked at: ${(error as Error).message}`);
     }
-  }, ADOPT_MS);
+  };
+  const looks = setInterval(adopt, ADOPT_MS);
   look.unref();
-  adopt.unref();
+  looks.unref();
   const leftIn = (signal: Signal): number => {
     const { waiting, running } = spool.counts[signal];
     return waiting.requests + running.requests;
@@ -145,6 +150,7 @@ export function createSpooling(
     get hasEarlier() {
       return hasEarlier;
     },
+    look: adopt,
     describe() {
       const lines: string[] = [];
       for (const signal of SIGNALS) {
@@ -170,7 +176,7 @@ export function createSpooling(
     },
     close() {
       clearInterval(look);
-      clearInterval(adopt);
+      clearInterval(looks);
       spool.close();
     },
   };

@@ -304,6 +304,7 @@ export class Files {
       collectedAt: 0n,
       over: false,
       isSafe: false,
+      hadSynced: false,
       missing: 0,
     };
     this.processes.set(key, process);

@@ -50,6 +50,7 @@ function flightRecorder(once: boolean): {
     collectedAt: 0n,
     over: false,
     isSafe: false,
+    hadSynced: false,
     missing: 0,
   };
   aggregator.addProcess(process.state.index);

@@ -37,6 +37,8 @@ export interface FollowedProcess extends RoundProcess {
   over: boolean;
   /** All that was stored of it is on the disk. */
   isSafe: boolean;
+  /** An earlier run had a file of it that outlasts a loss of power; it may be gone. */
+  hadSynced: boolean;
   /** Files of it that an earlier run had, and that were not found yet. */
   missing: number;
 }

@@ -53,6 +53,7 @@ export function entryOf(file: FollowedFile): FileEntry {
     marksSpanEvents: source.marksSpanEvents,
     wasMeasured: source.wasMeasured,
     discards: source.discards,
+    isSynced: file.isSynced,
   };
 }
 

@@ -114,6 +114,8 @@ export interface FileEntry {
   readonly wasMeasured: boolean;
   /** Its writer discards the oldest records while nobody reads. */
   readonly discards: boolean;
+  /** It is to outlast a loss of power. */
+  readonly isSynced: boolean;
 }
 
 /** What decides what becomes of records, besides these. */

@@ -104,6 +104,8 @@ export interface JournalOptions {
   readonly lastMark: (signal: Signal) => Uint8Array | null;
   /** Waits until all that was stored is on the disk. Throws where that failed. */
   readonly syncStored: () => void;
+  /** Requests are made again of a file that outlasts a loss of power, whether it is still there or not. */
+  readonly onSynced?: () => void;
   readonly log: Log;
   /** See {@linkcode LOG_BYTES}. */
   readonly logBytes?: number;
@@ -175,6 +177,8 @@ export class Journal implements RequestJournal, FilesJournal {
   private isDamaged = false;
   /** The segment can't get large enough for what was done: only a checkpoint can have it. */
   isFull = false;
+  /** It went on with records of files that outlast a loss of power, and that may be gone. */
+  private hasSynced = false;
   /** It went on with something that an earlier run had. */
   hasResumed = false;
 
@@ -286,6 +290,10 @@ export class Journal implements RequestJournal, FilesJournal {
         this.dropWhere((request) =>
           request.signal === signal && itemsOf(this.id, request.mark!) <= items
         );
+      },
+      synced: () => {
+        this.hasSynced = true;
+        this.options.onSynced?.();
       },
       forgotten: (process) => this.forget(process),
     });
@@ -550,10 +558,15 @@ export class Journal implements RequestJournal, FilesJournal {
       : Math.max(this.done[signal], itemsOf(this.id, request.mark!));
   }
 
+  /** Some of what it has is to outlast a loss of power. */
+  private get outlasts(): boolean {
+    return this.files.someSynced || this.hasSynced;
+  }
+
   /** The spool knows it better, unless another collector has taken over what this one has stored. */
   private noteAnswered(): void {
     for (const signal of SIGNALS) {
-      const items = this.files.someSynced ? this.safe[signal] : this.done[signal];
+      const items = this.outlasts ? this.safe[signal] : this.done[signal];
       if (items <= this.noted[signal]) continue;
       this.noted[signal] = items;
       const high = Math.floor(items / 2 ** 32);
@@ -613,7 +626,7 @@ export class Journal implements RequestJournal, FilesJournal {
   private begin(): boolean {
     const { buffer } = this;
     const before = this.segment;
-    const sync = this.files.someSynced || this.hasMissing;
+    const sync = this.outlasts || this.hasMissing;
     // Whoever reads the checkpoint goes by one list of views: so does who goes on from here.
     this.noteSettings();
     if (this.haveViewsChanged) this.applySettings();

@@ -81,6 +81,8 @@ export interface ReplayTarget {
   counts(counts: CountsEntry): void;
   /** Requests of a signal are answered up to so many items. */
   answered(signal: Signal, items: number): void;
+  /** A file outlasts a loss of power. */
+  synced(): void;
   /** A process whose requests were all answered is forgotten. */
   forgotten(process: FollowedProcess): void;
 }
@@ -242,6 +244,10 @@ export class Replay {
     const { number, dictionary, marksSpanEvents, wasMeasured, discards } = entry;
     const image = this.images.get(number)!;
     const process = files.byIndex(entry.process);
+    if (entry.isSynced) {
+      process.hadSynced = true;
+      this.target.synced();
+    }
     const source = requests.assembler.addSource(
       number,
       process.state,

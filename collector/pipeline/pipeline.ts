@@ -604,8 +604,8 @@ export class Pipeline {
       if (process.missing > 0) continue;
       if (SIGNALS.some((signal) => process.undelivered[signal] > 0)) continue;
       // Nor before what was stored of them is on the disk, which is so once it was.
-      process.isSafe ||= !process.files.some((file) => file.isSynced) ||
-        this.journal?.secure(true) !== false;
+      const outlasts = process.hadSynced || process.files.some((file) => file.isSynced);
+      process.isSafe ||= !outlasts || this.journal?.secure(true) !== false;
       if (!process.isSafe) continue;
       for (const file of [...process.files]) {
         if (file.owner !== "replaced") releaseRings(file);
