@@ -14,7 +14,12 @@ import { createDelivery } from "../delivery/delivery.ts";
 import { discover } from "../files/discover.ts";
 import { makeRunFolder, removeAbandonedRuns, type RunFolder } from "../files/runs.ts";
 import { log } from "../text/log.ts";
-import { addSending, type CollectOptions, readOptions } from "../options/options.ts";
+import {
+  addSending,
+  type CollectOptions,
+  readOptions,
+  scratchCollect,
+} from "../options/options.ts";
 import { Pipeline } from "../pipeline/pipeline.ts";
 import { wantsColor } from "../print/print.ts";
 import type { AddCommand } from "../program.ts";
@@ -66,7 +71,7 @@ export const run: AddCommand = (program, env, choose) => {
     .addHelpText("after", HELP)
     .action((words: string[], _flags: unknown, command: Command) => {
       const launch = understand(words, env.PATH, process.cwd());
-      const options = readOptions([], command, env);
+      const options = readOptions([], command, env, scratchCollect(env));
       for (const warning of options.warnings) log("warn", warning);
       choose(() => execute(launch, options, words));
     });

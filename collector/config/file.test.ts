@@ -8,7 +8,13 @@ import { after, describe, it } from "node:test";
 import { parse } from "yaml";
 import type { Signal } from "../../lib/otlp/request.ts";
 import { ArgumentsExit } from "../options/arguments.ts";
-import { addCollect, addSending, type CollectOptions, readOptions } from "../options/options.ts";
+import {
+  addCollect,
+  addSending,
+  type CollectOptions,
+  readOptions,
+  scratchCollect,
+} from "../options/options.ts";
 import { parseWith } from "../program.ts";
 import { containerId, detectKubernetes } from "./resource.ts";
 import { configurationSchema } from "./schema.ts";
@@ -121,7 +127,7 @@ describe("a configuration file", () => {
     const readBySome = (yaml: string): CollectOptions => {
       writeFileSync(path, yaml);
       const command = addSending(new Command("run")).parse(["--config", path], { from: "user" });
-      return readOptions([], command, {});
+      return readOptions([], command, {}, scratchCollect({}));
     };
     const shared = WHOLE.replace(
       "  batch_size: 100",

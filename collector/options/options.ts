@@ -270,19 +270,21 @@ export function addSending(command: Command): Command {
  * What a command that collects was asked to do, by its arguments, its configuration file and
  * variables.
  *
+ * @param whole Where the command has not all options that the file may have: one that has.
  * @throws ArgumentsExit when something in these is bad.
  */
 export function readOptions(
   paths: readonly string[],
   command: Command,
   env: Environment,
+  whole: Command = command,
 ): CollectOptions {
   let inFile: ReturnType<typeof applyFlags> | undefined;
   const { config } = command.opts<Flags>();
   const configuration = config === undefined
     ? NO_CONFIGURATION
     : readConfiguration(config, (file, fields) => {
-      inFile = applyFlags(command, scratchCollect(env), file, fields);
+      inFile = applyFlags(command, whole, file, fields);
     });
   const where = paths.length > 0 ? paths : inFile?.paths ?? [];
   return combine(
@@ -346,7 +348,7 @@ export function addCollect(
 }
 
 /** `collect`, of which nothing was asked yet. */
-function scratchCollect(env: Environment): Command {
+export function scratchCollect(env: Environment): Command {
   const program = new Command();
   addCollect(program, env, () => {});
   return program.commands[0];
