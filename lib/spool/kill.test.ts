@@ -11,6 +11,7 @@ import { folders } from "../../collector/testing/run.ts";
 import { Random, seed } from "../../tests/support/random.ts";
 import { isFullSize, launchOf, ownRuntime } from "../../tests/support/runtimes.ts";
 import { ROOT } from "../../tools/runtimes.ts";
+import { PROGRESS_BYTES } from "./progress.ts";
 import { HEADER_BYTES } from "./record.ts";
 import { openSpool, type Spool } from "./spool.ts";
 
@@ -115,7 +116,7 @@ describe("a segment with random damage", () => {
         (_, i) => `${i}:`.repeat(1 + random.below(40)),
       );
       const ends: number[] = [];
-      let size = 0;
+      let size = PROGRESS_BYTES;
       for (const body of bodies) {
         first.put("traces", Buffer.from(body), 1, { mark: Buffer.from("m") });
         ends.push(size += HEADER_BYTES + 1 + body.length);

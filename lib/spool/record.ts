@@ -21,7 +21,7 @@
 import { Buffer } from "node:buffer";
 import { crc32 } from "node:zlib";
 
-/** Bytes before the mark. */
+/** Bytes of a record before the mark. */
 export const HEADER_BYTES = 32;
 /** Bytes of a mark at most. */
 export const MAX_MARK_BYTES = 255;
@@ -70,18 +70,23 @@ export function writeHeader(
   target.writeUInt32LE(checksum(target, 0, mark.length, salt), 28);
 }
 
+const CHECKED_AT = STATE_AT + 1;
+/** What is checked of a header: to copy it here takes less time than to make a view of it. */
+const checked = new Uint8Array(28 - CHECKED_AT);
+
 /** Bytes 5 to 27 and the mark: where the checksum itself stands counts as the state does, not at all. */
 function checksum(bytes: Buffer, at: number, markBytes: number, salt: number): number {
-  const head = crc32(bytes.subarray(at + STATE_AT + 1, at + 28), salt);
+  for (let i = 0; i < checked.length; i++) checked[i] = bytes[at + CHECKED_AT + i];
+  const head = crc32(checked, salt);
   if (markBytes === 0) return head;
   return crc32(bytes.subarray(at + HEADER_BYTES, at + HEADER_BYTES + markBytes), head);
 }
 
-/** The header at a place of `bytes`; null when there is none, or not all of it and its mark. */
-export function readHeader(bytes: Buffer, at: number, salt: number): Header | null {
-  if (at + HEADER_BYTES > bytes.length || bytes.readUInt32LE(at) !== HERE) return null;
+/** The header at a place of `bytes` before `end`; null when there is none, or not all of it and its mark. */
+export function readHeader(bytes: Buffer, at: number, end: number, salt: number): Header | null {
+  if (at + HEADER_BYTES > end || bytes.readUInt32LE(at) !== HERE) return null;
   const markBytes = bytes[at + 5];
-  if (at + HEADER_BYTES + markBytes > bytes.length) return null;
+  if (at + HEADER_BYTES + markBytes > end) return null;
   if (bytes.readUInt16LE(at + 6) !== VERSION) return null;
   if (bytes.readUInt32LE(at + 28) !== checksum(bytes, at, markBytes, salt)) return null;
   const bodyBytes = bytes.readUInt32LE(at + 8);
@@ -96,7 +101,7 @@ export function readHeader(bytes: Buffer, at: number, salt: number): Header | nu
   };
 }
 
-/** Where a header may begin, from a place on; -1 when nowhere in `bytes`. */
-export function findHeader(bytes: Buffer, from: number): number {
-  return bytes.indexOf(HERE_BYTES, from);
+/** Where a header may begin, from a place on; -1 when nowhere before `end`. */
+export function findHeader(bytes: Buffer, from: number, end: number): number {
+  return bytes.subarray(0, end).indexOf(HERE_BYTES, from);
 }

@@ -1,5 +1,5 @@
 /**
- * A segment: a file of records, one after the other and nothing else.
+ * A segment: a file that says how far it is delivered, and records, one after the other.
  *
  * @module
  */
@@ -17,6 +17,7 @@ import {
 import { dirname } from "node:path";
 import { crc32 } from "node:zlib";
 import { syncFolder } from "../file/folder.ts";
+import { PROGRESS_BYTES, progressBytes, readProgress } from "./progress.ts";
 import {
   ACKNOWLEDGED,
   findHeader,
@@ -40,7 +41,7 @@ export interface Segment {
   fd: number;
   /** Records are added to it. */
   isOpen: boolean;
-  /** Bytes of the file, and how many of them are records: zeros may follow. */
+  /** Bytes of the file, and where the last record ends: zeros may follow. */
   bytes: number;
   end: number;
   /** Space is claimed ahead up to this size. */
@@ -86,9 +87,9 @@ export function newSegment(path: string, number: number, salt: number, claimTo =
     fd: -1,
     isOpen: false,
     bytes: 0,
-    end: 0,
+    end: PROGRESS_BYTES,
     claimTo,
-    readAt: 0,
+    readAt: PROGRESS_BYTES,
     waiting: 0,
     waitingItems: 0,
     running: 0,
@@ -208,12 +209,18 @@ function writeAll(fd: number, bytes: Uint8Array, count: number, position: number
 
 const acknowledged = Uint8Array.of(ACKNOWLEDGED);
 
-/** Notes in the file that a record need not be delivered any more; false when that fails. */
+/**
+ * Notes in the file that a record need not be delivered any more, while it still counts as running; false when
+ * that fails. After the last one that runs, all that were handed out need not.
+ */
 export function acknowledge(segment: Segment, at: number): boolean {
   const isReading = segment.fd >= 0;
   try {
     openFile(segment);
-    writeAll(segment.fd, acknowledged, 1, at + STATE_AT);
+    if (segment.running === 1) {
+      const progress = progressBytes(segment.readAt, segment.salt);
+      writeAll(segment.fd, progress, PROGRESS_BYTES, 0);
+    } else writeAll(segment.fd, acknowledged, 1, at + STATE_AT);
     return true;
   } catch {
     return false;
@@ -338,10 +345,10 @@ export function leave(reader: Reader, chunk: Chunk): void {
 }
 
 /**
- * So many bytes of the segment from a place on, or as many as there are, and what else happens to be
- * in memory behind them.
+ * Has so many bytes of the segment from a place on in the reader's chunk, or as many as there are. Returns
+ * where they are in it.
  */
-function load(reader: Reader, segment: Segment, at: number, count: number): Buffer {
+function load(reader: Reader, segment: Segment, at: number, count: number): number {
   const wanted = Math.min(count, segment.end - at);
   let { chunk } = reader;
   if (chunk.of !== segment || at < chunk.from || at + wanted > chunk.from + chunk.length) {
@@ -352,7 +359,7 @@ function load(reader: Reader, segment: Segment, at: number, count: number): Buff
     }
     fill(chunk, segment, at, wanted, Math.max(wanted, reader.chunkBytes));
   }
-  return chunk.bytes.subarray(at - chunk.from, chunk.length);
+  return at - chunk.from;
 }
 
 function fill(chunk: Chunk, segment: Segment, at: number, wanted: number, bytes: number): void {
@@ -390,36 +397,42 @@ export function readRecord(
   withBody: boolean,
 ): Step | undefined {
   if (at >= segment.end) return undefined;
-  const head = load(reader, segment, at, HEADER_BYTES + MAX_MARK_BYTES);
-  const header = readHeader(head, 0, segment.salt);
+  const header = headerAt(reader, segment, at);
   // The second is one that was written in part.
   if (header === null || at + header.bytes > segment.end) {
     return { at, header: null, skipped: nextHeader(reader, segment, at + 1) - at };
   }
   if (!withBody) return { at, header, body: null };
-  const bytes = load(reader, segment, at, header.bytes);
-  const start = HEADER_BYTES + header.markBytes;
-  const body = bytes.subarray(start, start + header.bodyBytes);
+  const start = load(reader, segment, at, header.bytes) + HEADER_BYTES + header.markBytes;
+  const { bytes, length } = reader.chunk;
+  const body = bytes.subarray(start, Math.min(start + header.bodyBytes, length));
   if (body.length === header.bodyBytes && crc32(body) === header.crc) return { at, header, body };
   return { at, header, body: null };
+}
+
+/** The header at a place of the segment; null when there is none. */
+function headerAt(reader: Reader, segment: Segment, at: number): Header | null {
+  const place = load(reader, segment, at, HEADER_BYTES + MAX_MARK_BYTES);
+  const { bytes, length } = reader.chunk;
+  return readHeader(bytes, place, length, segment.salt);
 }
 
 /** Where the next header is from a place on; the segment's end when there is none. */
 function nextHeader(reader: Reader, segment: Segment, from: number): number {
   for (let at = from; at + HEADER_BYTES <= segment.end;) {
-    const bytes = load(reader, segment, at, HEADER_BYTES + MAX_MARK_BYTES);
-    if (bytes.length < HEADER_BYTES) break;
-    const found = findHeader(bytes, 0);
+    const from = load(reader, segment, at, HEADER_BYTES + MAX_MARK_BYTES);
+    const { bytes, length } = reader.chunk;
+    if (length - from < HEADER_BYTES) break;
+    const found = findHeader(bytes, from, length);
     if (found < 0) {
       // The word that is looked for may begin in the last bytes.
-      at += bytes.length - 3;
+      at += length - from - 3;
       continue;
     }
-    const place = at + found;
-    const head = load(reader, segment, place, HEADER_BYTES + MAX_MARK_BYTES);
-    const header = readHeader(head, 0, segment.salt);
-    if (header !== null && place + header.bytes <= segment.end) return place;
-    at = place + 1;
+    at += found - from;
+    const header = headerAt(reader, segment, at);
+    if (header !== null && at + header.bytes <= segment.end) return at;
+    at++;
   }
   return segment.end;
 }
@@ -438,8 +451,7 @@ export function after(
   const next = at + header.bytes;
   if (!isBad) {
     if (next >= segment.end) return segment.end;
-    const head = load(reader, segment, next, HEADER_BYTES + MAX_MARK_BYTES);
-    if (readHeader(head, 0, segment.salt) !== null) return next;
+    if (headerAt(reader, segment, next) !== null) return next;
   }
   // Bytes were lost or came in between: then the next record is nearer, or farther.
   return nextHeader(reader, segment, at + HEADER_BYTES);
@@ -456,15 +468,20 @@ export function scan(
   size: number,
   verify: boolean,
 ): { isTorn: boolean; isDamaged: boolean } {
-  segment.bytes = segment.end = size;
+  segment.bytes = size;
+  segment.end = Math.max(size, PROGRESS_BYTES);
   const reader = newReader(verify ? CHUNK_BYTES : HEADERS_BYTES);
-  let last = 0;
+  load(reader, segment, 0, PROGRESS_BYTES);
+  const { chunk } = reader;
+  const start = chunk.bytes.subarray(0, Math.min(PROGRESS_BYTES, chunk.length));
+  segment.readAt = readProgress(start, segment.end, segment.salt);
+  let last = PROGRESS_BYTES;
   // Damaged ones, which count where others follow: at the end they were never written as a whole.
   let bad = 0;
   let badItems = 0;
   let isBehindDamage = false;
   let isDamaged = false;
-  for (let at = 0;;) {
+  for (let at = PROGRESS_BYTES;;) {
     const step = readRecord(reader, segment, at, verify);
     if (step === undefined) break;
     if (step.header === null) {
@@ -473,7 +490,8 @@ export function scan(
       continue;
     }
     const { header, body } = step;
-    if (verify && body === null && !header.acknowledged) {
+    const isDelivered = header.acknowledged || at < segment.readAt;
+    if (verify && body === null && !isDelivered) {
       isBehindDamage = true;
       bad++;
       badItems += header.items;
@@ -483,7 +501,7 @@ export function scan(
     segment.waiting += bad;
     segment.waitingItems += badItems;
     bad = badItems = 0;
-    if (!header.acknowledged) {
+    if (!isDelivered) {
       segment.waiting++;
       segment.waitingItems += header.items;
     }
@@ -491,16 +509,19 @@ export function scan(
     isDamaged ||= isBehindDamage;
     // The mark says that the message is stored, and those before: which they are not, behind damage.
     if (header.markBytes > 0 && !isDamaged) {
-      const bytes = load(reader, segment, at, HEADER_BYTES + header.markBytes);
+      const start = load(reader, segment, at, HEADER_BYTES + header.markBytes) + HEADER_BYTES;
       segment.mark = Uint8Array.from(
-        bytes.subarray(HEADER_BYTES, HEADER_BYTES + header.markBytes),
+        reader.chunk.bytes.subarray(start, start + header.markBytes),
       );
     }
     at = after(reader, segment, { ...step, header }, verify && body === null);
     isBehindDamage ||= at !== step.at + header.bytes;
     last = step.at + header.bytes;
   }
-  const tail = load(reader, segment, last, HEADER_BYTES).subarray(0, HEADER_BYTES);
+  const place = load(reader, segment, last, HEADER_BYTES);
+  const { bytes, length } = reader.chunk;
+  const tail = bytes.subarray(place, Math.min(place + HEADER_BYTES, length));
   segment.end = last;
+  segment.readAt = Math.min(segment.readAt, last);
   return { isTorn: tail.some((byte) => byte !== 0), isDamaged };
 }

@@ -81,7 +81,7 @@ export interface Shelf {
   readonly reader: Reader;
   /** Why the system did not let something be read when that was tried last. */
   readError: string | undefined;
-  /** Since when segments are passed over for that, milliseconds since the Unix epoch; null: none is. */
+  /** Since when segments are passed over for that, milliseconds of a clock that nobody sets; null: none is. */
   passedOverAt: number | null;
   /** Files that are being removed. */
   readonly going: Set<string>;

@@ -17,6 +17,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { folders } from "../../collector/testing/run.ts";
+import { PROGRESS_BYTES } from "./progress.ts";
 import { HEADER_BYTES } from "./record.ts";
 import { openSpool, type Spool, type SpoolOptions } from "./spool.ts";
 
@@ -98,6 +99,44 @@ describe("a spool", () => {
     first.close();
     const second = openSpool(dir);
     assert.deepEqual(drain(second), ["a", "c"]);
+    second.close();
+  });
+
+  it("notes what is delivered in order where it stands already, so that the disk need not have all of it again", () => {
+    const dir = folder();
+    const first = openSpool(dir);
+    put(first, "a", "b", "c", "d");
+    const path = join(dir, "traces", files(dir)[0]);
+    const records = (): Uint8Array => readFileSync(path).subarray(PROGRESS_BYTES);
+    const before = records();
+    for (const body of "abc") {
+      const stored = first.next("traces")!;
+      assert.equal(text(stored.body), body);
+      first.acknowledge(stored.id);
+    }
+    assert.deepEqual(records(), before);
+    // As a kill leaves it, under a dead owner's name.
+    const copy = folder();
+    openSpool(copy).close();
+    cpSync(path, join(copy, "traces", files(dir)[0]));
+    first.close();
+    const second = openSpool(copy);
+    assert.deepEqual(second.counts.traces.waiting, { requests: 1, items: 1 });
+    assert.deepEqual(drain(second), ["d"]);
+    second.close();
+  });
+
+  it("does so when all that were handed out are acknowledged, not while one of them is on its way", () => {
+    const dir = folder();
+    const first = openSpool(dir);
+    put(first, "a", "b", "c", "d");
+    const [a, b, c] = [1, 2, 3].map(() => first.next("traces")!);
+    first.giveBack(c.id);
+    first.acknowledge(b.id);
+    first.acknowledge(a.id);
+    first.close();
+    const second = openSpool(dir);
+    assert.deepEqual(drain(second), ["c", "d"]);
     second.close();
   });
 
@@ -372,7 +411,7 @@ describe("faults of others", () => {
   it("one bad record loses all that follow", () => {
     const bodies = ["first", "second", "third", "fourth"];
     const sizes = bodies.map((body) => HEADER_BYTES + body.length);
-    const begin = sizes[0];
+    const begin = PROGRESS_BYTES + sizes[0];
     for (let at = begin; at < begin + sizes[1]; at++) {
       const dir = folder();
       const path = abandon(dir, {}, ...bodies);
@@ -462,8 +501,8 @@ describe(
       const first = openSpool(dir, { segmentBytes: 50 });
       put(first, ...bodies);
       first.close();
-      let time = Date.now();
-      const spool = openSpool(dir, { now: () => time });
+      let time = 0;
+      const spool = openSpool(dir, { elapsed: () => time });
       const mend = breakFile(join(dir, "traces", files(dir)[1]));
       assert.deepEqual(drain(spool), [a, c, d]);
       assert.match(spool.readError("traces")!, /EIO/);
@@ -486,8 +525,8 @@ describe(
 
     it("keeps what was given back, too", () => {
       const dir = folder();
-      let time = Date.now();
-      const spool = openSpool(dir, { segmentBytes: 50, now: () => time });
+      let time = 0;
+      const spool = openSpool(dir, { segmentBytes: 50, elapsed: () => time });
       put(spool, ...bodies);
       const [one, other] = [1, 2].map(() => spool.next("traces")!);
       const mend = breakFile(join(dir, "traces", files(dir)[0]));
@@ -551,7 +590,7 @@ describe("a folder that is gone while it is used", () => {
   ) {
     it(`is made again when it was ${how}, with what is open`, () => {
       const dir = folder();
-      const spool = openSpool(dir, { segmentBytes: 3 * record });
+      const spool = openSpool(dir, { segmentBytes: PROGRESS_BYTES + 3 * record });
       const mark = bytes("g");
       put(spool, ..."abcdef");
       spool.put("traces", bytes("g"), 1, { mark });
@@ -627,7 +666,7 @@ describe("a folder that is gone while it is used", () => {
 
   it("delivers each once where its files are others of the same names: another mount, a copy", () => {
     const dir = folder();
-    const spool = openSpool(dir, { segmentBytes: 3 * record });
+    const spool = openSpool(dir, { segmentBytes: PROGRESS_BYTES + 3 * record });
     put(spool, ..."abcd");
     renameSync(dir, `${dir}-moved`);
     cpSync(`${dir}-moved`, dir, { recursive: true });
@@ -695,12 +734,29 @@ describe("a folder that is gone while it is used", () => {
 });
 
 describe("damage", () => {
+  it("of how far a segment is delivered has that delivered again, and nothing lost", () => {
+    for (let at = 0; at < 12; at++) {
+      const dir = folder();
+      const first = openSpool(dir);
+      put(first, "a", "b", "c");
+      first.acknowledge(first.next("traces")!.id);
+      first.close();
+      const path = join(dir, "traces", files(dir)[0]);
+      const content = readFileSync(path);
+      content[at] ^= 0x10;
+      writeFileSync(path, content);
+      const second = openSpool(dir);
+      assert.deepEqual(drain(second), ["a", "b", "c"], `byte ${at}`);
+      second.close();
+    }
+  });
+
   it("of bytes that are gone or came in between costs the record that they are in", () => {
     for (const change of [-3, 3]) {
       const dir = folder();
       const path = abandon(dir, {}, "first", "second", "third");
       const content = readFileSync(path);
-      const at = HEADER_BYTES + 5 + HEADER_BYTES + 2;
+      const at = PROGRESS_BYTES + HEADER_BYTES + 5 + HEADER_BYTES + 2;
       writeFileSync(
         path,
         Buffer.concat(
@@ -720,7 +776,7 @@ describe("damage", () => {
     const dir = folder();
     const path = abandon(dir, {}, "first", "x".repeat(100), "third", "fourth");
     const content = readFileSync(path);
-    const at = 2 * HEADER_BYTES + 5 + 10;
+    const at = PROGRESS_BYTES + 2 * HEADER_BYTES + 5 + 10;
     const lost = HEADER_BYTES + 5;
     writeFileSync(path, Buffer.concat([content.subarray(0, at), content.subarray(at + lost)]));
     const spool = openSpool(dir);
@@ -741,7 +797,8 @@ describe("damage", () => {
     const again = abandon(dir, {}, "a", "b");
     // Where the second was there is a record of another segment.
     const content = readFileSync(again);
-    content.set(inner.subarray(0, HEADER_BYTES + 1), HEADER_BYTES + 1);
+    const record = inner.subarray(PROGRESS_BYTES, PROGRESS_BYTES + HEADER_BYTES + 1);
+    content.set(record, PROGRESS_BYTES + HEADER_BYTES + 1);
     writeFileSync(again, content);
     const next = openSpool(dir);
     assert.deepEqual(drain(next), ["a"]);
@@ -775,7 +832,7 @@ describe("damage", () => {
       return mark === null ? null : text(mark);
     };
     const record = HEADER_BYTES + 2;
-    const first = openSpool(dir, { segmentBytes: 3 * record });
+    const first = openSpool(dir, { segmentBytes: PROGRESS_BYTES + 3 * record });
     store(first, ..."abcdefg");
     first.close();
     assert.equal(found(), "g");
@@ -785,10 +842,10 @@ describe("damage", () => {
       content.fill(0, at, at + record);
       writeFileSync(path, content);
     };
-    lose(files(dir)[1], record);
+    lose(files(dir)[1], PROGRESS_BYTES + record);
     assert.equal(found(), "d");
     assert.equal(found(), "d", "who looks again finds the same");
-    const second = openSpool(dir, { segmentBytes: 3 * record });
+    const second = openSpool(dir, { segmentBytes: PROGRESS_BYTES + 3 * record });
     store(second, ..."ef");
     second.close();
     // The damage is still there.
@@ -811,7 +868,7 @@ describe("damage", () => {
     const [name] = files(dir);
     const content = readFileSync(join(dir, "traces", name));
     // Of the message alone; the file is the last one, so that is looked at.
-    content[HEADER_BYTES + 1] ^= 1;
+    content[PROGRESS_BYTES + HEADER_BYTES + 1] ^= 1;
     writeFileSync(join(dir, "traces", name), content);
     for (let start = 0; start < 2; start++) {
       const next = openSpool(dir);

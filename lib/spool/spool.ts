@@ -14,6 +14,7 @@ import { inodeAt } from "../file/inode.ts";
 import { parseName, SPOOL_SIGNALS, type SpoolSignal } from "./names.ts";
 import { adopt, type Adopted, becomeOwner } from "./owners.ts";
 import { isInPlace, putBack } from "./place.ts";
+import { PROGRESS_BYTES } from "./progress.ts";
 import { HEADER_BYTES, MAX_BODY_BYTES, MAX_MARK_BYTES } from "./record.ts";
 import {
   acknowledge,
@@ -263,8 +264,8 @@ export function openSpool(path: string, options: SpoolOptions = {}): Spool {
   let vanished = 0;
   let folderError: string | undefined;
   let isAway = false;
-  /** When that was looked at last, ms of `performance.now()`. */
-  let checkedAt = performance.now();
+  /** When that was looked at last, of the clock that nobody sets. */
+  let checkedAt = elapsed();
 
   const failed = (error: unknown): RefusalReason => {
     const { code, message } = error as { code?: string; message: string };
@@ -293,20 +294,22 @@ export function openSpool(path: string, options: SpoolOptions = {}): Spool {
       return { refused };
     };
     if (isClosed) return refuse("failed");
-    if (performance.now() - checkedAt >= CHECK_MS) check();
+    const ms = elapsed();
+    if (ms - checkedAt >= CHECK_MS) check();
     if (isAway) {
       lastError = folderError;
       return refuse("failed");
     }
     const bytes = HEADER_BYTES + mark.length + body.length;
-    if (bytes > Math.min(budget.maxBytes, fileLimit) || body.length > MAX_BODY_BYTES) {
+    const most = Math.min(budget.maxBytes, fileLimit) - PROGRESS_BYTES;
+    if (bytes > most || body.length > MAX_BODY_BYTES) {
       return refuse("large");
     }
     const time = now();
     try {
-      dropOld(shelf);
+      dropOld(shelf, ms);
       const { writing } = shelf;
-      const shift = elapsed() - time;
+      const shift = ms - time;
       if (
         writing !== null && (writing.isUnsynced || writing.end + bytes > segmentBytes ||
           Math.abs(writing.shift - shift) > SET_MS)
@@ -339,7 +342,7 @@ export function openSpool(path: string, options: SpoolOptions = {}): Spool {
   }
 
   function check(): FolderState {
-    checkedAt = performance.now();
+    checkedAt = elapsed();
     try {
       if (!isClosed && (isAway || !isInPlace(owner, all))) {
         if (!isAway) vanished++;
@@ -391,7 +394,7 @@ export function openSpool(path: string, options: SpoolOptions = {}): Spool {
 
   function makeRoom(bytes: number, shelf: Shelf): void {
     for (let isFirst = true;; isFirst = false) {
-      const before = shelf.writing ?? { bytes: 0, end: 0, claimTo };
+      const before = shelf.writing ?? { bytes: 0, end: PROGRESS_BYTES, claimTo };
       let used = sizeWith(before, bytes) - before.bytes;
       let largest = shelf;
       for (const rival of rivals) {
@@ -407,15 +410,16 @@ export function openSpool(path: string, options: SpoolOptions = {}): Spool {
   }
 
   /** Segments of which even the last request is too old. */
-  function dropOld(shelf: Shelf): void {
-    for (let { first } = shelf; first !== null && first.end > 0; { first } = shelf) {
-      if (ageOf(first, first.lastTime) <= maxAgeMs) return;
+  function dropOld(shelf: Shelf, ms: number): void {
+    for (let { first } = shelf; first !== null && first.end > PROGRESS_BYTES; { first } = shelf) {
+      if (ageOf(first, first.lastTime, ms) <= maxAgeMs) return;
       drop(shelf, first, "age");
     }
   }
 
-  function ageOf({ shift }: Segment, time: number): number {
-    return elapsed() - shift - time;
+  /** Of something that was stored then. */
+  function ageOf({ shift }: Segment, time: number, ms: number): number {
+    return ms - shift - time;
   }
 
   // ------------------------------------------------------------------------------------ delivering
@@ -443,17 +447,17 @@ export function openSpool(path: string, options: SpoolOptions = {}): Spool {
   function next(signal: SpoolSignal): Stored | null {
     const shelf = shelves[signal];
     if (isClosed) return null;
-    const time = now();
-    dropOld(shelf);
+    const ms = elapsed();
+    dropOld(shelf, ms);
     if (shelf.passedOverAt === null) shelf.readError = undefined;
-    else if (Math.abs(time - shelf.passedOverAt) >= AGAIN_MS) lookAgain(shelf);
+    else if (ms - shelf.passedOverAt >= AGAIN_MS) lookAgain(shelf);
     for (;;) {
       passOn(shelf);
       const id = firstReturned(signal);
       const segment = id === undefined ? shelf.cursor : running.get(id)!.segment;
       if (segment === null || (id === undefined && segment.readAt >= segment.end)) return null;
       try {
-        const stored = id === undefined ? nextOf(shelf, segment) : nextReturned(shelf, id);
+        const stored = id === undefined ? nextOf(shelf, segment, ms) : nextReturned(shelf, id);
         if (stored === "later") return null;
         if (stored !== null) return stored;
       } catch (error) {
@@ -474,7 +478,7 @@ export function openSpool(path: string, options: SpoolOptions = {}): Spool {
     shelf.readError = lastError;
     if (SHORTAGES.has(code)) return false;
     segment.isPassedOver = true;
-    shelf.passedOverAt ??= now();
+    shelf.passedOverAt ??= elapsed();
     return true;
   }
 
@@ -506,7 +510,7 @@ export function openSpool(path: string, options: SpoolOptions = {}): Spool {
   }
 
   /** Null when there is none at this place, but there may be one behind it. */
-  function nextOf(shelf: Shelf, segment: Segment): Stored | "later" | null {
+  function nextOf(shelf: Shelf, segment: Segment, ms: number): Stored | "later" | null {
     const { reader, counts } = shelf;
     const step = readRecord(reader, segment, segment.readAt, true);
     if (step === undefined) return null;
@@ -517,7 +521,7 @@ export function openSpool(path: string, options: SpoolOptions = {}): Spool {
       return null;
     }
     const { time, items } = header;
-    const age = ageOf(segment, time);
+    const age = ageOf(segment, time, ms);
     if (header.acknowledged) {
       segment.readAt = step.body === null
         ? after(reader, segment, { ...step, header }, true)
@@ -715,7 +719,7 @@ export function openSpool(path: string, options: SpoolOptions = {}): Spool {
   try {
     adoptAll();
     for (const shelf of all) {
-      dropOld(shelf);
+      dropOld(shelf, elapsed());
       makeRoom(0, shelf);
     }
     all.forEach(skipNumbers);

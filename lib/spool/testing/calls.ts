@@ -1,6 +1,6 @@
 /**
- * Stands in for `node:fs`, and notes which files are made, synced and renamed, and where a single byte is
- * written: what a spool does to acknowledge.
+ * Stands in for `node:fs`, and notes which files are made, synced and renamed, and whose first bytes are
+ * written: what a spool does to acknowledge, in order.
  *
  * @module
  */
@@ -50,6 +50,6 @@ export function writeSync(
   length: number,
   position: number,
 ): number {
-  if (length === 1) calls.push(`acknowledge ${paths.get(fd)}`);
+  if (position === 0) calls.push(`acknowledge ${paths.get(fd)}`);
   return write(fd, bytes, offset, length, position);
 }
