@@ -160,7 +160,7 @@ function createFormat(
     traces(body) {
       let text = "";
       // Ids are views of the bytes, which are used again, while trees keep spans.
-      const bytes = trees === null ? body : body.slice();
+      const bytes = trees === null ? body : new Uint8Array(body);
       const { resourceSpans } = fromBinary(ExportTraceServiceRequestSchema, bytes, DECODING);
       for (const { resource, scopeSpans } of resourceSpans) {
         const service = serviceName(resource?.attributes);

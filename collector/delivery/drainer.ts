@@ -178,8 +178,8 @@ export function createDrainer(
         return outcome;
       }
       say(null);
-      // The request's buffer is used again once it is answered.
-      if (placed.id > 0) start(placed.id, body.slice(), items);
+      // The request's buffer is used again once it is answered. It may be a Buffer, of which `slice` is a view.
+      if (placed.id > 0) start(placed.id, new Uint8Array(body), items);
       else pump();
       return { accepted: 0, rejected: 0, dropped: 0, stored: items };
     },

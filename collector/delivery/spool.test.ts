@@ -103,6 +103,22 @@ describe("a sink with a spool", () => {
     assert.deepEqual(spooling.describe(), []);
   });
 
+  it("sends what it was given, whatever becomes of the buffer, also of one whose slices are views", async () => {
+    const given: Uint8Array[] = [];
+    const sink: Sink = {
+      send: (body) => new Promise(() => given.push(body)),
+      abort: () => {},
+      close: () => Promise.resolve(),
+    };
+    const spool = openSpool(folder());
+    const spooling = createSpooling(spool, { isPatient: false, log: () => {} });
+    const body = bytes("as it was");
+    await spooling.add("traces", sink).send(body, 1);
+    body.fill(0);
+    assert.deepEqual(given.map((each) => Buffer.from(each).toString()), ["as it was"]);
+    spooling.close();
+  });
+
   it("does not care what becomes of the buffer of a request that is stored", async () => {
     const { spooling, sinks, backend, end } = set(folder());
     const body = bytes("as it was");

@@ -90,7 +90,7 @@ export class Memory {
 
   /** Keeps the last requests, as many as hold the records that are wanted. */
   private noteLogs(body: Uint8Array, items: number): void {
-    this.logs.push({ body: body.slice(), items });
+    this.logs.push({ body: new Uint8Array(body), items });
     let later = this.logs.reduce((sum, request) => sum + request.items, 0);
     while (later - this.logs[0].items >= LAST_LOGS) later -= this.logs.shift()!.items;
   }

@@ -231,7 +231,7 @@ export function restorePairs(bytes: Uint8Array): PairList {
     throw new Error(`a saved list of ended spans is damaged: ${what}`);
   };
   if (bytes.length % 8 !== 0) fail(`${bytes.length} bytes`);
-  return pairsOf(new Int32Array(bytes.slice().buffer), fail);
+  return pairsOf(new Int32Array(new Uint8Array(bytes).buffer), fail);
 }
 
 function pairsOf(words: Int32Array<ArrayBuffer>, fail: (what: string) => never): PairList {

@@ -243,7 +243,7 @@ export function postTo(
       method: "POST",
       headers: { ...given, "content-type": "application/x-protobuf" },
       // Its own bytes: an attempt that took too long may still read them.
-      body: body.slice(),
+      body: new Uint8Array(body),
       signal: AbortSignal.timeout(timeoutMs),
     });
     await response.body?.cancel();

@@ -181,7 +181,7 @@ export function append(
   segment.waiting++;
   segment.waitingItems += items;
   segment.lastTime = time;
-  if (mark.length > 0) segment.mark = mark.slice();
+  if (mark.length > 0) segment.mark = new Uint8Array(mark);
 }
 
 /** Writes the first bytes of `piece`, a record, and zeros behind it where the file is to grow further. */
@@ -405,7 +405,9 @@ export function readRecord(
   if (!withBody) return { at, header, body: null };
   const start = load(reader, segment, at, header.bytes) + HEADER_BYTES + header.markBytes;
   const { bytes, length } = reader.chunk;
-  const body = bytes.subarray(start, Math.min(start + header.bodyBytes, length));
+  // No Buffer, of which a `slice` would be a view.
+  const available = Math.min(header.bodyBytes, length - start);
+  const body = new Uint8Array(bytes.buffer, bytes.byteOffset + start, Math.max(0, available));
   if (body.length === header.bodyBytes && crc32(body) === header.crc) return { at, header, body };
   return { at, header, body: null };
 }

@@ -751,7 +751,7 @@ export function openSpool(path: string, options: SpoolOptions = {}): Spool {
     giveBack,
     lastMark: (signal) => {
       const bytes = shelves[signal].mark?.bytes;
-      return bytes !== undefined && bytes.length > 0 ? bytes.slice() : null;
+      return bytes !== undefined && bytes.length > 0 ? new Uint8Array(bytes) : null;
     },
     counts: {
       traces: shelves.traces.counts,

@@ -170,7 +170,7 @@ export class StateReader {
   array(): Uint8Array<ArrayBuffer> {
     const length = this.count(1);
     const at = this.take(length);
-    return this.bytes.slice(at, at + length) as Uint8Array<ArrayBuffer>;
+    return new Uint8Array(this.bytes.subarray(at, at + length));
   }
 
   /** A copy of an array of words. */
