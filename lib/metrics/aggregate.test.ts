@@ -9,6 +9,7 @@ import type {
 } from "../../proto/gen/otlp_pb.ts";
 import { idsOf, text } from "../../tests/support/build.ts";
 import { pointsOf } from "../../tests/support/collect.ts";
+import { plainAttributes } from "../../tests/support/collector.ts";
 import { Random, seed } from "../../tests/support/random.ts";
 import {
   Bench,
@@ -48,6 +49,41 @@ describe("aggregation", () => {
       "": 64n,
       "a=intValue:1": 128n,
     });
+  });
+
+  it("takes maps for the same whatever the order of their pairs, also inside of others", () => {
+    const bench = new Bench();
+    const c = bench.define(COUNTER);
+    const map = (...pairs: [string, Value][]): Value => {
+      const values = pairs.map(([key, value]) => ({ keyRef: bench.file.string(key), value }));
+      return { value: { case: "kvlistValue", value: { values } } };
+    };
+    const list = (...values: Value[]): Value => ({
+      value: { case: "arrayValue", value: { values } },
+    });
+    const [one, two] = [
+      map(["x", int(1)], ["yy", text("b")]),
+      map(["yy", text("b")], ["x", int(1)]),
+    ];
+    // With something behind the maps, which stays where it is.
+    bench.measure(c, 1n, [["m", map(["n", one], ["l", list(one, two)])], ["z", text("behind")]]);
+    bench.measure(c, 2n, [["z", text("behind")], ["m", map(["l", list(two, one)], ["n", two])]]);
+    bench.measure(c, 4n, [["m", map(["l", list(one)], ["n", two])], ["z", text("behind")]]);
+    bench.measure(c, 8n, [["m", list(int(1), int(2))]]);
+    bench.measure(c, 16n, [["m", list(int(2), int(1))]]);
+    const inner = { x: 1n, yy: "b" };
+    assert.deepEqual(
+      (pointsOf(bench.collect().c) as NumberDataPoint[]).map(({ attributes, value }) => [
+        value.value,
+        plainAttributes(attributes),
+      ]),
+      [
+        [3n, { m: { l: [inner, inner], n: inner }, z: "behind" }],
+        [4n, { m: { l: [inner], n: inner }, z: "behind" }],
+        [8n, { m: [1n, 2n] }],
+        [16n, { m: [2n, 1n] }],
+      ],
+    );
   });
 
   it("takes no series for one that there was no memory for", () => {

@@ -1,13 +1,13 @@
 /**
  * The attributes of a measurement as the fields of a data point, in one order whatever order they
- * came in: two sets are the same where their bytes are.
+ * came in, and so are maps inside them: two sets are the same where their bytes are.
  *
  * @module
  */
-import { BYTES, OtlpExemplar, OtlpKeyValue, tag, VARINT } from "../format/fields.ts";
+import { AnyValue, BYTES, OtlpExemplar, OtlpKeyValue, tag, VARINT } from "../format/fields.ts";
 import { keepLast } from "../otlp/unique.ts";
 import type { Source } from "../otlp/source.ts";
-import { aim, expectKeys, putKeyValue, repeatedKeys } from "../otlp/values.ts";
+import { aim, expectKeys, MAX_DEPTH, putKeyValue, repeatedKeys } from "../otlp/values.ts";
 import { type Bytes, createBytes } from "../record/bytes.ts";
 import {
   cursor,
@@ -17,6 +17,7 @@ import {
   readVarint,
   Rejection,
   skipField,
+  TOO_DEEP,
   TOO_LARGE,
   varintBytes,
 } from "../record/wire.ts";
@@ -77,6 +78,8 @@ interface Field {
 }
 /** Those of a set in their order; used again by the next one. */
 const fields: Field[] = [];
+/** Whether the set that is being put has arrays or maps. */
+let hasLists = false;
 
 /**
  * Puts the attributes of `measurement` into `set`, each as a field with this one-byte tag; those
@@ -87,6 +90,7 @@ export function putAttributeSet(source: Source, fieldTag: number, filter: KeyFil
   const from = measurement.attributes;
   aim(bytes, SCRATCH_END, source.dictionary, source.values);
   expectKeys(0);
+  hasLists = false;
   let to = 0;
   let count = 0;
   eachAttribute((start, end) => {
@@ -97,12 +101,24 @@ export function putAttributeSet(source: Source, fieldTag: number, filter: KeyFil
     count++;
   });
   if (repeatedKeys) to = keepLast(bytes.u8, 0, to, fieldTag, 0);
-  if (count > 1) to = sort(bytes.u8, to);
   if (to > MAX_SET_BYTES) throw TOO_LARGE;
+  if (count > 1) sort(bytes.u8, 0, to);
+  if (hasLists) sortMaps(bytes.u8, to);
   set.length = to;
 }
 
+/**
+ * Whether maps in a set of our own encoding are in their order: those that earlier versions saved may
+ * not be. `set` is another one afterwards. Throws a Rejection for bytes that are no set.
+ */
+export function hasSortedMaps(u8: Uint8Array, length: number): boolean {
+  set.bytes.u8.set(u8.subarray(0, length));
+  return !sortMaps(set.bytes.u8, length);
+}
+
 const VALUE = tag(OtlpKeyValue.value, BYTES);
+const ARRAY = tag(AnyValue.array, BYTES);
+const KVLIST = tag(AnyValue.kvlist, BYTES);
 const FILTERED = tag(OtlpExemplar.filteredAttributes, BYTES);
 
 /**
@@ -156,6 +172,7 @@ function shorten(u8: Uint8Array, start: number, end: number): number {
       u8[from + length - 1] &= 0x7f;
       break;
     case BYTES:
+      if (fieldTag === KVLIST || fieldTag === ARRAY) hasLists = true;
       readLength(u8, from, end);
       from = cursor.at;
       length = end - from;
@@ -205,11 +222,53 @@ function findKey(u8: Uint8Array, start: number, end: number): void {
   key.end = cursor.at + length;
 }
 
-/** Orders fields by their keys. */
-function sort(u8: Uint8Array, end: number): number {
+/** Orders the maps in the values of a set's fields. Returns whether they were in another order. */
+function sortMaps(u8: Uint8Array, length: number): boolean {
+  let wasOther = false;
+  for (let at = 0; at < length;) {
+    const t = readTag(u8, at, length);
+    const end = skipField(u8, cursor.at, length, t);
+    if (sortInKeyValue(u8, at, end, 0)) wasOther = true;
+    at = end;
+  }
+  return wasOther;
+}
+
+/** The same in a field KeyValue. */
+function sortInKeyValue(u8: Uint8Array, start: number, end: number, depth: number): boolean {
+  readLength(u8, start + 1, end);
+  const value = readLength(u8, cursor.at + 1, end);
+  if (value === end) return false;
+  readLength(u8, value + 1, end);
+  return sortInValue(u8, cursor.at, end, depth);
+}
+
+/** The same in what is inside of an AnyValue. */
+function sortInValue(u8: Uint8Array, start: number, end: number, depth: number): boolean {
+  if (start === end) return false;
+  const kind = readTag(u8, start, end);
+  if (kind !== KVLIST && kind !== ARRAY) return false;
+  if (depth > MAX_DEPTH) throw TOO_DEEP;
+  const stop = readLength(u8, cursor.at, end);
+  const first = cursor.at;
+  let wasOther = false;
+  for (let at = first; at < stop;) {
+    const next = readLength(u8, at + 1, stop);
+    const sorted = kind === KVLIST
+      ? sortInKeyValue(u8, at, next, depth + 1)
+      : sortInValue(u8, cursor.at, next, depth + 1);
+    if (sorted) wasOther = true;
+    at = next;
+  }
+  if (kind === KVLIST && sort(u8, first, stop)) wasOther = true;
+  return wasOther;
+}
+
+/** Orders the fields at `start..end` by their keys. Returns whether they were in another order. */
+function sort(u8: Uint8Array, start: number, end: number): boolean {
   let count = 0;
   let isSorted = true;
-  for (let at = 0; at < end; count++) {
+  for (let at = start; at < end; count++) {
     const t = readTag(u8, at, end);
     const stop = skipField(u8, cursor.at, end, t);
     findKey(u8, at, stop);
@@ -221,16 +280,16 @@ function sort(u8: Uint8Array, end: number): number {
     if (count > 0 && compare(u8, fields[count - 1], field) > 0) isSorted = false;
     at = stop;
   }
-  if (isSorted) return end;
+  if (isSorted) return false;
   const ordered = fields.slice(0, count).sort((a, b) => compare(u8, a, b));
-  // Behind what is there, and back.
-  let to = end;
-  for (const { start, end: stop } of ordered) {
-    u8.copyWithin(to, start, stop);
-    to += stop - start;
+  // Behind the set, and back.
+  let to = MAX_SET_BYTES;
+  for (const { start: from, end: stop } of ordered) {
+    u8.copyWithin(to, from, stop);
+    to += stop - from;
   }
-  u8.copyWithin(0, end, to);
-  return end;
+  u8.copyWithin(start, MAX_SET_BYTES, to);
+  return true;
 }
 
 /** Compares keys byte by byte. */
