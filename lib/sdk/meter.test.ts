@@ -988,6 +988,32 @@ describe("observable instruments", () => {
     assert.ok(file.measurements().every(({ spanContext }) => spanContext === undefined));
   });
 
+  it("write the last value of attributes that are written the same", async () => {
+    class Own {}
+    const pairs: [unknown, unknown][] = [
+      [{ n: { x: 1, y: [{ a: 1, b: 2 }] } }, { n: { y: [{ b: 2, a: 1 }], x: 1 } }],
+      [{ k: 1 }, { k: 1, b: () => 1, d: new Date(0), "": 1, s: Symbol(), o: new Own(), m: [Own] }],
+      [{ k: 2 }, { k: 2n, big: 2n ** 64n, f: new Float32Array(1), u: undefined }],
+      [{ n: { x: 1 } }, { n: { u: undefined, "": 2, x: 1 } }],
+      [{ l: [null, 0] }, { l: [undefined, -0] }],
+    ];
+    // What is written otherwise is another set.
+    const apart: unknown[] = [{ b: new Uint8Array([1]) }, { b: { 0: 1 } }, { b: [1] }, {
+      b: ["1"],
+    }];
+    const file = await recorded(async (meter, sdk) => {
+      meter.createObservableCounter("c").addCallback((result) => {
+        for (const [one, other] of pairs) {
+          result.observe(9, one as Attributes);
+          result.observe(1, other as Attributes);
+        }
+        for (const each of apart) result.observe(5, each as Attributes);
+      });
+      await sdk.meterProvider!.collect();
+    });
+    assert.deepEqual(valuesOf(file), [1, 1, 1, 1, 1, 5, 5, 5, 5]);
+  });
+
   it("write once what several callbacks observe for the same attributes", async () => {
     const file = await recorded(async (meter, sdk) => {
       const single = meter.createObservableCounter("single");

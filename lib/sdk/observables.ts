@@ -149,19 +149,49 @@ function isIncremental({ definition }: Stream): boolean {
 
 const FIRST_OBSERVABLE = INSTRUMENT_OBSERVABLE_COUNTER;
 
-/** A text that is the same for attributes with the same content in any order. */
+/**
+ * A text that is the same for attributes with the same content in any order. What is not written of
+ * them (lib/record/value.ts) tells nothing apart.
+ */
 function keyOf(attributes: MetricAttributes): string {
-  const keys = Object.keys(attributes).filter((key) => attributes[key] !== undefined).sort();
-  return JSON.stringify(keys.map((key) => [key, described(attributes[key])]));
+  const pairs = pairsOf(attributes).map(([key, value]) => [key, described(value)]);
+  return JSON.stringify(pairs.filter(([, value]) => value !== undefined));
 }
 
-/** JSON has no bigints, and makes null of NaN: numbers become maps, and maps lists of their fields. */
+/** In one order. */
+function pairsOf(map: object): [string, unknown][] {
+  return Object.entries(map).filter(([key, value]) => key !== "" && value !== undefined)
+    .sort(([a], [b]) => a < b ? -1 : 1);
+}
+
+/**
+ * What JSON tells apart as the value's encoding does: each type but texts, booleans and arrays is a map
+ * of its own. Undefined for what is not written.
+ */
 function described(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(described);
-  if (typeof value === "bigint" || typeof value === "number") return { [typeof value]: `${value}` };
-  return typeof value === "object" && value !== null
-    ? { map: Object.entries(value).map(([key, inner]) => [key, described(inner)]) }
-    : value;
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return value;
+    case "number":
+      return { [Number.isSafeInteger(value) ? "int" : "double"]: `${value}` };
+    case "bigint":
+      return BigInt.asIntN(64, value) === value ? { int: `${value}` } : undefined;
+    case "object":
+      break;
+    default:
+      return undefined;
+  }
+  if (value === null) return null;
+  if (value instanceof Uint8Array) return { bytes: [...value] };
+  if (Array.isArray(value)) {
+    const list = Array.from(value, (each) => described(each ?? null));
+    return list.includes(undefined) ? undefined : list;
+  }
+  const { constructor } = value;
+  if (constructor !== Object && constructor !== undefined) return undefined;
+  const map = pairsOf(value).map(([key, inner]) => [key, described(inner)]);
+  return map.some(([, inner]) => inner === undefined) ? undefined : { map };
 }
 
 /** One callback with the instruments it may observe. */
