@@ -121,6 +121,9 @@ describe("a segment with random damage", () => {
         first.put("traces", Buffer.from(body), 1, { mark: Buffer.from("m") });
         ends.push(size += HEADER_BYTES + 1 + body.length);
       }
+      // Some were delivered, in order: they may come again, where it can't be said that they were.
+      const delivered = random.below(bodies.length);
+      for (let i = 0; i < delivered; i++) first.acknowledge(first.next("traces")!.id);
       first.close();
       const path = join(dir, "traces", readdirSync(join(dir, "traces"))[0]);
       let content: Buffer = readFileSync(path);
@@ -145,6 +148,12 @@ describe("a segment with random damage", () => {
       } else if (kind === 1) {
         content = Buffer.concat([content.subarray(0, at), content.subarray(at + length)]);
         for (let i = at; i < at + length; i++) touch(i);
+        // Where as much is gone as a record has, the others may look as if that was nothing.
+        const starts = [PROGRESS_BYTES, ...ends];
+        const next = starts[delivered];
+        if (at < next && ends.some((end, i) => end - starts[i] === length)) {
+          for (let i = next; i < next + length; i++) touch(i);
+        }
       } else if (kind === 2) {
         content = Buffer.concat([
           content.subarray(0, at),
@@ -160,12 +169,12 @@ describe("a segment with random damage", () => {
       writeFileSync(path, content);
       const second = openSpool(dir, { sync: "none" });
       const found = drain(second);
-      const message = `seed ${seed}, turn ${turn}, kind ${kind}`;
+      const message = `seed ${seed}, turn ${turn}, kind ${kind}, ${delivered} delivered`;
       // One that was hit may still be whole: where it says that it was not acknowledged.
       let place = 0;
       bodies.forEach((body, i) => {
         if (found[place] === body) place++;
-        else assert.ok(hit.has(i), `${message}: record ${i} of ${[...hit]}`);
+        else assert.ok(i < delivered || hit.has(i), `${message}: record ${i} of ${[...hit]}`);
       });
       assert.equal(place, found.length, message);
       assert.equal(second.counts.traces.waiting.requests, 0, message);

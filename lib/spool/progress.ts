@@ -9,7 +9,8 @@
  *
  * All of it little-endian; zeros in a segment of which nothing was delivered. It is written in one place
  * again and again, where the state of each record is in a page of its own, which the system would have to
- * bring to the disk once more.
+ * bring to the disk once more. Behind damage it does not count, since there may be other records by now: those
+ * say of themselves whether they were delivered.
  *
  * @module
  */

@@ -64,6 +64,8 @@ export interface Segment {
   mark: Uint8Array | null;
   /** Places in it where no record could be read. */
   damaged: number;
+  /** It is damaged: where a record is does not say which one it is. */
+  isShifted: boolean;
   /** Its name is on the disk. */
   isListed: boolean;
   /** Its last sync failed. */
@@ -99,6 +101,7 @@ export function newSegment(path: string, number: number, salt: number, claimTo =
     shift: 0,
     mark: null,
     damaged: 0,
+    isShifted: false,
     isListed: false,
     isUnsynced: false,
     isPassedOver: false,
@@ -211,13 +214,14 @@ const acknowledged = Uint8Array.of(ACKNOWLEDGED);
 
 /**
  * Notes in the file that a record need not be delivered any more, while it still counts as running; false when
- * that fails. After the last one that runs, all that were handed out need not.
+ * that fails. After the last one that runs, all that were handed out need not: that is noted instead, unless
+ * there is damage, behind which it would not count.
  */
 export function acknowledge(segment: Segment, at: number): boolean {
   const isReading = segment.fd >= 0;
   try {
     openFile(segment);
-    if (segment.running === 1) {
+    if (segment.running === 1 && !segment.isShifted) {
       const progress = progressBytes(segment.readAt, segment.salt);
       writeAll(segment.fd, progress, PROGRESS_BYTES, 0);
     } else writeAll(segment.fd, acknowledged, 1, at + STATE_AT);
@@ -488,6 +492,7 @@ export function scan(
     if (step === undefined) break;
     if (step.header === null) {
       isBehindDamage = true;
+      shift(segment, at);
       at += step.skipped;
       continue;
     }
@@ -498,6 +503,7 @@ export function scan(
       bad++;
       badItems += header.items;
       at = after(reader, segment, { ...step, header }, true);
+      shift(segment, at);
       continue;
     }
     segment.waiting += bad;
@@ -517,8 +523,9 @@ export function scan(
       );
     }
     at = after(reader, segment, { ...step, header }, verify && body === null);
-    isBehindDamage ||= at !== step.at + header.bytes;
     last = step.at + header.bytes;
+    isBehindDamage ||= at !== last;
+    if (at !== last || (verify && body === null)) shift(segment, at);
   }
   const place = load(reader, segment, last, HEADER_BYTES);
   const { bytes, length } = reader.chunk;
@@ -526,4 +533,12 @@ export function scan(
   segment.end = last;
   segment.readAt = Math.min(segment.readAt, last);
   return { isTorn: tail.some((byte) => byte !== 0), isDamaged };
+}
+
+/** From here on, records may be others than were there when it was noted how far it is delivered. */
+function shift(segment: Segment, at: number): void {
+  // Zeros that were claimed: no record follows.
+  if (at === segment.end) return;
+  segment.isShifted = true;
+  segment.readAt = Math.min(segment.readAt, at);
 }

@@ -786,6 +786,37 @@ describe("damage", () => {
     spool.close();
   });
 
+  it("of what was delivered costs nothing of what was not, wherever that is now", () => {
+    for (const change of [-3, 3, -(HEADER_BYTES + 7)]) {
+      const dir = folder();
+      const first = openSpool(dir);
+      put(first, "1 goes", "2 goes", "3 stay", "4 stay");
+      for (let i = 0; i < 2; i++) first.acknowledge(first.next("traces")!.id);
+      first.close();
+      const path = join(dir, "traces", files(dir)[0]);
+      const content = readFileSync(path);
+      const at = PROGRESS_BYTES + HEADER_BYTES + 2;
+      const behind = content.subarray(at + Math.max(0, -change));
+      const added = Buffer.alloc(Math.max(0, change));
+      writeFileSync(path, Buffer.concat([content.subarray(0, at), added, behind]));
+      // What is delivered behind the damage is so for whoever comes next.
+      for (const expected of ["3 stay", "4 stay"]) {
+        const spool = openSpool(dir);
+        let stored = spool.next("traces")!;
+        if (text(stored.body) === "2 goes") {
+          spool.acknowledge(stored.id);
+          stored = spool.next("traces")!;
+        }
+        assert.equal(text(stored.body), expected, `change ${change}`);
+        spool.acknowledge(stored.id);
+        spool.close();
+      }
+      const last = openSpool(dir);
+      assert.deepEqual(drain(last), []);
+      last.close();
+    }
+  });
+
   it("takes nothing inside of a message for a record", () => {
     const source = folder();
     const inner = readFileSync(abandon(source, {}, "hidden"));
