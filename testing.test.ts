@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import process from "node:process";
 import { after, describe, it } from "node:test";
 import { logs, metrics, SpanKind, SpanStatusCode, trace, ValueType } from "@opentelemetry/api";
-import { startTesting } from "./testing.ts";
+import { startTesting, type TestingOptions } from "./testing.ts";
 import { commandLineOf, ownRuntime } from "./tests/support/runtimes.ts";
 import { ROOT } from "./tools/runtimes.ts";
 
@@ -128,6 +128,18 @@ describe("startTesting", () => {
     assert.equal(telemetry.spans().at(-1)!.name, "open");
     assert.ok(paths.size > 3, `${paths.size} files`);
     assert.equal(existsSync(directory), false);
+  });
+
+  it("has a directory of its own, whatever it is given", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "otlp-mmap-given-"));
+    try {
+      const file = join(directory, "given.otlp");
+      await using telemetry = startTesting({ file, directory } as TestingOptions);
+      assert.notEqual(dirname(telemetry.sdk.path!), directory);
+      assert.equal(existsSync(directory), true);
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
   });
 
   it("says what to do about what was lost", async () => {

@@ -177,15 +177,15 @@ const AGGREGATION = {
  */
 export function startTesting(options: TestingOptions = {}): Telemetry {
   const directory = mkdtempSync(join(tmpdir(), "otlp-mmap-testing-"));
+  let sdk: Sdk | undefined;
   try {
-    const sdk = start({ env: {}, sizes: SIZES, ...options, directory });
-    if (!sdk.recording) {
-      // Nobody else has it, to make it give context and propagators back.
-      void sdk.shutdown();
-      throw new Error(`nothing can be recorded: ${sdk.reason}`);
-    }
+    // What is in the directory of the file is removed, so it is never one that was given.
+    sdk = start({ env: {}, sizes: SIZES, ...options, file: undefined, directory });
+    if (!sdk.recording) throw new Error(`nothing can be recorded: ${sdk.reason}`);
     return new Telemetry(sdk);
   } catch (error) {
+    // Nobody else has it, to make it give the API's globals back.
+    void sdk?.shutdown();
     rmSync(directory, { recursive: true, force: true });
     throw error;
   }
