@@ -47,6 +47,8 @@ export class MeterProvider implements ApiProvider {
   private readonly intervalMs: number;
   private readonly timeoutMs: number;
   private timer: ReturnType<typeof setInterval> | null = null;
+  /** Collections whose callbacks have not all answered. */
+  private readonly underWay = new Set<Promise<unknown>>();
 
   constructor(settings: MeterProviderSettings) {
     const { recorder, temporality, histograms, exemplars, views, activeContext } = settings;
@@ -83,7 +85,16 @@ export class MeterProvider implements ApiProvider {
    * ms, and within the time that they may take at all. The process stays alive for them unless
    * `isAside`.
    */
-  async collect(timeout: number = this.timeoutMs, isAside = false): Promise<void> {
+  collect(timeout: number = this.timeoutMs, isAside = false): Promise<void> {
+    return this.collectBeside([], timeout, isAside);
+  }
+
+  /** Also waits for `others`, not longer than for its own callbacks. */
+  private async collectBeside(
+    others: readonly Promise<unknown>[],
+    timeout: number,
+    isAside = false,
+  ): Promise<void> {
     if (this.settings.isShutDown) return;
     const callbacks = this.callbacks();
     if (callbacks.length === 0) return;
@@ -94,7 +105,13 @@ export class MeterProvider implements ApiProvider {
       timer = setTimeout(resolve, limit);
       if (isAside) timer.unref();
     });
-    await ask(callbacks, deadline);
+    const { promise: answered, resolve } = Promise.withResolvers<unknown>();
+    // There before the callbacks run, which may shut down.
+    this.underWay.add(answered);
+    resolve(ask(callbacks, deadline));
+    await answered;
+    if (others.length > 0) await Promise.race([Promise.all(others), deadline]);
+    this.underWay.delete(answered);
     clearTimeout(timer);
   }
 
@@ -114,7 +131,9 @@ export class MeterProvider implements ApiProvider {
 
   private async end(): Promise<void> {
     // A callback that never answers must not keep the program from ending.
-    await this.collect(this.timeoutMs === Infinity ? this.intervalMs : this.timeoutMs);
+    const limit = this.timeoutMs === Infinity ? this.intervalMs : this.timeoutMs;
+    // Callbacks that have not answered are not asked again: what they were asked before counts.
+    await this.collectBeside([...this.underWay], limit);
     this.settings.isShutDown = true;
     if (this.timer !== null) clearInterval(this.timer);
     process.removeListener("uncaughtExceptionMonitor", this.observeNow);

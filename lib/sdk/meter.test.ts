@@ -1353,6 +1353,34 @@ describe("observable instruments", () => {
     }
   });
 
+  it("that are under way at shutdown are waited for, whoever shuts down", async () => {
+    for (const who of ["program", "callback"]) {
+      const sdk = start({ env: {}, file: join(directory, `${++files}.otlp`) });
+      const path = sdk.path!;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      let asked = 0;
+      const meter = metrics.getMeter("m");
+      meter.createObservableGauge("slow").addCallback(async (result) => {
+        asked++;
+        await promise;
+        result.observe(1);
+      });
+      meter.createObservableGauge("quick").addCallback(async (result) => {
+        if (who === "callback") await sdk.shutdown();
+        result.observe(1);
+      });
+      const collected = sdk.meterProvider!.collect();
+      const ended = sdk.shutdown();
+      setTimeout(resolve, 5);
+      await ended;
+      const raw = new RawFile(path);
+      const names = raw.measurements().map(({ metricRef }) => raw.metric(metricRef).name);
+      assert.ok(names.includes("slow"), `${who}: ${names}`);
+      assert.equal(asked, 1);
+      await collected;
+    }
+  });
+
   it("may have started what shuts down later, which waits as any other does", async () => {
     const sdk = start({ env: {}, file: join(directory, `${++files}.otlp`) });
     const path = sdk.path!;
