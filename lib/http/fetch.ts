@@ -156,9 +156,16 @@ function begin(
 }
 
 function received(settings: HttpSettings, call: Call, response: Response): void {
-  const { status, headers } = response;
-  const header = (name: string): string[] | undefined => headerValues(headers, name);
-  end(call, status, recordResponse(settings, call.span, status, 400, header, false));
+  let status: number | undefined;
+  let errorType: string | undefined;
+  try {
+    status = response.status;
+    const header = (name: string): string[] | undefined => headerValues(response.headers, name);
+    errorType = recordResponse(settings, call.span, status, 400, header, false);
+  } finally {
+    // Also where a stand-in answered with no whole response.
+    end(call, status, errorType);
+  }
 }
 
 function failed(call: Call, error: unknown): void {

@@ -166,4 +166,18 @@ describe("HTTP wrappers", () => {
     assert.equal(await traceFetch((() => response) as unknown as Fetch)("http://host/"), response);
     assert.equal(telemetry.spans().length, 1);
   });
+
+  it("end the span of a stand-in for fetch that answers with no whole response", async () => {
+    await using telemetry = startTesting();
+    const answers: unknown[] = [undefined, null, "text", { ok: true }, { status: 500 }];
+    await told(async () => {
+      for (const [i, answer] of answers.entries()) {
+        const standIn = (() => Promise.resolve(answer)) as unknown as Fetch;
+        const traced = traceFetch(standIn, { captureResponseHeaders: ["a"] });
+        assert.equal(await traced("http://host/"), answer);
+        assert.equal(telemetry.spans().length, i + 1);
+      }
+    });
+    assert.equal(telemetry.spans().at(-1)!.attributes["http.response.status_code"], 500);
+  });
 });
