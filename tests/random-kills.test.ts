@@ -86,9 +86,15 @@ describe("writers and a collector that are killed at random moments", () => {
       }
       dead.push(...living);
       await until("all files are read", () => dead.every(({ isRead }) => isRead));
-      const { code } = await collector.stop();
-      assert.equal(code, 0, collector.text());
-      assert.doesNotMatch(collector.text(), /does not close/);
+      for (let isLeft = true; isLeft;) {
+        const { code } = await collector.stop();
+        const text = collector.text();
+        assert.equal(code, 0, text);
+        assert.doesNotMatch(text, /does not close/);
+        // Where the machine is slow the time to end is over before all is sent: the next one goes on.
+        isLeft = text.includes("are left in the spool");
+        if (isLeft) await (collector = collect()).wrote(/wait in the spool/);
+      }
       tally.take(arrivals.take(backend));
 
       for (const writer of dead) writer.check();

@@ -15,25 +15,24 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { crc32 } from "node:zlib";
+import { shortCrc } from "./short-crc.ts";
 
 /** Bytes before the first record. */
 export const PROGRESS_BYTES = 16;
 
 const bytes = Buffer.alloc(PROGRESS_BYTES);
-const position = bytes.subarray(0, 8);
 
 /** What is to be at the start of the segment, in memory that is used again. */
 export function progressBytes(at: number, salt: number): Buffer {
   bytes.writeDoubleLE(at, 0);
-  bytes.writeUInt32LE(crc32(position, salt), 8);
+  bytes.writeUInt32LE(shortCrc(bytes, 0, 8, salt), 8);
   return bytes;
 }
 
 /** Where the first record is that may have to be delivered, by the first bytes of a segment of `end` bytes. */
 export function readProgress(start: Buffer, end: number, salt: number): number {
   if (start.length < PROGRESS_BYTES) return PROGRESS_BYTES;
-  if (start.readUInt32LE(8) !== crc32(start.subarray(0, 8), salt)) return PROGRESS_BYTES;
+  if (start.readUInt32LE(8) !== shortCrc(start, 0, 8, salt)) return PROGRESS_BYTES;
   const at = start.readDoubleLE(0);
   return at > PROGRESS_BYTES ? Math.min(at, end) : PROGRESS_BYTES;
 }

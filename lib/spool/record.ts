@@ -20,6 +20,7 @@
  */
 import { Buffer } from "node:buffer";
 import { crc32 } from "node:zlib";
+import { shortCrc } from "./short-crc.ts";
 
 /** Bytes of a record before the mark. */
 export const HEADER_BYTES = 32;
@@ -70,16 +71,11 @@ export function writeHeader(
   target.writeUInt32LE(checksum(target, 0, mark.length, salt), 28);
 }
 
-const CHECKED_AT = STATE_AT + 1;
-/** What is checked of a header: to copy it here takes less time than to make a view of it. */
-const checked = new Uint8Array(28 - CHECKED_AT);
-
 /** Bytes 5 to 27 and the mark: where the checksum itself stands counts as the state does, not at all. */
-function checksum(bytes: Buffer, at: number, markBytes: number, salt: number): number {
-  for (let i = 0; i < checked.length; i++) checked[i] = bytes[at + CHECKED_AT + i];
-  const head = crc32(checked, salt);
-  if (markBytes === 0) return head;
-  return crc32(bytes.subarray(at + HEADER_BYTES, at + HEADER_BYTES + markBytes), head);
+function checksum(bytes: Uint8Array, at: number, markBytes: number, salt: number): number {
+  const mark = at + HEADER_BYTES;
+  const head = shortCrc(bytes, at + STATE_AT + 1, at + 28, salt);
+  return shortCrc(bytes, mark, mark + markBytes, head);
 }
 
 /** The header at a place of `bytes` before `end`; null when there is none, or not all of it and its mark. */
