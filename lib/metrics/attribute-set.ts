@@ -107,15 +107,6 @@ export function putAttributeSet(source: Source, fieldTag: number, filter: KeyFil
   set.length = to;
 }
 
-/**
- * Whether maps in a set of our own encoding are in their order: those that earlier versions saved may
- * not be. `set` is another one afterwards. Throws a Rejection for bytes that are no set.
- */
-export function hasSortedMaps(u8: Uint8Array, length: number): boolean {
-  set.bytes.u8.set(u8.subarray(0, length));
-  return !sortMaps(set.bytes.u8, length);
-}
-
 const VALUE = tag(OtlpKeyValue.value, BYTES);
 const ARRAY = tag(AnyValue.array, BYTES);
 const KVLIST = tag(AnyValue.kvlist, BYTES);
@@ -222,50 +213,44 @@ function findKey(u8: Uint8Array, start: number, end: number): void {
   key.end = cursor.at + length;
 }
 
-/** Orders the maps in the values of a set's fields. Returns whether they were in another order. */
-function sortMaps(u8: Uint8Array, length: number): boolean {
-  let wasOther = false;
+/** Orders the maps in the values of a set's fields. */
+function sortMaps(u8: Uint8Array, length: number): void {
   for (let at = 0; at < length;) {
     const t = readTag(u8, at, length);
     const end = skipField(u8, cursor.at, length, t);
-    if (sortInKeyValue(u8, at, end, 0)) wasOther = true;
+    sortInKeyValue(u8, at, end, 0);
     at = end;
   }
-  return wasOther;
 }
 
 /** The same in a field KeyValue. */
-function sortInKeyValue(u8: Uint8Array, start: number, end: number, depth: number): boolean {
+function sortInKeyValue(u8: Uint8Array, start: number, end: number, depth: number): void {
   readLength(u8, start + 1, end);
   const value = readLength(u8, cursor.at + 1, end);
-  if (value === end) return false;
+  if (value === end) return;
   readLength(u8, value + 1, end);
-  return sortInValue(u8, cursor.at, end, depth);
+  sortInValue(u8, cursor.at, end, depth);
 }
 
 /** The same in what is inside of an AnyValue. */
-function sortInValue(u8: Uint8Array, start: number, end: number, depth: number): boolean {
-  if (start === end) return false;
+function sortInValue(u8: Uint8Array, start: number, end: number, depth: number): void {
+  if (start === end) return;
   const kind = readTag(u8, start, end);
-  if (kind !== KVLIST && kind !== ARRAY) return false;
+  if (kind !== KVLIST && kind !== ARRAY) return;
   if (depth > MAX_DEPTH) throw TOO_DEEP;
   const stop = readLength(u8, cursor.at, end);
   const first = cursor.at;
-  let wasOther = false;
   for (let at = first; at < stop;) {
     const next = readLength(u8, at + 1, stop);
-    const sorted = kind === KVLIST
-      ? sortInKeyValue(u8, at, next, depth + 1)
-      : sortInValue(u8, cursor.at, next, depth + 1);
-    if (sorted) wasOther = true;
+    if (kind === KVLIST) sortInKeyValue(u8, at, next, depth + 1);
+    else sortInValue(u8, cursor.at, next, depth + 1);
     at = next;
   }
-  if (kind === KVLIST && sort(u8, first, stop)) wasOther = true;
-  return wasOther;
+  if (kind === KVLIST) sort(u8, first, stop);
 }
 
-/** Orders the fields at `start..end` by their keys. Returns whether they were in another order. */
-function sort(u8: Uint8Array, start: number, end: number): boolean {
+/** Orders the fields at `start..end` by their keys. */
+function sort(u8: Uint8Array, start: number, end: number): void {
   let count = 0;
   let isSorted = true;
   for (let at = start; at < end; count++) {
@@ -280,7 +265,7 @@ function sort(u8: Uint8Array, start: number, end: number): boolean {
     if (count > 0 && compare(u8, fields[count - 1], field) > 0) isSorted = false;
     at = stop;
   }
-  if (isSorted) return false;
+  if (isSorted) return;
   const ordered = fields.slice(0, count).sort((a, b) => compare(u8, a, b));
   // Behind the set, and back.
   let to = MAX_SET_BYTES;
@@ -289,7 +274,6 @@ function sort(u8: Uint8Array, start: number, end: number): boolean {
     to += stop - from;
   }
   u8.copyWithin(start, MAX_SET_BYTES, to);
-  return true;
 }
 
 /** Compares keys byte by byte. */

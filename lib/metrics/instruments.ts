@@ -256,29 +256,6 @@ export class Instruments {
     }
   }
 
-  /** Begins instruments anew that have one of these streams: the next collection is their last. */
-  renew(streams: ReadonlySet<number>): void {
-    for (const process of this.processes.values()) {
-      for (const [key, instrument] of process.instruments) {
-        if (!instrument.streams.some((index) => streams.has(index))) continue;
-        for (const index of instrument.streams) this.ending.add(index);
-        this.leave(process, key, instrument);
-        process.renewed.add(key);
-      }
-    }
-  }
-
-  private leave(process: ProcessMetrics, key: string, { streams }: Instrument): void {
-    process.instruments.delete(key);
-    process.length -= key.length;
-    const { scope, created, said } = partsOf(key);
-    if (created === TOLD) return;
-    const observed = `${scope} ${said}`;
-    const others = process.observed.get(observed)!.filter((each) => each.streams !== streams);
-    if (others.length > 0) process.observed.set(observed, others);
-    else process.observed.delete(observed);
-  }
-
   /** The streams that views and options make of an instrument. */
   private streamsOf(
     definition: Definition,

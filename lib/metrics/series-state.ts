@@ -5,10 +5,9 @@
  * @module
  */
 import { createBytes } from "../record/bytes.ts";
-import { Rejection } from "../record/wire.ts";
 import type { StateReader, StateWriter } from "../state/bytes.ts";
 import type { Accumulator } from "./accumulate.ts";
-import { hasSortedMaps, MAX_SET_BYTES } from "./attribute-set.ts";
+import { MAX_SET_BYTES } from "./attribute-set.ts";
 import { chunkOf, offsetOf } from "./blocks.ts";
 import {
   ATTRIBUTE_BYTES,
@@ -120,17 +119,14 @@ function placeOf(words: Int32Array, { first, overflow }: Stream): number {
  * Gives these streams, which have none, the series that were saved.
  *
  * @param indexes The streams' indexes.
- * @returns The indexes of streams with series that are not found again: earlier versions did not order
- * the maps in their attributes.
  */
 export function restoreSeries(
   from: StateReader,
   accumulator: Accumulator,
   streams: readonly Stream[],
   indexes: readonly number[],
-): Set<number> {
+): void {
   const { series, exponentials, exemplars } = accumulator;
-  const lost = new Set<number>();
   const counts: number[] = [];
   const overflows: number[] = [];
   let count = 0;
@@ -154,7 +150,6 @@ export function restoreSeries(
       if (!(bytes >= 0 && bytes <= MAX_SET_BYTES)) from.fail(`attributes of ${bytes} bytes`);
       const end = wordsOf(bytes);
       for (let word = 0; word < end; word++) setWords[word] = attributes[attributesAt++];
-      if (!lost.has(indexes[i]) && !isFindable(from, set.u8, bytes)) lost.add(indexes[i]);
       const one = series.add(indexes[i], set, bytes, hashOf(indexes[i], set.u8, bytes));
       accumulator.append(stream, one);
       if (place === overflows[i]) stream.overflow = one;
@@ -196,16 +191,6 @@ export function restoreSeries(
     }
   }
   exemplars.randomState = from.word();
-  return lost;
-}
-
-function isFindable(from: StateReader, set: Uint8Array, bytes: number): boolean {
-  try {
-    return hasSortedMaps(set, bytes);
-  } catch (error) {
-    if (!(error instanceof Rejection)) throw error;
-    return from.fail("attributes that are none");
-  }
 }
 
 function wordsOf(bytes: number): number {

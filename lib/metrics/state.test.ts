@@ -448,63 +448,6 @@ describe("a saved aggregator", () => {
     assert.equal(after.aggregator.series, 1);
   });
 
-  it("exports once what earlier versions saved of maps in another order, and begins it anew", () => {
-    const before = new Side(AGGREGATION);
-    const process = before.addProcess();
-    const builder = new FileBuilder({ slots: 1 });
-    const scope = builder.simpleScope("s");
-    const [c, o, other] = [
-      COUNTER,
-      { ...COUNTER, name: "o", instrument: Instrument.OBSERVABLE_COUNTER },
-      { ...COUNTER, name: "other" },
-    ].map((definition) => {
-      const message = create(MetricRefSchema, { ...definition, instrumentationScopeRef: scope });
-      return builder.entry(toBinary(MetricRefSchema, message));
-    });
-    const file = { number: 1, process, wasMeasured: false, builder, metrics: [] };
-    before.addSource(file);
-    let now = T;
-    const measure = (side: Side, metricRef: bigint, value: bigint, pairs: [string, number][]) => {
-      const values = pairs.map(([key, each]) => ({
-        keyRef: builder.string(key),
-        value: int(each),
-      }));
-      const map: Value = { value: { case: "kvlistValue", value: { values } } };
-      const attributes = [{ keyRef: builder.string("m"), value: map }];
-      const timeUnixNano = ++now;
-      const init = { metricRef, timeUnixNano, value: { case: "asLong", value }, attributes };
-      const record = create(MeasurementSchema, init as MeasurementInit);
-      side.take(file, toBinary(MeasurementSchema, record));
-    };
-    for (const ref of [c, o]) measure(before, ref, 1n, [["x", 1], ["y", 2]]);
-    for (const chunk of before.aggregator["accumulator"].series.attributes.chunks) {
-      const u8 = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-      for (const [i, byte] of u8.entries()) {
-        if (byte === 0x78 || byte === 0x79) u8[i] = byte ^ 1;
-      }
-    }
-    measure(before, other, 1n, [["x", 2], ["y", 1]]);
-    // Saved again, it is another state.
-    const after = new Side({ ...AGGREGATION });
-    after.restore([file], before);
-    for (const ref of [c, o, other]) measure(after, ref, 4n, [["x", 2], ["y", 1]]);
-    const values = (): string[] =>
-      pointsIn(after, process, now += 10n).map((each) =>
-        each.replace(/ m=\S+ \S+\]| until \S+/g, "")
-      );
-    assert.deepEqual(values(), [
-      `c ${T + 1n} 1`,
-      `o ${T} 1`,
-      // Its maps were in order.
-      `other ${T + 3n} 5`,
-      `c ${T + 4n} 4`,
-      `o ${T + 5n} 4`,
-    ]);
-    measure(after, c, 8n, [["y", 1], ["x", 2]]);
-    assert.deepEqual(values().sort(), [`c ${T + 4n} 12`, `other ${T + 3n} 5`]);
-    assert.equal(after.aggregator.series, 3);
-  });
-
   it("has nothing when nothing was there", () => {
     const side = new Side(AGGREGATION);
     side.restore([], new Side(AGGREGATION));

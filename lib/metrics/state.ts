@@ -8,8 +8,7 @@
  *
  * Views and options are those of the new aggregator. An instrument of which they make the same
  * streams goes on, with the limit they say now; of one of which they make others, the next collection
- * has all points for the last time, and what is measured from then on starts anew. So it is with one
- * that has series of an earlier version with maps in an order they don't have any more.
+ * has all points for the last time, and what is measured from then on starts anew.
  *
  * @module
  */
@@ -115,9 +114,8 @@ export function restoreAggregator(
     }
   }
   instruments.numbers.restore(saved.length, Int32Array.from(free));
-  const lost = restoreSeries(from, accumulator, streams, indexes);
+  restoreSeries(from, accumulator, streams, indexes);
   from.end();
-  if (lost.size > 0) instruments.renew(lost);
   return { measurements, overflowed, dropped, points };
 }
 
