@@ -25,4 +25,5 @@ export {
   userTempDirectory,
 } from "./process.ts";
 export { onRejection } from "./rejections.ts";
+export { writeStdout } from "./stdout.ts";
 export { threadNumber } from "./thread.ts";

@@ -6,7 +6,7 @@
 import process from "node:process";
 import { fromBinary } from "@bufbuild/protobuf";
 import { type Command, InvalidArgumentError } from "commander";
-import { userTempDirectory } from "../../ffi/mod.ts";
+import { userTempDirectory, writeStdout } from "../../ffi/mod.ts";
 import { DEFAULT_LIMITS } from "../../lib/otlp/assemble.ts";
 import type { Signal } from "../../lib/otlp/request.ts";
 import {
@@ -60,6 +60,8 @@ const SCAN_MS = 300;
 const OWNER_MS = 500;
 const BUSY_SLEEP_MS = 5;
 const IDLE_SLEEP_MS = 60;
+/** What is written already gets so long after a signal. */
+const LAST_LINES_MS = 5000;
 const DEFAULT_METRICS_MS = 10_000;
 
 const helpText = `
@@ -205,6 +207,12 @@ function createFormat(
   return (signal, body) => formats[signal](body);
 }
 
+/** Ends a program whose lines nobody takes. */
+function giveUp(): void {
+  log("warn", `not all lines are written: nobody read them for ${LAST_LINES_MS / 1000} s`);
+  process.exit(1);
+}
+
 async function run(
   paths: readonly string[],
   flags: Flags,
@@ -215,6 +223,7 @@ async function run(
   let stopping = false;
   let wake = (): void => {};
   const stop = (): void => {
+    if (!stopping) setTimeout(giveUp, LAST_LINES_MS).unref();
     stopping = true;
     wake();
   };
@@ -224,7 +233,12 @@ async function run(
   const print = (text: string): Promise<void> =>
     new Promise((resolve) => {
       if (text === "") resolve();
-      else process.stdout.write(text, () => resolve());
+      else {
+        writeStdout(text, (error) => {
+          if (error) stop();
+          resolve();
+        });
+      }
     });
 
   const style = { color: wantsColor(process.stdout.isTTY, process.env) };

@@ -4,6 +4,7 @@
  * @module
  */
 import process from "node:process";
+import { writeStdout } from "../../ffi/mod.ts";
 import type { Signal } from "../../lib/otlp/request.ts";
 import { createConnector } from "../send/connect.ts";
 import type { Destination } from "../options/destinations.ts";
@@ -83,7 +84,11 @@ function createRefusal(signal: Signal): Sink {
 export function createPrinters(): Record<Signal, Sink> {
   const style = { color: wantsColor(process.stdout.isTTY, process.env) };
   return forEachSignal((signal) =>
-    createTextSink(signal, process.stdout, (which, body) => formatRequest(which, body, style))
+    createTextSink(
+      signal,
+      { write: writeStdout },
+      (which, body) => formatRequest(which, body, style),
+    )
   );
 }
 

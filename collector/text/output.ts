@@ -5,6 +5,7 @@
  */
 import { closeSync, openSync, unlinkSync, writeSync } from "node:fs";
 import process from "node:process";
+import { writeStdout } from "../../ffi/mod.ts";
 import type { TextStream } from "../delivery/sinks.ts";
 import { log } from "./log.ts";
 import { firstLine, printable, whyNotRead } from "./text.ts";
@@ -29,19 +30,13 @@ export function openOutput(path: string | undefined): Output {
     let failure: Error | null | undefined;
     return {
       write(text, done): void {
-        // Deno answers nothing behind a write that failed.
         if (failure) return done(failure);
         const end = (error?: Error | null): void => {
           failure ??= error;
           said(error);
           done(error);
         };
-        try {
-          process.stdout.write(text, end);
-        } catch (error) {
-          // Deno, of a file.
-          end(error as Error);
-        }
+        writeStdout(text, end);
       },
       close: () => {},
     };
