@@ -6,6 +6,7 @@
  */
 import { type FileSizes, planFile, type RingSize } from "../file/write.ts";
 import { RING_NAMES } from "../format/layout.ts";
+import { givenAs } from "./given.ts";
 
 type RingName = (typeof RING_NAMES)[number];
 
@@ -69,10 +70,14 @@ export function readSizes(
 }
 
 /** Sizes of the program over those of the environment. */
-export function mergeSizes(own: FileSizes, env: FileSizes): FileSizes {
+export function mergeSizes(
+  own: FileSizes,
+  env: FileSizes,
+  warn: (message: string) => void,
+): FileSizes {
   const merged: FileSizes = { ...env, ...own };
   for (const ring of RING_NAMES) {
-    if (own[ring] !== undefined) merged[ring] = { ...env[ring], ...own[ring] };
+    merged[ring] = { ...env[ring], ...givenAs(`sizes.${ring}`, own[ring], "an object", warn) };
   }
   return merged;
 }

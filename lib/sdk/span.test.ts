@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import process from "node:process";
 import { after, describe, it } from "node:test";
 import {
   context,
@@ -853,6 +854,54 @@ describe("the SDK", () => {
       await both.shutdown();
       assert.equal(dirname(both.path!), place);
       assert.deepEqual(readdirSync("."), before);
+    });
+
+    it("says once which options are of another kind, and starts without them", async () => {
+      const place = mkdtempSync(join(directory, "kinds-"));
+      const env = { OTLP_MMAP_DIR: place };
+      const cases: [option: string, make: (given: unknown) => unknown, odd: unknown[]][] = [
+        ["env", (env) => ({ env, directory: place }), [5, "x", () => {}, ["A=b"]]],
+        ["resource", (resource) => ({ resource }), [5, "service.name=a", ["a"], () => {}]],
+        ["resourceSchemaUrl", (resourceSchemaUrl) => ({ resourceSchemaUrl }), [5, ["x"], {}]],
+        ["resourceDetectors", (resourceDetectors) => ({ resourceDetectors }), [5, "host", {}]],
+        ["sampler", (sampler) => ({ sampler }), [0.5, "always_on", []]],
+        ["idGenerator", (idGenerator) => ({ idGenerator }), [5, "random"]],
+        ["limits", (limits) => ({ limits }), [5, "many", [128]]],
+        ["sizes", (sizes) => ({ sizes }), [5, "large", [1, 2, 3], Symbol("s")]],
+        ["sizes.spans", (spans) => ({ sizes: { spans } }), [1024, "large"]],
+        ["onStart", (onStart) => ({ onStart }), [5, {}]],
+        ["metrics", (metrics) => ({ metrics }), [true, "delta"]],
+        ["logs", (logs) => ({ logs }), [false, "warn"]],
+        ["logs.limits", (limits) => ({ logs: { limits } }), [5]],
+        ["logs.onEmit", (onEmit) => ({ logs: { onEmit } }), [5, {}]],
+        ["", (given) => given, [5, "app.otlp", []]],
+      ];
+      const variable = process.env.OTLP_MMAP_DIR;
+      process.env.OTLP_MMAP_DIR = place;
+      try {
+        for (const [option, make, odd] of cases) {
+          for (const given of [...odd, null, undefined]) {
+            let sdk!: Sdk;
+            const made = make(given) as StartOptions;
+            const lines = warnings(() => {
+              sdk = start(option === "" ? made : { env, ...made });
+              trace.getTracer("t").startSpan("s").end();
+            });
+            const said = `${option}: ${lines.join("\n")}`;
+            assert.equal(sdk.recording, true, `${option}: ${sdk.reason}`);
+            assert.equal(new RawFile(sdk.path!).spanEvents().length > 0, true, option);
+            await sdk.shutdown();
+            const isSaid = given !== null && given !== undefined;
+            assert.equal(lines.length, isSaid ? 1 : 0, said);
+            if (!isSaid) continue;
+            assert.ok(lines[0].startsWith(option === "" ? "start(" : `start({ ${option}: `), said);
+            assert.match(lines[0], /: not (?:an object|a list|a function|text).*; ignored$/, said);
+          }
+        }
+      } finally {
+        if (variable === undefined) delete process.env.OTLP_MMAP_DIR;
+        else process.env.OTLP_MMAP_DIR = variable;
+      }
     });
 
     it("after one that failed keeps the context of what is under way", async () => {

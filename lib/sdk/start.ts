@@ -34,6 +34,7 @@ import {
 import { choiceOf, DURABILITIES, OVERFLOWS, whyNotPower } from "./durability.ts";
 import { endOnce } from "./end-once.ts";
 import { endInOrder } from "./exit.ts";
+import { givenAs } from "./given.ts";
 import {
   type ContextGlobals,
   isProvided,
@@ -174,7 +175,7 @@ export function start(options: StartOptions = {}): Sdk {
     );
   }
   try {
-    return startUnguarded(options ?? {});
+    return startUnguarded(options);
   } catch (error) {
     return notRecording(`telemetry is off: ${explainDenied(error)}`);
   }
@@ -185,15 +186,19 @@ let running: Sdk | null = null;
 /** What a start that records nothing has of the API's globals; the next one takes it over. */
 let idle: ContextGlobals = { manager: null, propagator: null };
 
-function startUnguarded(options: StartOptions): Sdk {
-  const env = readEnvironment(options.env ?? process.env);
+function startUnguarded(given: StartOptions): Sdk {
+  // Said once it is known how much is to be said.
+  const warnings: string[] = [];
+  const collect = (message: string): void => void warnings.push(message);
+  const options = givenAs("", given, "an object", collect) ?? {};
+  const env = readEnvironment(givenAs("env", options.env, "an object", collect) ?? process.env);
   if (env.logLevel !== undefined) {
     diag.setLogger(new DiagConsoleLogger(), {
       logLevel: env.logLevel,
       suppressOverrideMessage: true,
     });
   }
-  for (const warning of env.warnings) diag.warn(warning);
+  for (const warning of [...warnings, ...env.warnings]) diag.warn(warning);
 
   const globals = registerContext(propagatorOf(options, env), idle);
   try {
@@ -228,17 +233,28 @@ function startRecording(
     );
   }
 
+  const warn = (message: string): void => diag.warn(message);
   const resource = buildResource({
     env,
-    attributes: options.resource,
-    schemaUrl: options.resourceSchemaUrl,
-    detectors: options.resourceDetectors,
+    attributes: givenAs("resource", options.resource, "an object", warn),
+    schemaUrl: givenAs("resourceSchemaUrl", options.resourceSchemaUrl, "text", warn),
+    detectors: givenAs("resourceDetectors", options.resourceDetectors, "a list", warn),
   });
-  const spanLimits = resolveSpanLimits(options.limits, env.limits);
-  const logLimits = resolveLogLimits(options.logs?.limits, env.logLimits);
+  const limits = givenAs("limits", options.limits, "an object", warn);
+  const metricOptions = givenAs("metrics", options.metrics, "an object", warn);
+  const logOptions = givenAs("logs", options.logs, "an object", warn);
+  const spanLimits = resolveSpanLimits(limits, env.limits);
+  const logLimits = resolveLogLimits(
+    givenAs("logs.limits", logOptions?.limits, "an object", warn),
+    env.logLimits,
+  );
   const warnings = [...resource.warnings, ...spanLimits.warnings, ...logLimits.warnings];
   for (const warning of warnings) diag.warn(warning);
-  const sizes = mergeSizes(options.sizes ?? {}, env.sizes);
+  const sizes = mergeSizes(
+    givenAs("sizes", options.sizes, "an object", warn) ?? {},
+    env.sizes,
+    warn,
+  );
   const file = pathOf("file", options.file);
   const directory = pathOf("directory", options.directory);
   const place = {
@@ -246,18 +262,20 @@ function startRecording(
     directory: directory ?? env.directory,
   };
   const settings = { sizes, ...guaranteesOf(options, env, place) };
-  const warn = (message: string): void => diag.warn(message);
   const tracing = env.traces && {
-    sampler: compileSampler(options.sampler ?? env.sampler),
+    sampler: compileSampler(
+      givenAs("sampler", options.sampler, "an object with methods", warn) ?? env.sampler,
+    ),
     limits: spanLimits.limits,
-    idGenerator: options.idGenerator ?? null,
-    onStart: options.onStart ?? null,
+    idGenerator: givenAs("idGenerator", options.idGenerator, "an object with methods", warn) ??
+      null,
+    onStart: givenAs("onStart", options.onStart, "a function", warn) ?? null,
   };
-  const measuring = env.metrics && resolveMetricOptions(options.metrics, env, warn);
+  const measuring = env.metrics && resolveMetricOptions(metricOptions, env, warn);
   const logging = env.logs && {
     limits: logLimits.limits,
-    onEmit: options.logs?.onEmit ?? null,
-    minimumSeverity: severityOf(options.logs?.minimumSeverity, warn),
+    onEmit: givenAs("logs.onEmit", logOptions?.onEmit, "a function", warn) ?? null,
+    minimumSeverity: severityOf(logOptions?.minimumSeverity, warn),
   };
   // Behind everything that may throw: who made the file has to close it.
   const recorder = new Recorder(place, settings, resource, spanLimits.limits);
