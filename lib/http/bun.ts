@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { flat } from "./flat.ts";
 import {
   resolveServerOptions,
   type ServerOptions,
@@ -130,7 +131,7 @@ function traced(serveOptions: AnyServeOptions, options: ServerOptions): AnyServe
   const { fetch, routes, error } = serveOptions;
   // Bun answers 500 by itself; what an error handler answers is recorded when it does.
   const settings = resolveServerOptions(options, error === undefined ? 500 : undefined);
-  const result = { ...serveOptions };
+  const result = flat(serveOptions);
   if (typeof fetch === "function") result.fetch = wrapHandler(fetch, settings);
   if (typeof error === "function") result.error = wrapErrorHandler(error);
   if (typeof routes === "object") result.routes = tracedRoutes(routes, settings);

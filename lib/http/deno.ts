@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { flat } from "./flat.ts";
 import {
   resolveServerOptions,
   type ServerOptions,
@@ -69,7 +70,7 @@ function serveTraced(
   options: ServerOptions,
   ...[first, second]: Parameters<AnyServe>
 ): ReturnType<AnyServe> {
-  const init = typeof first === "function" ? {} : { ...first };
+  const init = typeof first === "function" ? {} : flat(first);
   const handler = typeof first === "function" ? first : second ?? init.handler as Handler;
   const { onError } = init;
   // Deno answers 500 by itself; what an error handler answers is recorded when it does.

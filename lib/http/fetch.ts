@@ -15,6 +15,7 @@ import {
 } from "@opentelemetry/api";
 import { isTracingSuppressed } from "@opentelemetry/core";
 import { guarded } from "./exchange.ts";
+import { flat } from "./flat.ts";
 import { type ClientInstruments, type Measured, recordDuration, startFetching } from "./metrics.ts";
 import {
   clientRequestAttributes,
@@ -102,7 +103,7 @@ export function instrumentFetch(options: FetchOptions = {}): () => void {
   let active = true;
   const given = usable("ignore", options?.ignore);
   const ignore = (url: string): boolean => !active || (given?.(url) ?? false);
-  const wrapper = traceFetch(original, { ...options, ignore });
+  const wrapper = traceFetch(original, { ...flat(options), ignore });
   globalThis.fetch = wrapper;
   return () => {
     active = false; // someone may have wrapped or kept it
@@ -135,6 +136,10 @@ function begin(
   if (isIgnored(ignore, given)) return undefined;
 
   const headers = new Headers(init?.headers ?? request?.headers);
+  // Before the span: what it reads may throw, as it then does in the fetch itself.
+  const args: [Input, Init] = init instanceof Request
+    ? [new Request(input as Request, init), { headers }]
+    : [input, { ...flat(init), headers }];
   const method = normalized(String(init?.method ?? request?.method ?? "GET"));
   const attributes = clientRequestAttributes(settings, method, url, headers);
   const span = settings.tracer.startSpan(methodLabel(settings, method), {
@@ -146,10 +151,7 @@ function begin(
   return {
     span,
     context: callContext,
-    // A Request given as init has its properties on the prototype, where a spread misses them.
-    args: init instanceof Request
-      ? [new Request(input as Request, init), { headers } as Init]
-      : [input, { ...init, headers } as Init],
+    args,
     signal: init?.signal ?? request?.signal,
     measured: guarded(() => startFetching(settings.clientInstruments(), attributes)),
   };

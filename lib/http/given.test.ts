@@ -20,6 +20,38 @@ const request = () => new Request("http://host/path", { headers: { accept: "c" }
 const incoming = { headers: {}, socket: {}, url: "/" } as IncomingMessage;
 const outgoing = { once() {}, headersSent: false } as unknown as ServerResponse;
 
+/** What a server of this runtime answers whose options are those of a class: the address it was given. */
+async function served(): Promise<string> {
+  class Options {
+    readonly #hostname = "127.0.0.1";
+    get hostname() {
+      return this.#hostname;
+    }
+    get port() {
+      return 0;
+    }
+    get development() {
+      return false;
+    }
+    onListen() {}
+    fetch(request: Request) {
+      return new Response(new URL(request.url).hostname);
+    }
+    handler(request: Request) {
+      return new Response(new URL(request.url).hostname);
+    }
+  }
+  // deno-lint-ignore no-explicit-any
+  const { Bun, Deno } = globalThis as any;
+  const server = (Bun ?? Deno).serve(new Options());
+  const { hostname, port } = server.addr ?? server;
+  try {
+    return await (await fetch(`http://${hostname}:${port}/`)).text();
+  } finally {
+    await (server.shutdown?.() ?? server.stop(true));
+  }
+}
+
 /** What the API's diag logger was told while `body` ran. */
 async function told(body: () => unknown): Promise<string[]> {
   const lines: string[] = [];
@@ -94,6 +126,67 @@ describe("HTTP wrappers", () => {
     assert.equal(lines.length, 2, lines.join("\n"));
     assert.match(lines[0], /option ignoreIncoming is none/);
     assert.match(lines[1], /option ignoreOutgoing is none/);
+  });
+
+  it("say once what all of HTTP can't use, and what servers are started later", async () => {
+    for (
+      const given of [
+        { tracerProvider: {} },
+        { meterProvider: 5 },
+        { captureRequestHeaders: [null] },
+        { captureResponseHeaders: "no header" },
+      ]
+    ) {
+      const lines = await told(async () => {
+        const undo = instrumentHttp(given as never);
+        try {
+          for (let i = 0; i < 2; i++) await served();
+        } finally {
+          undo();
+        }
+      });
+      assert.equal(lines.length, 1, lines.join("\n"));
+      assert.match(lines[0], new RegExp(Object.keys(given)[0]));
+    }
+  });
+
+  it("keep options that are getters of a class, or inherited", async () => {
+    class Post {
+      readonly #method = "POST";
+      get method() {
+        return this.#method;
+      }
+      get headers() {
+        return { a: "b" };
+      }
+    }
+    class Inherits extends Post {}
+    const inits = [new Post(), new Inherits(), Object.create({ method: "POST" })];
+    for (const init of inits) {
+      await using telemetry = startTesting();
+      const received: (string | null)[] = [];
+      const stand = (input: string, init: RequestInit) => {
+        const { method, headers } = new Request(input, init);
+        received.push(method, headers.get("a"), headers.get("traceparent")?.slice(0, 2) ?? null);
+        return Promise.resolve(answer());
+      };
+      await traceFetch(stand as unknown as Fetch)("http://host/", init);
+      assert.deepEqual(received, ["POST", init.headers === undefined ? null : "b", "00"]);
+      assert.deepEqual(telemetry.spans().map(({ name }) => name), ["POST"]);
+    }
+  });
+
+  it("keep those of servers, too", async () => {
+    await using telemetry = startTesting();
+    const undo = instrumentHttp();
+    try {
+      assert.equal(await served(), "127.0.0.1");
+    } finally {
+      undo();
+    }
+    // Bun says a little later that a response is sent.
+    while (telemetry.spans().length < 2) await new Promise((wake) => setTimeout(wake, 1));
+    assert.deepEqual(telemetry.spans().map(({ kind }) => kind).sort(), ["client", "server"]);
   });
 
   it("hand on what is thrown, whatever it is, and end their spans", async () => {

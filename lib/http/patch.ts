@@ -9,7 +9,7 @@ import * as bun from "./bun.ts";
 import * as deno from "./deno.ts";
 import { instrumentFetch } from "./fetch.ts";
 import { instrumentListeners } from "./node-servers.ts";
-import { type HttpOptions, usable } from "./semconv.ts";
+import { type HttpOptions, usable, usableOptions } from "./semconv.ts";
 
 /** What {@link instrumentHttp} can be told. */
 export interface InstrumentOptions extends HttpOptions {
@@ -45,9 +45,10 @@ export function instrumentHttp(options: InstrumentOptions = {}): () => void {
     return () => {};
   }
   installed = true;
-  const { ignoreIncoming: incoming, ignoreOutgoing: outgoing, ...common } = options ?? {};
-  const ignoreIncoming = usable("ignoreIncoming", incoming) ?? nothing;
-  const ignoreOutgoing = usable("ignoreOutgoing", outgoing) ?? nothing;
+  const ignoreIncoming = usable("ignoreIncoming", options?.ignoreIncoming) ?? nothing;
+  const ignoreOutgoing = usable("ignoreOutgoing", options?.ignoreOutgoing) ?? nothing;
+  // What can't be used is said here, not by each of those below.
+  const common = usableOptions(options);
   let active = true;
   const server = {
     ...common,

@@ -117,27 +117,31 @@ const SENSITIVE_PARAMETER =
 /** Works the options out. What can't be used of them is said here, not with each request. */
 export function resolveOptions(options: HttpOptions | null | undefined): HttpSettings {
   const { tracerProvider, meterProvider, captureRequestHeaders, captureResponseHeaders } =
-    options ?? {};
-  const tracers = usable("tracerProvider", tracerProvider, tracerProvider?.getTracer);
-  const meters = usable("meterProvider", meterProvider, meterProvider?.getMeter);
+    usableOptions(options);
   return {
     // Not trace.getTracer(), which leaves the schema out.
-    tracer: (tracers ?? trace.getTracerProvider()).getTracer(SCOPE.name, undefined, {
+    tracer: (tracerProvider ?? trace.getTracerProvider()).getTracer(SCOPE.name, undefined, {
       schemaUrl: SCOPE.schemaUrl,
     }),
-    serverInstruments: lazyInstruments(meters, SCOPE, serverInstruments),
-    clientInstruments: lazyInstruments(meters, SCOPE, clientInstruments),
+    serverInstruments: lazyInstruments(meterProvider, SCOPE, serverInstruments),
+    clientInstruments: lazyInstruments(meterProvider, SCOPE, clientInstruments),
     knownMethods: new Set(methodsFromEnvironment() ?? DEFAULT_METHODS),
-    requestHeaders: captured(
-      "captureRequestHeaders",
-      captureRequestHeaders,
-      ATTR_HTTP_REQUEST_HEADER,
-    ),
-    responseHeaders: captured(
-      "captureResponseHeaders",
-      captureResponseHeaders,
-      ATTR_HTTP_RESPONSE_HEADER,
-    ),
+    requestHeaders: captured(captureRequestHeaders, ATTR_HTTP_REQUEST_HEADER),
+    responseHeaders: captured(captureResponseHeaders, ATTR_HTTP_RESPONSE_HEADER),
+  };
+}
+
+/** Those options that can be used. The others are said. */
+export function usableOptions(
+  options: HttpOptions | null | undefined,
+): Required<Pick<HttpOptions, "captureRequestHeaders" | "captureResponseHeaders">> & HttpOptions {
+  const tracers = options?.tracerProvider;
+  const meters = options?.meterProvider;
+  return {
+    tracerProvider: usable("tracerProvider", tracers, tracers?.getTracer),
+    meterProvider: usable("meterProvider", meters, meters?.getMeter),
+    captureRequestHeaders: headerNames("captureRequestHeaders", options?.captureRequestHeaders),
+    captureResponseHeaders: headerNames("captureResponseHeaders", options?.captureResponseHeaders),
   };
 }
 
@@ -161,11 +165,11 @@ function methodsFromEnvironment(): string[] | undefined {
   }
 }
 
-function captured(
-  option: string,
-  given: unknown,
-  key: (name: string) => string,
-): CapturedHeader[] {
+function captured(names: readonly string[], key: (name: string) => string): CapturedHeader[] {
+  return names.map((name) => ({ name: name.toLowerCase(), key: key(name.toLowerCase()) }));
+}
+
+function headerNames(option: string, given: unknown): string[] {
   const names: unknown[] = [given ?? []].flat();
   return names.filter((name): name is string => {
     if (typeof name === "string" && HEADER_NAME.test(name)) return true;
@@ -175,7 +179,7 @@ function captured(
       } is not the name of a header; ignored`,
     );
     return false;
-  }).map((name) => ({ name: name.toLowerCase(), key: key(name.toLowerCase()) }));
+  });
 }
 
 /** A token of HTTP: asking headers for another name throws. */

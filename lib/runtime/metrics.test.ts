@@ -237,6 +237,11 @@ describe("starting runtime metrics", () => {
     }
   });
 
+  it("takes nothing for no options", () => {
+    startRuntimeMetrics(null as never)();
+    startRuntimeMetrics({ interval: null, meter: null } as never)();
+  });
+
   it("takes no interval that is none", () => {
     for (const interval of [0, -1, NaN, Infinity, 1.5, 2 ** 31]) {
       assert.throws(() => startRuntimeMetrics({ interval }), RangeError);

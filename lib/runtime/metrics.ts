@@ -87,7 +87,7 @@ let running = false;
  * @throws RangeError if the interval is not a whole number from 1 to 2³¹ − 1
  */
 export function startRuntimeMetrics(options: RuntimeMetricsOptions = {}): () => void {
-  const { interval = DEFAULT_INTERVAL } = options;
+  const interval = options?.interval ?? DEFAULT_INTERVAL;
   if (!(Number.isInteger(interval) && interval >= 1 && interval < 2 ** 31)) {
     throw new RangeError(
       `startRuntimeMetrics: interval is ${interval}; give whole milliseconds, 1 to ${2 ** 31 - 1}`,
@@ -97,7 +97,7 @@ export function startRuntimeMetrics(options: RuntimeMetricsOptions = {}): () => 
     diag.warn("startRuntimeMetrics: they are recorded already; this call has no effect");
     return () => {};
   }
-  const meter = options.meter ??
+  const meter = options?.meter ??
     metrics.getMeter("otlp-mmap/runtime", undefined, { schemaUrl: SCHEMA_URL });
   if (meter === createNoopMeter()) {
     diag.warn("startRuntimeMetrics: no SDK is registered that takes metrics; start it first");
