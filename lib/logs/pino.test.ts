@@ -103,6 +103,53 @@ describe("otlpDestination", () => {
     });
   });
 
+  it("leaves what is logged under the nestedKey of the user's, but for errors", () => {
+    logging((destination, { read }) => {
+      const error = Object.assign(new TypeError("broken"), { code: "E_BROKEN" });
+      const exception = {
+        "exception.type": "TypeError",
+        "exception.message": "broken",
+        "exception.stacktrace": error.stack,
+      };
+      const options = { nestedKey: "payload", base: null };
+      const logger = pino(options, destination).child({ request: "r1" });
+      logger.info({ level: "hi", time: "never", msg: "no body", pid: process.pid }, "conflicting");
+      logger.info("nothing nested");
+      logger.error({ err: error, a: 1 }, "failed");
+      logger.error(Object.assign(new RangeError("bare"), { stack: "where" }));
+      pino({ ...options, errorKey: "error" }, pino.multistream([{ stream: destination }]))
+        .error(error, "by way of others");
+      // Nobody said that this is where pino nests.
+      pino({ base: null }, destination).info({ payload: { err: { message: "m" } } }, "own");
+      logger.info({ payload: { err: { message: "m" } } }, "deeper");
+      const all = read();
+      assert.ok(all.every(({ severityText, time }) => severityText !== "hi" && time > 0n));
+      assert.deepEqual(all.map(({ body, attributes }) => [body, attributes]), [
+        [
+          "conflicting",
+          {
+            request: "r1",
+            payload: { level: "hi", time: "never", msg: "no body", pid: BigInt(process.pid) },
+          },
+        ],
+        ["nothing nested", { request: "r1" }],
+        ["failed", { request: "r1", payload: { err: { code: "E_BROKEN" }, a: 1n }, ...exception }],
+        [
+          "bare",
+          {
+            request: "r1",
+            "exception.type": "RangeError",
+            "exception.message": "bare",
+            "exception.stacktrace": "where",
+          },
+        ],
+        ["by way of others", { payload: { error: { code: "E_BROKEN" } }, ...exception }],
+        ["own", { payload: { err: { message: "m" } } }],
+        ["deeper", { request: "r1", payload: { payload: { err: { message: "m" } } } }],
+      ]);
+    });
+  });
+
   it("keeps redaction, serializers, formatters and levels of the user's", () => {
     logging((destination, { read }) => {
       const logger = pino({

@@ -40,6 +40,12 @@ interface PinoConfig {
   labels: Readonly<Record<number, string>>;
 }
 
+/** What pino leaves here before it writes a line. */
+interface Last {
+  lastLevel?: unknown;
+  lastLogger?: unknown;
+}
+
 const DEFAULT_LABELS: PinoConfig["labels"] = {
   10: "trace",
   20: "debug",
@@ -75,11 +81,11 @@ const SURELY_MS = 1e11;
 export function otlpDestination(options: PinoOptions = {}): PinoDestination {
   const logger = loggerOf("otlpDestination", options?.logger, "pino");
   const config: PinoConfig = { messageKey: "msg", errorKey: "err", labels: DEFAULT_LABELS };
-  const destination: PinoDestination & { lastLevel?: unknown; [METADATA]: true } = {
+  const destination: PinoDestination & Last & { [METADATA]: true } = {
     // pino then says the level before it writes, whatever formatters make of it in the line.
     [METADATA]: true,
     writable: true,
-    write: (line) => write(logger, config, line, destination.lastLevel),
+    write: (line) => write(logger, config, line, destination),
     emit(event, message) {
       if (event === "message") configure(config, message);
       return true;
@@ -103,18 +109,19 @@ function configure(config: PinoConfig, message: unknown): void {
 }
 
 /** Never throws: who logs is not told of what becomes of it. */
-function write(logger: Logger, config: PinoConfig, line: string, lastLevel: unknown): void {
+function write(logger: Logger, config: PinoConfig, line: string, last: Last): void {
   try {
     const fields = parse(line);
     if (fields === null) return logger.emit({ body: line.trimEnd() });
-    const level = typeof lastLevel === "number" ? lastLevel : fields.level;
-    const { time, [config.messageKey]: body, [config.errorKey]: error } = fields;
+    const level = typeof last.lastLevel === "number" ? last.lastLevel : fields.level;
+    const { time, [config.messageKey]: body } = fields;
     delete fields.level;
     delete fields.time;
     delete fields[config.messageKey];
     if (fields.pid === process.pid) delete fields.pid;
     if (fields.hostname === HOSTNAME) delete fields.hostname;
-    moveError(fields, config.errorKey, error);
+    moveError(fields, fields, config.errorKey);
+    moveNestedError(fields, config.errorKey, last.lastLogger);
     logger.emit({
       timestamp: timeOf(time),
       severityNumber: severityOf(level),
@@ -137,16 +144,41 @@ function parse(line: string): Attributes | null {
 }
 
 /** An error as pino's serializer writes it, to `exception.*`; what else it says stays where it is. */
-function moveError(fields: Attributes, key: string, error: unknown): void {
+function moveError(fields: Attributes, from: Attributes, key: string): void {
+  const error = from[key];
   if (typeof error !== "object" || error === null) return;
   const { type, message, stack, ...rest } = error as Record<string, unknown>;
   if (typeof message !== "string" && typeof stack !== "string") return;
-  delete fields[key];
-  if (Object.keys(rest).length > 0) fields[key] = rest;
+  delete from[key];
+  if (Object.keys(rest).length > 0) from[key] = rest as Attributes;
   const moved = { type, message, stacktrace: stack };
   for (const [name, value] of Object.entries(moved)) {
     if (typeof value === "string" && value !== "") fields[`exception.${name}`] ??= value;
   }
+}
+
+/** The same where `nestedKey` put it with all else that was logged; an object of the same form is none. */
+function moveNestedError(fields: Attributes, errorKey: string, logger: unknown): void {
+  for (const [key, nested] of Object.entries(fields)) {
+    if (typeof nested !== "object" || nested === null || !Object.hasOwn(nested, errorKey)) continue;
+    // Asked only where it matters.
+    if (nestedKeyOf(logger) !== key) continue;
+    moveError(fields, nested as Attributes, errorKey);
+    if (Object.keys(nested).length === 0) delete fields[key];
+    return;
+  }
+}
+
+/** pino does not say it as it does the others. Loggers have it under a symbol, children by inheritance. */
+function nestedKeyOf(logger: unknown): unknown {
+  for (let from = logger; typeof from === "object" && from !== null;) {
+    const found = Object.getOwnPropertySymbols(from).find(({ description }) =>
+      description === "pino.nestedKey"
+    );
+    if (found !== undefined) return (from as Record<symbol, unknown>)[found];
+    from = Object.getPrototypeOf(from);
+  }
+  return undefined;
 }
 
 /**
