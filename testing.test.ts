@@ -142,6 +142,32 @@ describe("startTesting", () => {
     }
   });
 
+  it("ends what it could not open, and leaves no file of it behind", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "otlp-mmap-unopened-"));
+    const { TMPDIR } = process.env;
+    process.env.TMPDIR = directory;
+    // Runs before the file is made, beside which it puts one that is none.
+    const litter = {
+      detect() {
+        const [own] = readdirSync(directory);
+        writeFileSync(join(directory, own, "other.otlp"), "not one of ours");
+        return {};
+      },
+    };
+    try {
+      assert.throws(() => startTesting({ resourceDetectors: [litter] }), /other\.otlp/);
+      assert.deepEqual(readdirSync(directory), []);
+      assert.equal(trace.getTracer("t").startSpan("nowhere").isRecording(), false);
+      await using telemetry = startTesting();
+      trace.getTracer("t").startSpan("next").end();
+      assert.deepEqual(telemetry.spans().map(({ name }) => name), ["next"]);
+    } finally {
+      if (TMPDIR === undefined) delete process.env.TMPDIR;
+      else process.env.TMPDIR = TMPDIR;
+      rmSync(directory, { recursive: true, force: true });
+    }
+  });
+
   it("says what to do about what was lost", async () => {
     const dictionary = startTesting({ sizes: { dictionaryBytes: 4096 } });
     for (let i = 0; i < 500; i++) {
