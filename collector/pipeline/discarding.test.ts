@@ -8,9 +8,11 @@ import { describe, it } from "node:test";
 import { RING_READER_INDEX } from "../../lib/format/layout.ts";
 import { readGeometry } from "../../lib/file/geometry.ts";
 import { closes, readLedger } from "../../lib/file/ledger.ts";
+import { MappedFile } from "../../lib/file/mapped.ts";
 import type { Recorder } from "../../lib/sdk/recorder.ts";
 import { AlwaysOnSampler } from "../../lib/sdk/sampler.ts";
 import { start } from "../../lib/sdk/start.ts";
+import { MemoryCollector } from "../../tests/support/collect.ts";
 import { folders, run, until } from "../testing/run.ts";
 
 const folder = folders("discarding");
@@ -98,4 +100,48 @@ describe("a collector whose file discards the oldest", () => {
       });
     }
   }
+
+  it("takes each log record once, discarded while it is copied behind events of spans", async () => {
+    const sdk = start({
+      env: {},
+      directory: folder(),
+      overflow: "oldest",
+      sizes: { events: RING },
+    });
+    const logger = sdk.loggerProvider!.getLogger("discarding");
+    let written = 0;
+    const write = (count: number): void => {
+      for (let i = 0; i < count; i++) logger.emit({ body: `${written++}` });
+    };
+    const file = MappedFile.open(sdk.path!);
+    const { load } = Atomics;
+    try {
+      const collector = new MemoryCollector();
+      const { drain } = collector.add(file, { over: false });
+      write(RING.slots - 1);
+      // They stay behind, and have a place of their own in the ring from then on.
+      collector.blocked.logs = true;
+      collector.rounds();
+      assert.ok(drain.logs !== null);
+      collector.blocked.logs = false;
+      const { availability } = drain.rings[0].geometry;
+      let isMet = false;
+      atLoad(
+        (array, index) => array === file.i32 && index === availability / 4,
+        () => {
+          isMet = true;
+          write(RING.slots);
+        },
+      );
+      collector.rounds();
+      assert.ok(isMet);
+      const newest = Array.from({ length: RING.slots - 1 }, (_, i) => `${RING.slots + i}`);
+      const bodies = collector.logs().map(({ log }) => log.body?.value.value);
+      assert.deepEqual(bodies, newest);
+    } finally {
+      Atomics.load = load;
+      file.close();
+      await sdk.shutdown();
+    }
+  });
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -90,3 +90,26 @@ if (process.platform === "linux" && whyNoDisk(directory) === null) {
     file.close();
   });
 }
+
+it("the first sync is that of the folder, without whose names no file is found", async () => {
+  const folder = join(directory, "folder");
+  mkdirSync(folder);
+  const path = join(folder, "f.otlp");
+  const file = FileWriter.create(path, { identity: identity(), synced: true });
+  file.mapping.publish(path);
+  const said: string[] = [];
+  const syncer = new FileSyncer(file, ({ message }) => said.push(message));
+  try {
+    // What is not there says that it was asked for.
+    renameSync(folder, `${folder}.away`);
+    await syncer.sync();
+    assert.deepEqual([said.length, syncer.count], [1, 0]);
+    assert.ok(said[0].includes(folder) && !said[0].includes(path), said[0]);
+    renameSync(`${folder}.away`, folder);
+    await syncer.sync();
+    assert.deepEqual([said.length, syncer.count], [1, 1]);
+  } finally {
+    syncer.end(() => {});
+    file.close();
+  }
+});
