@@ -1,5 +1,6 @@
-/** When a writer that discards the oldest is told that somebody reads. */
+/** When a writer that discards the oldest is told that somebody reads, and whose file is removed. */
 import assert from "node:assert/strict";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { holdsGeometry } from "../../lib/file/geometry.ts";
@@ -119,5 +120,45 @@ describe("a writer that discards the oldest", () => {
     assert.equal(take(), SLOTS - 1);
     closeFile(file, false);
     writer.close();
+  });
+});
+
+describe("a file that is followed", () => {
+  it("is not attached before half of each ring is free", () => {
+    const { fill, ledger, open, take, writer } = flightRecorder(false);
+    fill(SLOTS - 1);
+    const file = open();
+    const attachedWith = (claimed: number): boolean => {
+      take();
+      releaseRings(file);
+      fill(claimed);
+      attach(file);
+      return file.attached;
+    };
+    attach(file);
+    assert.equal(file.attached, false);
+    assert.equal(attachedWith(SLOTS / 2 + 1), false);
+    assert.equal(attachedWith(SLOTS / 2), true);
+    assert.equal(totalOf(ledger(file).refused), 0);
+    closeFile(file, false);
+    writer.close();
+  });
+
+  it("is removed under its own name alone", () => {
+    for (const isMoved of [false, true]) {
+      const { open, writer } = flightRecorder(true);
+      const file = open();
+      const { path } = file;
+      const away = `${path}.away`;
+      if (isMoved) {
+        renameSync(path, away);
+        writeFileSync(path, "somebody else's");
+      }
+      closeFile(file, true);
+      assert.equal(existsSync(path), isMoved);
+      assert.equal(existsSync(away), isMoved);
+      if (isMoved) assert.equal(readFileSync(path, "utf8"), "somebody else's");
+      writer.close();
+    }
   });
 });
