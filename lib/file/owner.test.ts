@@ -3,7 +3,7 @@ import { renameSync, unlinkSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { after, it } from "node:test";
 import { startChild, temporaryDirectory } from "../../ffi/testdata/start.ts";
-import { EXT_STATE, STATE_CLEAN, STATE_OPEN } from "../format/layout.ts";
+import { EXT_STATE, HEADER_TIME, STATE_CLEAN, STATE_OPEN } from "../format/layout.ts";
 import type { Extension } from "./extension.ts";
 import { MappedFile } from "./mapped.ts";
 import { type OwnerState, ownerState } from "./owner.ts";
@@ -51,4 +51,27 @@ it("an owner that shuts down between the two looks has done so in order", () => 
   state = STATE_CLEAN;
   assert.equal(ownerState(path, file, extension, 0n), "clean");
   file.close();
+});
+
+it("a foreign file that is overwritten in place is another one, whoever has it mapped", {
+  skip: process.platform !== "linux" && "needs /proc",
+}, async () => {
+  const path = directory.at("anew.otlp");
+  const bytes = new Uint8Array(4096);
+  writeFileSync(path, bytes);
+  const writer = await startChild();
+  const file = MappedFile.open(path);
+  try {
+    await writer.ask({ op: "open", path });
+    assert.equal(ownerState(path, file, null, 0n), "writing");
+    new DataView(bytes.buffer).setBigUint64(HEADER_TIME, 7n, true);
+    writeFileSync(path, bytes, { flag: "r+" });
+    assert.equal(ownerState(path, file, null, 0n), "replaced");
+    assert.equal(ownerState(path, file, null, 7n), "writing");
+    await writer.stop("kill");
+    assert.equal(ownerState(path, file, null, 0n), "replaced");
+  } finally {
+    file.close();
+    await writer.stop("kill");
+  }
 });
