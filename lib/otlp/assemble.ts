@@ -8,12 +8,18 @@
 import { DictionaryReader, type GrowingFile } from "../dictionary/read.ts";
 import { RefTable } from "../dictionary/refs.ts";
 import { BYTES, FIXED64, OtlpSpan, SpanEvent, tag, VARINT } from "../format/fields.ts";
-import { decodeEvent, decodeSpan, type EventRecord, type SpanRecord } from "../record/decode.ts";
+import {
+  decodeEvent,
+  decodeSpan,
+  type EventRecord,
+  isLog,
+  type SpanRecord,
+} from "../record/decode.ts";
 import { BAD_ID, STARTED_TWICE, TOO_LARGE } from "../record/wire.ts";
 import type { RecordCopy } from "../ring/read.ts";
 import { type Arena, SCRATCH_BYTES, SCRATCH_LIMIT } from "./arena.ts";
 import { Batch } from "./batch.ts";
-import { foundLog, putLogRecord } from "./logs.ts";
+import { putLogRecord } from "./logs.ts";
 import { INTERRUPTED, INTERRUPTIONS, PARTIAL, PARTIAL_NAME, TRUNCATED_SPAN } from "./marks.ts";
 import { ScopeCache, type ScopeEntry } from "./scopes.ts";
 import { isLater, noteTime, PairList, type ProcessState, type Source } from "./source.ts";
@@ -433,7 +439,7 @@ export class Assembler {
     const base = SpanTable.base(index);
     const out = table.arena.bytes;
     aim(out, SCRATCH_LIMIT, source.dictionary, source.values);
-    const length = putEvent(copy, copy.start, copy.end, record, out, 0);
+    const length = putEvent(copy, record, out, 0);
     if (!this.keep(index, length, 0)) table.meta[base + DROPPED_EVENTS]++;
     else if (table.meta[base + EVENT_FILE] === 0) {
       table.meta[base + EVENT_FILE] = source.file;
@@ -468,8 +474,8 @@ export class Assembler {
     const out = this.table.arena.bytes;
     const { attributes } = this.limits;
     aim(out, SCRATCH_LIMIT, source.dictionary, source.values);
-    const end = putLogRecord(copy, copy.start, copy.end, record, out, 0, attributes);
-    const scope = this.scopeOf(source, foundLog.scopeRef);
+    const end = putLogRecord(copy, record, out, 0, attributes);
+    const scope = this.scopeOf(source, record.scopeRef);
     if (this.logs.add(scope, 0, end, end, 0)) this.counts.logs++;
     else this.counts.lostLogs++;
     this.onAdded(this.logs);
@@ -690,10 +696,10 @@ function putIds(
 }
 
 function isEventOfSpan(record: EventRecord, marked: boolean): boolean {
-  if (record.traceId === 0) return false;
+  if (record.traceId === 0 || record.spanId === 0) return false;
   if (marked || record.isSpanEvent) return record.isSpanEvent;
   // Files without our marker: Java's and Python's span events have a name and nothing of a log.
-  return !record.isLog && (record.nameRef !== 0 || record.nameEnd > record.nameStart);
+  return !isLog(record) && (record.nameRef !== 0 || record.nameEnd > record.nameStart);
 }
 
 function noteRecordTime({ process }: Source, { view }: RecordCopy, { time }: EventRecord): void {

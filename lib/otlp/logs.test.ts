@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
-import type { SeverityNumber } from "../../proto/gen/mmap_pb.ts";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { EventSchema, KeyValueRefSchema, type SeverityNumber } from "../../proto/gen/mmap_pb.ts";
 import type { LogRecord } from "../../proto/gen/otlp_pb.ts";
 import { FileBuilder, idsOf, text } from "../../tests/support/build.ts";
 import { drainAll, MemoryCollector } from "../../tests/support/collect.ts";
 import { Random, seed } from "../../tests/support/random.ts";
 import { DEFAULT_LIMITS } from "./assemble.ts";
+import { padded } from "./testing/padded.ts";
 import { attributes, type Plain, plain, RandomValues } from "./testing/values.ts";
 
 interface Expected {
@@ -66,7 +69,7 @@ function writeRandom(file: FileBuilder, values: RandomValues, scopeRef: bigint):
   const [body, plainBody] = values.value();
   const hasBody = random.below(3) > 0 || severity === 0;
   if (hasBody) expected.body = plainBody;
-  file.event({
+  const record = create(EventSchema, {
     scopeRef,
     timeUnixNano: time,
     observedTimeUnixNano: observed,
@@ -83,6 +86,8 @@ function writeRandom(file: FileBuilder, values: RandomValues, scopeRef: bigint):
     droppedAttributesCount: expected.dropped,
     attributes: values.pairs(expected.attributes),
   });
+  const bytes = toBinary(EventSchema, record);
+  file.put(0, random.below(2) === 0 ? bytes : padded(EventSchema, bytes, random));
   return expected;
 }
 
@@ -101,6 +106,45 @@ describe("log records", () => {
       assert.deepEqual(logs.map(({ log }) => seen(log)), expected, note);
       assert.equal(collector.assembler.counts.logs, 60);
     }
+  });
+
+  it("have scalar attributes and text as body in the shortest form, however they came", () => {
+    const file = new FileBuilder();
+    const scopeRef = file.simpleScope("s");
+    const key = toBinary(
+      KeyValueRefSchema,
+      create(KeyValueRefSchema, { keyRef: file.string("k") }),
+    );
+    const double = [0, 0, 0, 0, 0, 0, 0xf8, 0x3f];
+    // AnyValue as it may come, and as it is to go out.
+    const values = [
+      [[0x90, 0x00, 0x01], [0x10, 0x01]],
+      [[0x98, 0x80, 0x80, 0x00, 0x07], [0x18, 0x07]],
+      [[0xa1, 0x80, 0x00, ...double], [0x21, ...double]],
+      [[0x0a, 0x83, 0x00, 0x61, 0x62, 0x63], [0x0a, 0x03, 0x61, 0x62, 0x63]],
+    ];
+    for (const [came] of values) {
+      file.put(
+        0,
+        Uint8Array.from([
+          ...toBinary(EventSchema, create(EventSchema, { scopeRef })),
+          // body: "hi"
+          ...[0x2a, 0x85, 0x00, 0x0a, 0x82, 0x00, 0x68, 0x69],
+          // attributes: k, and the value
+          ...[0x42, key.length + 2 + came.length, ...key, 0x12, came.length, ...came],
+        ]),
+      );
+    }
+    const collector = new MemoryCollector();
+    collector.add(file);
+    collector.rounds();
+    const request = collector.assembler.logs.seal()!;
+    const bytes = Buffer.from(request.buffer.slice(0, request.length));
+    for (const [, goes] of values) {
+      const pair = Buffer.from([0x0a, 1, "k".charCodeAt(0), 0x12, goes.length, ...goes]);
+      assert.ok(bytes.includes(pair), `${pair.toString("hex")} in ${bytes.toString("hex")}`);
+    }
+    assert.ok(bytes.includes(Buffer.from([0x2a, 4, 0x0a, 2, 0x68, 0x69])), bytes.toString("hex"));
   });
 
   it("without any time have the time at which they were collected as observed time", () => {

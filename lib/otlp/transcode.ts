@@ -377,13 +377,12 @@ const V = {
 /** Puts an Event record, walked before, as an event of a span. */
 export function putEvent(
   from: Bytes,
-  start: number,
-  end: number,
   record: EventRecord,
   out: Bytes,
   to: number,
 ): number {
   const bytes = from.u8;
+  const end = record.attributesEnd;
   const inside = to + HEADER_BYTES;
   let next = inside;
   if (record.time !== 0) next = putTime(out, from, record.time, V.time, next);
@@ -392,7 +391,7 @@ export function putEvent(
     next = putText(from, record.nameStart, record.nameEnd, V.name, next);
   }
   expectKeys(0);
-  let at = start;
+  let at = record.attributesStart;
   while (at < end) {
     const t = readTag(bytes, at, end);
     at = cursor.at;

@@ -14,6 +14,7 @@ import { type Bytes, copyAscii, copyBytes, createBytes } from "../record/bytes.t
 import { repairUtf8 } from "../record/utf8.ts";
 import {
   cursor,
+  MAX_TAG_BYTES,
   putVarint,
   readLength,
   readTag,
@@ -117,25 +118,37 @@ export function putKeyValue(
       text++;
     }
     if (text + textLength !== end) return putAnyKeyValue(from, at, end, fieldTag, to, 0);
-    // Lengths may come padded; they go out in their shortest form.
     const inner = 1 + varintBytes(textLength) + textLength;
     to = putKey(ref, 1 + varintBytes(inner) + inner, fieldTag, to);
-    const u8 = out.u8;
-    u8[to++] = VALUE;
-    to = putVarint(u8, to, inner);
-    u8[to++] = STRING;
-    to = putVarint(u8, to, textLength);
-    if (!copyAscii(from, text, textLength, out, to)) repairUtf8(u8, to, to + textLength);
-    return to + textLength;
+    return putStringField(from, text, textLength, VALUE, to);
   }
-  if (length > 0x7f || !isPlain(bytes, value, end)) {
-    return putAnyKeyValue(from, at, end, fieldTag, to, 0);
-  }
-  to = putKey(ref, 2 + length, fieldTag, to);
-  out.u8[to] = VALUE;
-  out.u8[to + 1] = length;
-  copyBytes(from, value, length, out, to + 2);
-  return to + 2 + length;
+  const content = length > 0x7f ? -1 : plainContent(bytes, value, end);
+  if (content < 0) return putAnyKeyValue(from, at, end, fieldTag, to, 0);
+  const rest = end - content;
+  to = putKey(ref, 3 + rest, fieldTag, to);
+  const u8 = out.u8;
+  u8[to] = VALUE;
+  u8[to + 1] = 1 + rest;
+  u8[to + 2] = bytes[value] & 0x7f;
+  copyBytes(from, content, rest, out, to + 3);
+  return to + 3 + rest;
+}
+
+/** Puts a field whose inside is an AnyValue, a string; all lengths in their shortest form. */
+function putStringField(
+  from: Bytes,
+  text: number,
+  length: number,
+  fieldTag: number,
+  to: number,
+): number {
+  const u8 = out.u8;
+  u8[to++] = fieldTag;
+  to = putVarint(u8, to, 1 + varintBytes(length) + length);
+  u8[to++] = STRING;
+  to = putVarint(u8, to, length);
+  if (!copyAscii(from, text, length, out, to)) repairUtf8(u8, to, to + length);
+  return to + length;
 }
 
 /** Puts tag and length of a field KeyValue and its key, which `rest` bytes will follow. */
@@ -154,24 +167,33 @@ function putKey(ref: number, rest: number, fieldTag: number, to: number): number
   return to + keyLength;
 }
 
-/** Is `bytes[at..end)`, the inside of an AnyValue, one scalar that can be copied as it is? */
-function isPlain(bytes: Uint8Array, at: number, end: number): boolean {
+/**
+ * Where the content of the AnyValue inside `bytes[at..end)` begins, behind its tag, which may be
+ * padded; -1 for anything but one scalar (no string) that can be copied as it is.
+ */
+function plainContent(bytes: Uint8Array, at: number, end: number): number {
+  if (at === end) return -1;
+  const kind = bytes[at++];
+  if (kind > 0x7f) {
+    const padding = Math.min(at + MAX_TAG_BYTES - 2, end - 1);
+    while (at < padding && bytes[at] === 0x80) at++;
+    if (at >= end || bytes[at++] !== 0) return -1;
+  }
   const length = end - at;
-  if (length === 0) return true;
-  switch (bytes[at]) {
+  switch (kind & 0x7f) {
     case BOOL:
-      return length === 2 && bytes[at + 1] <= 1;
+      return length === 1 && bytes[at] <= 1 ? at : -1;
     case INT: {
-      if (length < 2 || length > 11 || bytes[end - 1] > 0x7f) return false;
-      for (let i = at + 1; i < end - 1; i++) if (bytes[i] < 0x80) return false;
-      return true;
+      if (length < 1 || length > 10 || bytes[end - 1] > 0x7f) return -1;
+      for (let i = at; i < end - 1; i++) if (bytes[i] < 0x80) return -1;
+      return at;
     }
     case DOUBLE:
-      return length === 9;
+      return length === 8 ? at : -1;
     case RAW:
-      return bytes[at + 1] === length - 2;
+      return length > 0 && bytes[at] === length - 1 ? at : -1;
     default:
-      return false;
+      return -1;
   }
 }
 
@@ -210,8 +232,7 @@ function putAnyKeyValue(
   let valueAt = inside + keyBytes;
   if (valueAt + HEADER_BYTES > limit) throw TOO_LARGE;
   if (valueStart >= 0) {
-    const content = putAnyValue(from, valueStart, valueEnd, valueAt + HEADER_BYTES, depth);
-    valueAt = closeField(VALUE, valueAt, valueAt + HEADER_BYTES, content);
+    valueAt = putValueField(from, valueStart, valueEnd, VALUE, valueAt, depth);
   }
   const index = dictionary.key(ref);
   const items = dictionary.items;
@@ -242,8 +263,35 @@ export function closeField(fieldTag: number, at: number, start: number, end: num
   return first + length;
 }
 
+/** Puts the AnyValue in `from[start..end)` as a field with this one-byte tag. */
+export function putValueField(
+  from: Bytes,
+  start: number,
+  end: number,
+  fieldTag: number,
+  to: number,
+  depth: number,
+): number {
+  const bytes = from.u8;
+  // Most are one string, whose length may be padded to two bytes.
+  if (end - start > 2 && bytes[start] === STRING && depth <= MAX_DEPTH) {
+    let length = bytes[start + 1];
+    let text = start + 2;
+    if (length > 0x7f) {
+      length = length & 0x7f | bytes[text] << 7;
+      text++;
+    }
+    if (text + length === end) {
+      if (to + length + 2 * HEADER_BYTES > limit) throw TOO_LARGE;
+      return putStringField(from, text, length, fieldTag, to);
+    }
+  }
+  const inside = to + HEADER_BYTES;
+  return closeField(fieldTag, to, inside, putAnyValue(from, start, end, inside, depth));
+}
+
 /** Puts the inside of the AnyValue in `from[start..end)`, without tag and length. */
-export function putAnyValue(
+function putAnyValue(
   from: Bytes,
   start: number,
   end: number,
@@ -325,8 +373,7 @@ function putList(
     if (kind === KVLIST) {
       next = putAnyKeyValue(from, element, stop, VALUES, next, depth + 1);
     } else {
-      const content = putAnyValue(from, element, stop, next + HEADER_BYTES, depth + 1);
-      next = closeField(VALUES, next, next + HEADER_BYTES, content);
+      next = putValueField(from, element, stop, VALUES, next, depth + 1);
     }
     at = stop;
   }

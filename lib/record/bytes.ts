@@ -58,7 +58,7 @@ export function moveBytes(bytes: Bytes, start: number, length: number, at: numbe
   for (let i = 0; i < length; i += 4) view.setInt32(at + i, view.getInt32(start + i, true), true);
 }
 
-/** {@linkcode copyBytes}, and false where some byte copied (or one of the up to 3 behind) is not ASCII. */
+/** {@linkcode copyBytes}, and false where some byte is not ASCII; what is copied behind does not count. */
 export function copyAscii(
   from: Bytes,
   start: number,
@@ -67,17 +67,21 @@ export function copyAscii(
   at: number,
 ): boolean {
   const source = from.view;
-  let all = 0;
+  const whole = length & ~3;
+  // The up to 3 bytes of text in the last word.
+  const mask = (1 << ((length & 3) << 3)) - 1;
+  let all = mask === 0 ? 0 : source.getInt32(start + whole, true) & mask;
   if (length > WORDS_UP_TO) {
-    for (let i = 0; i < length; i += 4) all |= source.getInt32(start + i, true);
+    for (let i = 0; i < whole; i += 4) all |= source.getInt32(start + i, true);
     to.u8.set(from.u8.subarray(start, start + length), at);
-  } else {
-    const target = to.view;
-    for (let i = 0; i < length; i += 4) {
-      const word = source.getInt32(start + i, true);
-      all |= word;
-      target.setInt32(at + i, word, true);
-    }
+    return (all & 0x80808080) === 0;
   }
+  const target = to.view;
+  for (let i = 0; i < whole; i += 4) {
+    const word = source.getInt32(start + i, true);
+    all |= word;
+    target.setInt32(at + i, word, true);
+  }
+  if (mask !== 0) target.setInt32(at + whole, source.getInt32(start + whole, true), true);
   return (all & 0x80808080) === 0;
 }

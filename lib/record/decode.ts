@@ -6,7 +6,16 @@
  *
  * @module
  */
-import { BYTES, Event, FIXED64, SpanContext, SpanEvent, tag, VARINT } from "../format/fields.ts";
+import {
+  BYTES,
+  Event,
+  FIXED32,
+  FIXED64,
+  SpanContext,
+  SpanEvent,
+  tag,
+  VARINT,
+} from "../format/fields.ts";
 import {
   SLOT_LENGTH_BYTES,
   SPAN_EVENT_BODY,
@@ -153,78 +162,120 @@ export function decodeSpan(from: Bytes, start: number, end: number): SpanRecord 
 const E = {
   scopeRef: tag(Event.scopeRef, VARINT),
   time: tag(Event.time, FIXED64),
+  observedTime: tag(Event.observedTime, FIXED64),
   severityNumber: tag(Event.severityNumber, VARINT),
   severityText: tag(Event.severityText, BYTES),
   body: tag(Event.body, BYTES),
   eventNameRef: tag(Event.eventNameRef, VARINT),
   eventName: tag(Event.eventName, BYTES),
+  attributes: tag(Event.attributes, BYTES),
   spanContext: tag(Event.spanContext, BYTES),
   spanEvent: tag(Event.spanEvent, VARINT),
   droppedAttributes: tag(Event.droppedAttributes, VARINT),
   truncated: tag(Event.truncated, VARINT),
 } as const;
 
-/** Where the parts of an event record are; 0 for what is absent. */
+/** What an event record says, or where that is; 0 for what is absent. */
 export interface EventRecord {
-  /** Start of the 8 bytes of its time. */
+  scopeRef: number;
+  /** Starts of the 8 bytes of its times. */
   time: number;
-  /** Has a severity or a body, as only log records have. */
-  isLog: boolean;
+  observedTime: number;
+  severity: number;
+  severityTextStart: number;
+  severityTextEnd: number;
+  /** The inside of the AnyValue, which may be empty. */
+  bodyStart: number;
+  bodyEnd: number;
   /** Carries our marker for an event of a span. */
   isSpanEvent: boolean;
   nameRef: number;
   /** The name itself, where there is no ref. */
   nameStart: number;
   nameEnd: number;
-  /** Start of the 16 and 8 bytes of the ids of its span; both 0 where they are absent or zeros. */
+  /** Starts of the 16 and 8 bytes of the ids of its span; 0 also for zeros. */
   traceId: number;
   spanId: number;
+  /** Start of the 4 bytes of the span context's flags. */
+  flags: number;
+  /** From the tag of its first attribute to behind its last, with what is between them. */
+  attributesStart: number;
+  attributesEnd: number;
   droppedAttributes: number;
   truncated: boolean;
 }
 
 const event: EventRecord = {
+  scopeRef: 0,
   time: 0,
-  isLog: false,
+  observedTime: 0,
+  severity: 0,
+  severityTextStart: 0,
+  severityTextEnd: 0,
+  bodyStart: 0,
+  bodyEnd: 0,
   isSpanEvent: false,
   nameRef: 0,
   nameStart: 0,
   nameEnd: 0,
   traceId: 0,
   spanId: 0,
+  flags: 0,
+  attributesStart: 0,
+  attributesEnd: 0,
   droppedAttributes: 0,
   truncated: false,
 };
 
 /** Walks a record of the events ring. The result is valid until the next call. */
 export function decodeEvent(bytes: Uint8Array, start: number, end: number): EventRecord {
+  event.scopeRef = 0;
   event.time = 0;
-  event.isLog = false;
+  event.observedTime = 0;
+  event.severity = 0;
+  event.severityTextStart = 0;
+  event.severityTextEnd = 0;
+  event.bodyStart = 0;
+  event.bodyEnd = 0;
   event.isSpanEvent = false;
   event.nameRef = 0;
   event.nameStart = 0;
   event.nameEnd = 0;
   event.traceId = 0;
   event.spanId = 0;
+  event.flags = 0;
+  event.attributesStart = 0;
+  event.attributesEnd = 0;
   event.droppedAttributes = 0;
   event.truncated = false;
   let at = start;
   while (at < end) {
+    const field = at;
     const t = readTag(bytes, at, end);
     at = cursor.at;
     const stop = skipField(bytes, at, end, t);
     switch (t) {
+      case E.scopeRef:
+        event.scopeRef = readVarint(bytes, at, end);
+        break;
       case E.time:
         event.time = at;
         break;
+      case E.observedTime:
+        event.observedTime = at;
+        break;
       case E.severityNumber:
-        if (readVarint(bytes, at, end) !== 0) event.isLog = true;
+        event.severity = readVarint(bytes, at, end);
         break;
       case E.severityText:
-        if (readLength(bytes, at, end) > cursor.at) event.isLog = true;
+        readLength(bytes, at, end);
+        event.severityTextStart = cursor.at;
+        event.severityTextEnd = stop;
         break;
       case E.body:
-        event.isLog = true;
+        readLength(bytes, at, end);
+        event.bodyStart = cursor.at;
+        event.bodyEnd = stop;
         break;
       case E.eventNameRef:
         event.nameRef = readVarint(bytes, at, end);
@@ -233,6 +284,10 @@ export function decodeEvent(bytes: Uint8Array, start: number, end: number): Even
         readLength(bytes, at, end);
         event.nameStart = cursor.at;
         event.nameEnd = stop;
+        break;
+      case E.attributes:
+        if (event.attributesEnd === 0) event.attributesStart = field;
+        event.attributesEnd = stop;
         break;
       case E.spanContext:
         readLength(bytes, at, end);
@@ -253,14 +308,22 @@ export function decodeEvent(bytes: Uint8Array, start: number, end: number): Even
   return event;
 }
 
+/** Has it what only log records have: a severity or a body? */
+export function isLog(record: EventRecord): boolean {
+  return record.severity !== 0 || record.severityTextEnd > record.severityTextStart ||
+    record.bodyStart !== 0;
+}
+
 const C = {
   spanId: tag(SpanContext.spanId, BYTES),
   traceId: tag(SpanContext.traceId, BYTES),
+  flags: tag(SpanContext.flags, FIXED32),
 } as const;
 
 function decodeSpanContext(bytes: Uint8Array, start: number, end: number): void {
   let traceId = 0;
   let spanId = 0;
+  let flags = 0;
   let at = start;
   while (at < end) {
     const t = readTag(bytes, at, end);
@@ -276,12 +339,14 @@ function decodeSpanContext(bytes: Uint8Array, start: number, end: number): void 
         if (length !== SPAN_ID_BYTES && length !== 0) throw BAD_ID;
         spanId = length === 0 || isZero(bytes, cursor.at, stop) ? 0 : cursor.at;
       }
+    } else if (t === C.flags) {
+      flags = at;
     }
     at = stop;
   }
-  const valid = traceId !== 0 && spanId !== 0;
-  event.traceId = valid ? traceId : 0;
-  event.spanId = valid ? spanId : 0;
+  event.traceId = traceId;
+  event.spanId = spanId;
+  event.flags = flags;
 }
 
 /** True when all bytes are 0. */

@@ -96,7 +96,7 @@ function readLongVarint(bytes: Uint8Array, at: number, end: number, low: number)
 }
 
 /** Bytes of a tag at most, padding included: strict decoders take no more for 32 bits. */
-const MAX_TAG_BYTES = 5;
+export const MAX_TAG_BYTES = 5;
 
 /** Reads a tag; field 0, numbers from 2^28 on and what is padded beyond 5 bytes are malformed. */
 export function readTag(bytes: Uint8Array, at: number, end: number): number {
