@@ -65,7 +65,7 @@ export interface Segment {
   /** Places in it where no record could be read. */
   damaged: number;
   /** It is damaged: where a record is does not say which one it is. */
-  isShifted: boolean;
+  isUncounted: boolean;
   /** Its name is on the disk. */
   isListed: boolean;
   /** Its last sync failed. */
@@ -101,7 +101,7 @@ export function newSegment(path: string, number: number, salt: number, claimTo =
     shift: 0,
     mark: null,
     damaged: 0,
-    isShifted: false,
+    isUncounted: false,
     isListed: false,
     isUnsynced: false,
     isPassedOver: false,
@@ -221,7 +221,7 @@ export function acknowledge(segment: Segment, at: number): boolean {
   const isReading = segment.fd >= 0;
   try {
     openFile(segment);
-    if (segment.running === 1 && !segment.isShifted) {
+    if (segment.running === 1 && !segment.isUncounted) {
       const progress = progressBytes(segment.readAt, segment.salt);
       writeAll(segment.fd, progress, PROGRESS_BYTES, 0);
     } else writeAll(segment.fd, acknowledged, 1, at + STATE_AT);
@@ -492,7 +492,7 @@ export function scan(
     if (step === undefined) break;
     if (step.header === null) {
       isBehindDamage = true;
-      shift(segment, at);
+      stopCounting(segment, at);
       at += step.skipped;
       continue;
     }
@@ -503,7 +503,7 @@ export function scan(
       bad++;
       badItems += header.items;
       at = after(reader, segment, { ...step, header }, true);
-      shift(segment, at);
+      stopCounting(segment, at);
       continue;
     }
     segment.waiting += bad;
@@ -525,7 +525,7 @@ export function scan(
     at = after(reader, segment, { ...step, header }, verify && body === null);
     last = step.at + header.bytes;
     isBehindDamage ||= at !== last;
-    if (at !== last || (verify && body === null)) shift(segment, at);
+    if (at !== last || (verify && body === null)) stopCounting(segment, at);
   }
   const place = load(reader, segment, last, HEADER_BYTES);
   const { bytes, length } = reader.chunk;
@@ -536,9 +536,9 @@ export function scan(
 }
 
 /** From here on, records may be others than were there when it was noted how far it is delivered. */
-function shift(segment: Segment, at: number): void {
+function stopCounting(segment: Segment, at: number): void {
   // Zeros that were claimed: no record follows.
   if (at === segment.end) return;
-  segment.isShifted = true;
+  segment.isUncounted = true;
   segment.readAt = Math.min(segment.readAt, at);
 }
