@@ -1,8 +1,9 @@
 /**
- * CPU and memory of the collector while a writer in another process keeps its file full, of spans
- * and of measurements (100 streams of 2,000 series); all is sent to a local sink that counts it.
+ * CPU and memory of the collector while a writer in another process keeps its file full, of spans,
+ * of log records and of measurements (100 streams of 2,000 series); all is sent to a local sink that counts it.
  *
- *     deno task bench collector [--spans 5000000] [--measurements 10000000] [--runtime deno|bun]
+ *     deno task bench collector [--spans 5000000] [--logs 5000000] [--measurements 10000000]
+ *                               [--runtime deno|bun]
  *
  * @module
  */
@@ -19,6 +20,7 @@ const { values } = parseArgs({
   args: process.argv.slice(2),
   options: {
     spans: { type: "string", default: "5000000" },
+    logs: { type: "string", default: "5000000" },
     measurements: { type: "string", default: "10000000" },
     runtime: { type: "string", default: "both" },
   },
@@ -38,7 +40,7 @@ function sleep(ms: number): Promise<void> {
 
 /** What is written, and how it is sent. */
 interface Case {
-  readonly what: "spans" | "measurements";
+  readonly what: "spans" | "logs" | "measurements";
   /** For people. */
   readonly how: string;
   readonly protocol: "http/protobuf" | "grpc";
@@ -47,6 +49,8 @@ interface Case {
   readonly spool: boolean;
 }
 
+const NAMES = { spans: "spans", logs: "log records", measurements: "measurements" } as const;
+
 const HTTP = { protocol: "http/protobuf", compression: "none", spool: false } as const;
 const CASES: readonly Case[] = [
   { ...HTTP, what: "spans", how: "HTTP" },
@@ -54,6 +58,8 @@ const CASES: readonly Case[] = [
   { ...HTTP, what: "spans", how: "gRPC", protocol: "grpc" },
   { ...HTTP, what: "spans", how: "gRPC, gzip", protocol: "grpc", compression: "gzip" },
   { ...HTTP, what: "spans", how: "HTTP, spool and journal", spool: true },
+  { ...HTTP, what: "logs", how: "HTTP" },
+  { ...HTTP, what: "logs", how: "HTTP, spool and journal", spool: true },
   { ...HTTP, what: "measurements", how: "HTTP" },
   { ...HTTP, what: "measurements", how: "HTTP, spool and journal", spool: true },
 ];
@@ -107,7 +113,7 @@ async function measure(
     const idle = cpu();
     await sleep(10_000);
     console.log(row([
-      `${runtime}, ${whole(total)} ${what}, ${how}`,
+      `${runtime}, ${whole(total)} ${NAMES[what]}, ${how}`,
       whole(used / total),
       whole(total / seconds),
       `${(resident[1] / 2 ** 20).toFixed(0)} MiB`,
@@ -135,7 +141,7 @@ for (const runtime of RUNTIMES) {
   for (const each of CASES) {
     const total = Number(values[each.what]);
     if (total > 0 && !await measure(runtime, each, total)) {
-      console.error(`${runtime}, ${each.how}: not all ${each.what} were received`);
+      console.error(`${runtime}, ${each.how}: not all ${NAMES[each.what]} were received`);
       process.exitCode = 1;
     }
   }

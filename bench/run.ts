@@ -25,7 +25,7 @@ const BENCHMARKS: Record<string, readonly string[]> = {
   durability: ["--quick"],
   start: ["--quick"],
   page: ["--quick"],
-  collector: ["--spans", "500000", "--measurements", "1000000"],
+  collector: ["--spans", "500000", "--logs", "500000", "--measurements", "1000000"],
 };
 
 const args = process.argv.slice(2);

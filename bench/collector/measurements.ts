@@ -6,13 +6,9 @@
 import process from "node:process";
 import { metrics } from "@opentelemetry/api";
 import { Mapping } from "../../ffi/mod.ts";
-import {
-  HEADER_MEASUREMENTS,
-  RING_READER_INDEX,
-  RING_WRITER_INDEX,
-} from "../../lib/format/layout.ts";
+import { HEADER_MEASUREMENTS } from "../../lib/format/layout.ts";
 import { start } from "../../mod.ts";
-import { fill, wait } from "./fill.ts";
+import { fill, inRing, wait } from "./fill.ts";
 
 const STREAMS = 50;
 const SERIES = 2000;
@@ -34,22 +30,16 @@ const sets = Array.from({ length: SERIES }, (_, series) => ({
   series,
 }));
 
-/** Records claimed and not taken yet. */
-function inRing(): number {
-  return (Atomics.load(file.i32, (ring + RING_WRITER_INDEX) >> 2) -
-    Atomics.load(file.i32, (ring + RING_READER_INDEX) >> 2)) | 0;
-}
-
 let next = 0;
 await fill(Number(total), (count) => {
   for (const end = next + count; next < end; next++) {
-    if (next % BURST === 0) { while (inRing() > slots - BURST - 2) wait(); }
+    if (next % BURST === 0) { while (inRing(file, ring) > slots - BURST - 2) wait(); }
     const stream = next % STREAMS;
     const set = sets[Math.floor(next / (2 * STREAMS)) % SERIES];
     if (next % (2 * STREAMS) < STREAMS) counters[stream].add(1, set);
     else histograms[stream].record(next % 1000, set);
   }
-  while (inRing() > 0) wait();
+  while (inRing(file, ring) > 0) wait();
 });
 file.close();
 await sdk.shutdown();

@@ -1,7 +1,7 @@
 /**
  * Answers every request with success and counts while it does, cheaply: it shares the machine with
  * what is measured. Over HTTP, or over gRPC with the argument `grpc`. Prints its port, and for each line
- * it reads how many spans came and how many measurements the newest metrics stand for.
+ * it reads how many spans and log records came and how many measurements the newest metrics stand for.
  *
  * @module
  */
@@ -15,10 +15,11 @@ import { fromBinary } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
 import { ExportMetricsServiceRequestSchema } from "../../proto/gen/otlp_pb.ts";
 
-/** ExportTraceServiceRequest, ResourceSpans, ScopeSpans. */
-const SPANS = [1, 2, 2];
+/** ExportTraceServiceRequest, ResourceSpans, ScopeSpans; and the same of log records. */
+const RECORDS = [1, 2, 2];
 
-let spans = 0;
+/** Spans and log records. */
+let records = 0;
 /** Requests with metrics that were not looked into yet. */
 const metrics: Uint8Array[] = [];
 /** The measurements of a series: points are cumulative, so the newest says it all. */
@@ -76,8 +77,8 @@ function listenHttp(): void {
     request.on("end", () => {
       const all = Buffer.concat(chunks);
       const body = request.headers["content-encoding"] === "gzip" ? gunzipSync(all) : all;
-      if (request.url === "/v1/traces") spans += count(body, SPANS);
-      else metrics.push(body);
+      if (request.url === "/v1/metrics") metrics.push(body);
+      else records += count(body, RECORDS);
       response.writeHead(200, { "content-type": "application/x-protobuf" }).end();
     });
   });
@@ -101,7 +102,7 @@ function listenGrpc(): void {
     },
   }, {
     Export(call: grpc.ServerUnaryCall<Buffer, Buffer>, reply: grpc.sendUnaryData<Buffer>): void {
-      spans += count(call.request, SPANS);
+      records += count(call.request, RECORDS);
       reply(null, Buffer.alloc(0));
     },
   });
@@ -116,5 +117,5 @@ else listenHttp();
 createInterface({ input: process.stdin }).on("line", () => {
   for (const body of metrics.splice(0)) look(body);
   const measurements = [...series.values()].reduce((sum, value) => sum + value, 0);
-  process.stdout.write(`${spans + measurements}\n`);
+  process.stdout.write(`${records + measurements}\n`);
 }).on("close", () => process.exit());
