@@ -18,6 +18,7 @@ import {
   statusOf,
   unlinkFile,
 } from "./file.ts";
+import { hide } from "./hide.ts";
 import { libc, runtime, view } from "./libc.ts";
 import { MAP_SHARED, MS_SYNC, O_NOFOLLOW, O_RDWR, PROT_READ_WRITE } from "./symbols.ts";
 
@@ -33,11 +34,11 @@ export class Mapping {
   /** The file's descriptor; no child inherits it. */
   readonly fd: number;
   /** The mapping, or what was asked for of it; {@link Mapping.reach} has more. */
-  readonly buffer: ArrayBuffer;
+  declare readonly buffer: ArrayBuffer;
   /** Views over all of {@link Mapping.buffer}; empty after {@link Mapping.close}. */
-  readonly u8: Uint8Array<ArrayBuffer>;
-  readonly i32: Int32Array<ArrayBuffer>;
-  readonly i64: BigInt64Array<ArrayBuffer>;
+  declare readonly u8: Uint8Array<ArrayBuffer>;
+  declare readonly i32: Int32Array<ArrayBuffer>;
+  declare readonly i64: BigInt64Array<ArrayBuffer>;
   #path: string;
   #temporary: string | null;
   #address: number;
@@ -64,15 +65,19 @@ export class Mapping {
     // mmap refuses a length of 0: an empty file opened without reserve has no memory.
     this.#address = reserve === 0 ? 0 : mapShared(fd, path, reserve);
     this.#reserve = reserve;
+    let buffer: ArrayBuffer;
     try {
-      this.buffer = reserve === 0 ? new ArrayBuffer(0) : viewOf(this.#address, path, viewed);
+      buffer = reserve === 0 ? new ArrayBuffer(0) : viewOf(this.#address, path, viewed);
     } catch (error) {
       libc.munmap(this.#address, reserve);
       throw error;
     }
-    this.u8 = new Uint8Array(this.buffer);
-    this.i32 = new Int32Array(this.buffer, 0, Math.floor(viewed / 4));
-    this.i64 = new BigInt64Array(this.buffer, 0, Math.floor(viewed / 8));
+    hide(this, {
+      buffer,
+      u8: new Uint8Array(buffer),
+      i32: new Int32Array(buffer, 0, Math.floor(viewed / 4)),
+      i64: new BigInt64Array(buffer, 0, Math.floor(viewed / 8)),
+    });
     this.#guard = guarded ? guard(this.#address, reserve) : -1;
   }
 

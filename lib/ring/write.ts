@@ -17,6 +17,7 @@ import {
   RING_WRITER_INDEX,
   SLOT_LENGTH_BYTES,
 } from "../format/layout.ts";
+import { hide } from "../../ffi/hide.ts";
 import { packIndex, unpackIndex } from "./index.ts";
 
 /** The part of a mapping that a ring needs: views over the whole file. */
@@ -49,8 +50,8 @@ export type Overflow = "newest" | "oldest";
 /** One ring of a file that this isolate writes. */
 export class RingWriter {
   /** Views to fill the reserved place through: the mapping's, or with many producers a scratch's. */
-  readonly u8: Uint8Array;
-  readonly i32: Int32Array;
+  declare readonly u8: Uint8Array;
+  declare readonly i32: Int32Array;
   /** Number of slots. */
   readonly slots: number;
   /** Bytes of a slot. */
@@ -101,11 +102,9 @@ export class RingWriter {
     this.last = Atomics.load(file.i32, this.writerWord);
     if (this.many) {
       const scratch = new ArrayBuffer(this.slotBytes);
-      this.u8 = new Uint8Array(scratch);
-      this.i32 = new Int32Array(scratch);
+      hide(this, { u8: new Uint8Array(scratch), i32: new Int32Array(scratch) });
     } else {
-      this.u8 = file.u8;
-      this.i32 = file.i32;
+      hide(this, { u8: file.u8, i32: file.i32 });
     }
   }
 

@@ -67,11 +67,11 @@ export class Recorder {
   private readonly settings: RecorderSettings;
   private readonly resource: Resource;
   private readonly valueLengthLimit: number;
-  private readonly owner = identity();
-  private readonly bound: Array<{ bind(): void }> = [];
+  readonly #owner = identity();
+  readonly #bound: Array<{ bind(): void }> = [];
   private readonly eventShapes = new Map<string, Shape>();
-  private previous: FileWriter | null = null;
-  private syncer: FileSyncer | null = null;
+  #previous: FileWriter | null = null;
+  #syncer: FileSyncer | null = null;
   private generation = 0;
   private resourceRef = 0;
   private warnedFull = false;
@@ -108,7 +108,7 @@ export class Recorder {
 
   /** `object.bind()` is called for every file that follows. */
   follow(object: { bind(): void }): void {
-    this.bound.push(object);
+    this.#bound.push(object);
   }
 
   /** The shape of events of a name; sets `isKnownEvent`. */
@@ -151,7 +151,7 @@ export class Recorder {
 
   /** Begins a sync of the file, where it is synced at all; resolves when that is over. */
   sync(): Promise<void> {
-    return this.syncer?.sync() ?? Promise.resolve();
+    return this.#syncer?.sync() ?? Promise.resolve();
   }
 
   private startSyncing(file: FileWriter): void {
@@ -159,12 +159,12 @@ export class Recorder {
     const say = once((reason) =>
       `${path} can't be synced, a loss of power would lose it: ${reason}`
     );
-    this.syncer = file.synced ? new FileSyncer(file, (error) => say(error.message)) : null;
+    this.#syncer = file.synced ? new FileSyncer(file, (error) => say(error.message)) : null;
   }
 
   /** Resolves true when the reader has taken all that is written now, false after `timeout` ms. */
   async taken(timeout: number): Promise<boolean> {
-    const files = [this.previous, this.file].filter((file) => file !== null);
+    const files = [this.#previous, this.file].filter((file) => file !== null);
     const targets = files.flatMap(({ spans, events, measurements }) =>
       [spans, events, measurements].map((ring) => ({
         ring,
@@ -198,16 +198,16 @@ export class Recorder {
 
   private endFile(file: FileWriter, state: number): void {
     const finish = (): void => file.finish(state);
-    if (this.syncer === null) finish();
-    else this.syncer.end(finish);
-    this.syncer = null;
+    if (this.#syncer === null) finish();
+    else this.#syncer.end(finish);
+    this.#syncer = null;
   }
 
   /** Marks the file as complete and lets go of it. */
   close(): void {
     this.finish()?.close();
-    this.previous?.close();
-    this.previous = null;
+    this.#previous?.close();
+    this.#previous = null;
   }
 
   private create(predecessor?: FileWriter): FileWriter {
@@ -215,7 +215,7 @@ export class Recorder {
       ...this.settings.sizes,
       overflow: this.settings.overflow,
       synced: this.settings.synced,
-      identity: this.owner,
+      identity: this.#owner,
       generation: this.generation,
       predecessor: predecessor?.uid,
     });
@@ -235,7 +235,7 @@ export class Recorder {
   /** Where that is not where a person expects it. */
   private sayWhere(path: string): void {
     const { file } = this.place;
-    if (file !== undefined && this.owner.isolate === 0 && path !== file) {
+    if (file !== undefined && this.#owner.isolate === 0 && path !== file) {
       diag.warn(`${file} is written by another process that lives: this one writes ${path}`);
     }
     const problem = networkProblem(path);
@@ -247,7 +247,7 @@ export class Recorder {
     const last = this.file;
     if (last === null) return false;
     // Only a reader makes room for new keys: without one, files would pile up.
-    if (result === DICTIONARY_FULL && this.previous !== null && !this.previous.drained) {
+    if (result === DICTIONARY_FULL && this.#previous !== null && !this.#previous.drained) {
       this.warnFull();
       return false;
     }
@@ -269,10 +269,10 @@ export class Recorder {
     next.open = last.open;
     this.endFile(last, STATE_SUPERSEDED);
     this.startSyncing(next);
-    this.previous?.close();
-    this.previous = last;
+    this.#previous?.close();
+    this.#previous = last;
     this.file = next;
-    for (const object of this.bound) object.bind();
+    for (const object of this.#bound) object.bind();
     return true;
   }
 
