@@ -148,7 +148,11 @@ if (CHROMIUM !== undefined) {
 
           const card = (name: string): Locator =>
             page.locator(".processes > li").filter({ hasText: name });
-          assert.equal(await page.locator(".processes .badge.good").count(), 4);
+          // They come by a request of their own.
+          await eventually(
+            () => page.locator(".processes .badge.good").count(),
+            (count) => count === 4,
+          );
           assert.match(await card("stock").innerText(), /bun · .*records lost/s);
           assert.match(await card("till").innerText(), /deno · .*nothing lost/s);
           await look(page, "overview");
