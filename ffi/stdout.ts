@@ -18,7 +18,11 @@ export function writeStdout(text: string, done: Done): void {
   // Deno's `process.stdout` keeps the whole program, its signals too, from going on where a pipe is full.
   if (deno === undefined) return void process.stdout.write(text, done);
   const bytes = new TextEncoder().encode(text);
-  written = written.then(() => writeAll(bytes)).then(() => done(), done);
+  written = written.then(() => writeAll(bytes)).then(() => done(), (error) => {
+    done(error);
+    // As on Bun: who listens for a reader that went away need not ask each write.
+    if (process.stdout.listenerCount("error") > 0) process.stdout.emit("error", error);
+  });
 }
 
 async function writeAll(bytes: Uint8Array): Promise<void> {
